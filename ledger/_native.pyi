@@ -1,0 +1,218 @@
+"""The native door. Every function raises the classes of ``ledger.errors`` and nothing else.
+
+Hashes are 32 bytes; signatures are raw (Ed25519 64, P-256 and secp256k1 r||s 64, recoverable 65 with v in {0,1}).
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import final
+
+# --- merkle (RFC 6962 2.1) -------------------------------------------------------------------------------------------
+def leaf_hash(entry: bytes) -> bytes: ...
+def node_hash(left: bytes, right: bytes) -> bytes: ...
+def merkle_root(leaf_hashes: Sequence[bytes]) -> bytes: ...
+def inclusion_proof(leaf_hashes: Sequence[bytes], index: int, size: int) -> list[bytes]: ...
+def consistency_proof(leaf_hashes: Sequence[bytes], size1: int, size2: int) -> list[bytes]: ...
+def verify_inclusion(leaf_hash: bytes, index: int, size: int, root: bytes, proof: Sequence[bytes]) -> None: ...
+def verify_consistency(size1: int, size2: int, root1: bytes, root2: bytes, proof: Sequence[bytes]) -> None: ...
+
+# --- canonical JSON (RFC 8785 with the narrowings of formats.md) ------------------------------------------------------
+def check_canonical(data: bytes, max_bytes: int, max_depth: int) -> None:
+    """Refuse anything that is not exactly its own JCS form: order, escapes, floats, integers beyond 2^53-1,
+    duplicate keys, trailing bytes, nesting. Raises InvalidInputError(json.*)."""
+
+# --- digests and signatures ------------------------------------------------------------------------------------------
+def keccak256(data: bytes) -> bytes: ...
+def ed25519_public(seed: bytes) -> bytes: ...
+def ed25519_sign(seed: bytes, message: bytes) -> bytes: ...
+def ed25519_verify(public: bytes, message: bytes, signature: bytes) -> None: ...
+def p256_public(secret: bytes) -> bytes:
+    """33-byte compressed point."""
+
+def p256_sign(secret: bytes, message: bytes) -> bytes:
+    """SHA-256, deterministic (RFC 6979), low-s."""
+
+def p256_verify(public: bytes, message: bytes, signature: bytes) -> None: ...
+def secp256k1_public(secret: bytes) -> bytes:
+    """64-byte uncompressed point without the 0x04."""
+
+def secp256k1_sign(secret: bytes, digest: bytes) -> bytes:
+    """65 bytes r||s||v over a 32-byte digest, low-s."""
+
+def secp256k1_recover(digest: bytes, signature: bytes) -> bytes:
+    """The 20-byte Ethereum address. High s is refused."""
+
+def verify_batch(items: Sequence[tuple[str, bytes, bytes, bytes]]) -> list[int]:
+    """items: (algorithm "ed25519" | "p256" | "secp256k1", public, message, signature); secp256k1: public is the
+    20-byte address, message the 32-byte digest. Returns the indices that fail, ascending. Runs on all cores without
+    the GIL."""
+
+# --- the log engine (docs/formats.md, log) ---------------------------------------------------------------------------
+@final
+class LogEngine:
+    """The one writer of a log folder. Thread-safe: any number of callers append."""
+
+    @staticmethod
+    def open(path: str, *, pool_bytes: int = ..., now_ms: int = ...) -> LogEngine:
+        """Create or recover. Raises ConflictError(log.locked) when another process holds it."""
+
+    def append(self, entry: bytes) -> int:
+        """Durable index of the entry."""
+
+    def append_batch(self, entries: Sequence[bytes], batch_id: bytes | None = None, now_ms: int = 0) -> tuple[int, int]:
+        """(first, count) of the durable range. batch_id: 16 bytes; a repeat within 24 h of now_ms returns the first
+        answer; a repeat with other content raises ConflictError(log.batch-conflict)."""
+
+    def append_records(
+        self, entries: Sequence[bytes], batch_id: bytes | None = None, now_ms: int = 0
+    ) -> tuple[int, int]:
+        """append_batch after a native check of every entry: canonical JSON, <= 60,000 bytes, the record's five
+        fields with the right types. The catalogue of types and body schemas is checked in Python where needed."""
+
+    def size(self) -> int: ...
+    def root(self, size: int | None = None) -> bytes: ...
+    def leaf(self, index: int) -> bytes: ...
+    def inclusion_proof(self, index: int, size: int) -> list[bytes]: ...
+    def consistency_proof(self, size1: int, size2: int) -> list[bytes]: ...
+    def read(self, first: int, count: int) -> list[bytes]: ...
+    def hash_tile(self, level: int, index: int, width: int) -> bytes: ...
+    def entry_tile(self, index: int, width: int) -> bytes: ...
+    def stat(self) -> dict[str, int]:
+        """size, entries_bytes, commits, watermark, pool_bytes, batches."""
+
+    def sync(self) -> None:
+        """Level files durable up to the present size."""
+
+    def close(self) -> None: ...
+
+@final
+class LogReader:
+    """Read-only view of a log folder up to a given size, beside a running writer."""
+
+    @staticmethod
+    def open(path: str, size: int) -> LogReader: ...
+    def size(self) -> int: ...
+    def root(self, size: int | None = None) -> bytes: ...
+    def leaf(self, index: int) -> bytes: ...
+    def inclusion_proof(self, index: int, size: int) -> list[bytes]: ...
+    def consistency_proof(self, size1: int, size2: int) -> list[bytes]: ...
+    def read(self, first: int, count: int) -> list[bytes]: ...
+    def hash_tile(self, level: int, index: int, width: int) -> bytes: ...
+    def entry_tile(self, index: int, width: int) -> bytes: ...
+
+def log_fsck(path: str, first: int = 0) -> dict[str, object]:
+    """Re-derive everything from the entries. {"ok": bool, "size": int, "root": hex, "problems": [{"file", "index",
+    "detail"}]}: the first difference of each file is named. Raises nothing for a broken log: that is its answer."""
+
+# --- the chain state machine (docs/formats.md, chain) ------------------------------------------------------------------
+@final
+class Chain:
+    """State in memory, EVM rules of Paris, base fee 0. Persists nothing itself: ``execute`` returns the key-value
+    writes of the block, the caller stores them in one synced batch and then calls ``commit``."""
+
+    @staticmethod
+    def genesis(genesis: bytes) -> tuple[Chain, list[tuple[bytes, bytes]]]:
+        """Run the constructors of a genesis file (JCS bytes). Returns the chain at block 0 and the writes to store.
+        Raises InvalidInputError(genesis.*), e.g. a contract address or code hash that does not come out as listed."""
+
+    @staticmethod
+    def load(genesis: bytes, rows: Iterable[tuple[bytes, bytes]]) -> Chain:
+        """Rebuild from the stored rows (all of them, key order). Raises FatalError(chain.root-mismatch) with both
+        roots when the state does not hash to the head's root."""
+
+    def execute(
+        self, txs: Sequence[bytes], time_ms: int, consensus_height: int, cap: int = ...
+    ) -> ExecutedBlock | None:
+        """Judge and run raw transactions on top of the head, in order, into a pending block; None when none is valid.
+        Pending replaces any earlier pending. time_ms below the parent's second is raised to it."""
+
+    def verify_block(self, header: bytes, txs: Sequence[bytes]) -> ExecutedBlock:
+        """Re-execute a foreign block on top of the head into pending. Raises UntrustedError(block.*) naming the first
+        field that differs, with both values; every transaction must be valid and included."""
+
+    def commit(self) -> None:
+        """Make the pending block the head (after its writes are on disk)."""
+
+    def check_tx(self, raw: bytes) -> tuple[bytes, bytes, int]:
+        """Admission on committed state: (tx hash, sender, nonce). Raises InvalidInputError(tx.malformed | tx.chain-id
+        | tx.signature | tx.gas | tx.nonce-low | tx.nonce-gap), NotAllowedError(tx.not-member | tx.create-not-adopted)."""
+
+    def check_txs(self, raws: Sequence[bytes]) -> list[tuple[bytes, bytes, int] | tuple[str, str]]:
+        """check_tx for many, on all cores: a triple, or (code, message)."""
+
+    def genesis_digest(self) -> bytes: ...
+    def chain_id(self) -> int: ...
+    def height(self) -> int: ...
+    def head(self) -> dict[str, object]:
+        """{"height", "hash", "state_root", "time", "header" (RLP)}"""
+
+    def oldest_provable(self) -> int: ...
+    def account(self, address: bytes, height: int | None = None) -> dict[str, object]:
+        """{"nonce", "balance", "code_hash", "storage_hash"}; zeros for an absent account."""
+
+    def code(self, address: bytes, height: int | None = None) -> bytes: ...
+    def storage(self, address: bytes, slot: bytes, height: int | None = None) -> bytes:
+        """The 32-byte value."""
+
+    def call(
+        self, to: bytes | None, data: bytes, sender: bytes = ..., value: int = 0, gas: int | None = None,
+        height: int | None = None,
+    ) -> tuple[bool, bytes, int]:
+        """eth_call: (succeeded, return or revert data, gas used). Without the GIL."""
+
+    def call_many(self, calls: Sequence[tuple[bytes, bytes]]) -> list[tuple[bool, bytes]]: ...
+    def estimate_gas(self, to: bytes | None, data: bytes, sender: bytes, value: int = 0) -> int:
+        """Raises InvalidInputError(evm.revert) with actual = revert data."""
+
+    def proof(
+        self, address: bytes, slots: Sequence[bytes], height: int | None = None
+    ) -> dict[str, object]:
+        """EIP-1186: {"height", "address", "nonce", "balance", "code_hash", "storage_hash", "account_proof": [rlp],
+        "storage": [{"key", "value" (32 bytes), "proof": [rlp]}]}. Raises NotFoundError(proof.window)."""
+
+@final
+class ExecutedBlock:
+    """A pending block."""
+
+    @property
+    def height(self) -> int: ...
+    @property
+    def hash(self) -> bytes: ...
+    @property
+    def header(self) -> bytes:
+        """RLP."""
+
+    @property
+    def state_root(self) -> bytes: ...
+    @property
+    def time(self) -> int: ...
+    @property
+    def transactions(self) -> list[bytes]:
+        """The raw transactions included, in order."""
+
+    @property
+    def refused(self) -> list[tuple[int, str, str]]:
+        """(index in the input, code, message) of those left out."""
+
+    @property
+    def receipts(self) -> list[dict[str, object]]:
+        """per transaction {"hash", "from", "to", "nonce", "status" (0|1), "gas_used", "cumulative_gas_used",
+        "contract" (bytes|None), "logs": [{"address", "topics": [..], "data"}], "output" (return or revert data)}"""
+
+    @property
+    def writes(self) -> list[tuple[bytes, bytes | None]]:
+        """Rows to put (or delete: None) in one batch. Keys are opaque to the caller but for their first byte
+        (docs/formats.md): the loader only needs the rows back."""
+
+def header_fields(header: bytes) -> dict[str, object]:
+    """Strict decode of a 16-field header: {"hash", "parent", "state_root", "transactions_root", "receipts_root",
+    "height", "gas_limit", "gas_used", "time", "consensus_height"}. Raises InvalidInputError(header.*)."""
+
+def transaction_fields(raw: bytes) -> dict[str, object]:
+    """{"hash", "type", "from", "to", "nonce", "gas", "gas_price", "max_fee", "max_priority_fee", "value", "input",
+    "chain_id", "r", "s", "v", "access_list"}"""
+
+def verify_account(state_root: bytes, address: bytes, proof: Sequence[bytes]) -> dict[str, object]:
+    """{"nonce", "balance", "code_hash", "storage_hash"}. Every node must be used. Raises UntrustedError(state.*)."""
+
+def verify_storage(storage_hash: bytes, slot: bytes, proof: Sequence[bytes]) -> bytes:
+    """The 32-byte value (zeros when proven absent). Every node must be used. Raises UntrustedError(state.*)."""

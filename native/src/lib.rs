@@ -1,0 +1,1 @@
+//! civicledger's native core.
