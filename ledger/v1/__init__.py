@@ -1,0 +1,1 @@
+"""Generated from proto/ledger/v1 by scripts/gen; never edited."""
