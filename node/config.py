@@ -1,0 +1,188 @@
+"""The settings of one node: ``<folder>/node.toml`` and the fixed layout of its folder."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from ledger.errors import FatalError, InvalidInputError, LedgerError, NotFoundError
+from ledger.identifiers import parse_handle, parse_region, parse_uscc
+
+Port = Annotated[int, msgspec.Meta(ge=1, le=65_535)]
+Seconds = Annotated[int, msgspec.Meta(ge=1, le=86_400)]
+Milliseconds = Annotated[int, msgspec.Meta(ge=1, le=86_400_000)]
+
+
+class MemberSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who this node speaks for."""
+
+    uscc: str
+    handle: str
+    region: str
+    name: str = ""
+
+
+class Listen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A listening address."""
+
+    port: Port
+    host: str = "127.0.0.1"
+
+
+class ChainSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the chain is ordered and how old a view may be."""
+
+    block_interval_ms: Milliseconds = 50
+    heartbeat_interval: Seconds = 60
+    max_view_age: Seconds = 180
+    cosign_interval_ms: Milliseconds = 100
+    admission_timeout: Seconds = 30
+
+
+class LogSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How often the log publishes and anchors, and how patient witnessing is."""
+
+    checkpoint_interval_ms: Milliseconds = 250
+    anchor_interval_ms: Milliseconds = 2_000
+    witness_timeout: Seconds = 5
+
+
+class ExchangeSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Bounds of data exchanges."""
+
+    max_bytes: Annotated[int, msgspec.Meta(ge=1, le=1 << 34)] = 64 << 20
+    max_half_receipts: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 3
+    request_lifetime: Annotated[int, msgspec.Meta(ge=1, le=300)] = 300
+
+
+class DeadlineSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Working days (Decree 809: form check and answer to conditional requests)."""
+
+    form_check: Annotated[int, msgspec.Meta(ge=1, le=60)] = 2
+    answer: Annotated[int, msgspec.Meta(ge=1, le=60)] = 10
+
+
+class LoggingSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the node's own JSON log lines go: a file inside the folder, or standard error when empty."""
+
+    level: Annotated[str, msgspec.Meta(pattern="^(debug|info|warning|error)$")] = "info"
+    file: str = ""
+
+
+class NodeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything ``node.toml`` says, with defaults filled in. ``folder`` is where it was read."""
+
+    member: MemberSection
+    grpc: Listen
+    https: Listen
+    local: Listen
+    chain: ChainSection = ChainSection()
+    log: LogSection = LogSection()
+    exchange: ExchangeSection = ExchangeSection()
+    deadlines: DeadlineSection = DeadlineSection()
+    logging: LoggingSection = LoggingSection()
+    workers: Annotated[int, msgspec.Meta(ge=8, le=512)] = 64
+    passphrase_file: str = ""
+    folder: Path = Path()
+
+    @property
+    def genesis_file(self) -> Path:
+        """The genesis file the chain starts from."""
+        return self.folder / "genesis.json"
+
+    @property
+    def peers_file(self) -> Path:
+        """The addresses and certificates of the other members' nodes."""
+        return self.folder / "peers.json"
+
+    @property
+    def keys_folder(self) -> Path:
+        """One encrypted PKCS#8 file per role."""
+        return self.folder / "keys"
+
+    @property
+    def certificate_file(self) -> Path:
+        """The self-signed certificate over the ``tls`` key."""
+        return self.folder / "keys" / "tls.crt"
+
+    @property
+    def log_folder(self) -> Path:
+        """The department log."""
+        return self.folder / "log"
+
+    @property
+    def store_folder(self) -> Path:
+        """The LevelDB store."""
+        return self.folder / "store"
+
+    @property
+    def payloads_folder(self) -> Path:
+        """Dataset contents."""
+        return self.folder / "payloads"
+
+
+def load_config(folder: str | os.PathLike[str]) -> NodeConfig:
+    """Read and check ``<folder>/node.toml``.
+
+    Raises: NotFoundError(config.missing), InvalidInputError(config.invalid), FatalError(config.unreadable).
+    """
+    base = Path(folder).absolute()
+    path = base / "node.toml"
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise NotFoundError(
+            "config.missing",
+            f"there is no node.toml in {base}",
+            hint="give the folder of a node, or make one with `civicledger node init` or `civicledger city init`",
+        ) from error
+    except OSError as error:
+        raise FatalError("config.unreadable", f"{path} cannot be read: {error.strerror}") from error
+    return decode_config(data, base)
+
+
+def decode_config(data: bytes, folder: Path) -> NodeConfig:
+    """Decode the text of a ``node.toml`` strictly: an unknown or ill-typed field is refused by name.
+
+    Raises: InvalidInputError(config.invalid).
+    """
+    try:
+        table = tomllib.loads(data.decode("utf-8"))
+        if "folder" in table:
+            raise ValueError("Object contains unknown field `folder`")
+        config = msgspec.convert(table, NodeConfig)
+        parse_uscc(config.member.uscc)
+        parse_handle(config.member.handle)
+        parse_region(config.member.region)
+        if config.local.host not in ("127.0.0.1", "::1", "localhost"):
+            raise ValueError("local.host must be a loopback address: it answers without authentication")
+    except (ValueError, msgspec.ValidationError, LedgerError) as error:
+        # tomllib.TOMLDecodeError and UnicodeDecodeError are ValueErrors.
+        text = error.message if isinstance(error, LedgerError) else str(error)
+        raise InvalidInputError(
+            "config.invalid", f"node.toml: {text}", hint="docs/operations.md lists every setting with its bounds"
+        ) from error
+    return msgspec.structs.replace(config, folder=folder)
+
+
+def encode_config(config: NodeConfig) -> bytes:
+    """The text of a ``node.toml`` that ``decode_config`` reads back to the same values."""
+    lines = [f"workers = {config.workers}"]
+    if config.passphrase_file:
+        lines.append(f"passphrase_file = {_toml_text(config.passphrase_file)}")
+    for name, section in msgspec.structs.asdict(config).items():
+        if not isinstance(section, msgspec.Struct):
+            continue
+        lines += ["", f"[{name}]"]
+        for key, value in msgspec.structs.asdict(section).items():
+            lines.append(f"{key} = {_toml_text(value) if isinstance(value, str) else value}")
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _toml_text(value: str) -> str:
+    # A TOML basic string has the escapes of JSON, except that DEL must be escaped as well.
+    return msgspec.json.encode(value).decode().replace("\x7f", "\\u007f")

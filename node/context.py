@@ -1,0 +1,190 @@
+"""What a service of the node is given: everything it needs, nothing global."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from ledger.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from ledger.chain.account import TransactionSender
+    from ledger.chain.bindings import Anchors, Consortium, Directory, Grants
+    from ledger.chain.engine import EmbeddedChain
+    from ledger.evidence.finality import SoloFinality
+    from ledger.log import DepartmentLog
+    from ledger.storage.exchanges import ExchangeStore, NonceStore
+    from ledger.storage.indexes import RecordIndex
+    from ledger.storage.payloads import PayloadStore
+    from ledger.storage.witness import WitnessStore
+    from node.config import NodeConfig
+    from node.keyring import KeyRing
+    from node.metrics import Metrics
+    from node.peers import PeerBook
+
+#: Unix milliseconds.
+Clock = Callable[[], int]
+
+
+def system_clock() -> int:
+    """The machine's clock, Unix milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contracts:
+    """Typed reads of the four contracts at the head of this node's chain."""
+
+    consortium: Consortium
+    directory: Directory
+    grants: Grants
+    anchors: Anchors
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """A signed checkpoint: ``note`` holds the log's signature and the cosignatures gathered so far."""
+
+    size: int
+    root: bytes
+    note: bytes
+    cosignatures: int
+    quorum: int
+
+    @property
+    def witnessed(self) -> bool:
+        """Whether the quorum of other active members cosigned it."""
+        return self.cosignatures >= self.quorum
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnchorParts:
+    """Everything of a bundle but its record: the witnessed note (exactly the quorum's cosignatures), the header of a
+    final block that holds its anchor, EIP-1186 proofs of both contracts at that block, and the finality."""
+
+    size: int
+    note: bytes
+    height: int
+    header: bytes
+    consortium: Mapping[str, object]
+    anchors: Mapping[str, object]
+    finality: SoloFinality
+
+
+class Publisher(Protocol):
+    """The log's checkpoints."""
+
+    def newest(self) -> Published | None:
+        """The newest signed checkpoint; None for a log that never published."""
+
+    def witnessed(self) -> Published | None:
+        """The newest checkpoint with a quorum."""
+
+    def at(self, size: int) -> Published | None:
+        """The kept checkpoint of exactly this size."""
+
+    def publish_now(self, *, wait_witnessed_s: float = 0.0) -> Published | None:
+        """Sign what is new at once; with a wait, return when the quorum cosigned or the time is over."""
+
+
+class AnchorKeeper(Protocol):
+    """The newest anchored and final checkpoint, ready for bundles."""
+
+    def newest(self) -> AnchorParts | None:
+        """The newest parts; None before the first anchor is final."""
+
+    def parts(self, covering_index: int, timeout_s: float) -> AnchorParts:
+        """Parts whose checkpoint covers a record, waiting for them.
+
+        Raises: UnavailableError(anchor.timeout), with what is missing in the hint.
+        """
+
+    def policy(self) -> bytes:
+        """The trust policy of this chain as this node sees it (JCS), pinned at the newest final head.
+
+        Raises: UnavailableError(chain.no-finality).
+        """
+
+
+class ChainView(Protocol):
+    """How fresh and how final the chain is here."""
+
+    def age_ms(self) -> int:
+        """Milliseconds since the newest signed time of the chain."""
+
+    def final_height(self) -> int:
+        """Height of the newest head with a quorum of cosignatures; 0 before the first."""
+
+    @property
+    def is_sequencer(self) -> bool:
+        """Whether this node orders the chain."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerState:
+    """What this node last saw of another member's node. Times are Unix milliseconds, 0 for never."""
+
+    member: str
+    reachable: bool
+    height: int
+    last_seen_ms: int
+    last_error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One line of the doctor: ``severity`` is ``ok``, ``warning`` or ``problem``."""
+
+    severity: str
+    code: str
+    message: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeContext:
+    """The parts of a running node. ``member`` is its USCC, ``signers`` also carries the TLS identity."""
+
+    member: str
+    config: NodeConfig
+    genesis_digest: bytes
+    sequencer: str
+    signers: KeyRing
+    chain: EmbeddedChain
+    contracts: Contracts
+    sender: TransactionSender
+    log: DepartmentLog
+    index: RecordIndex
+    payloads: PayloadStore
+    exchanges: ExchangeStore
+    nonces: NonceStore
+    witness_store: WitnessStore
+    peers: PeerBook
+    publisher: Publisher
+    anchors: AnchorKeeper
+    view: ChainView
+    metrics: Metrics
+    clock: Clock
+    peer_states: Callable[[], tuple[PeerState, ...]]
+    diagnose: Callable[[], tuple[Finding, ...]]
+
+    def chain_age_ms(self) -> int:
+        """Milliseconds since the newest signed time of the chain."""
+        return self.view.age_ms()
+
+    def require_fresh_chain(self) -> None:
+        """Refuse to judge on an old view (design, trust boundaries).
+
+        Raises: UnavailableError(chain.stale).
+        """
+        age, limit = self.view.age_ms(), self.config.chain.max_view_age * 1_000
+        if age > limit:
+            raise UnavailableError(
+                "chain.stale",
+                f"the newest signed time of the chain is {age // 1_000} s old, more than {limit // 1_000} s",
+                hint="`civicledger doctor` says who is missing; probably the sequencer is stopped or unreachable",
+                expected=limit,
+                actual=age,
+            )

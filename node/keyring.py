@@ -1,0 +1,162 @@
+"""The keys a running node holds, by role, and how one is exchanged for the next without a moment without a key."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from ledger.errors import ConflictError, FatalError, NotFoundError
+from ledger.keys import Signer, material
+from ledger.model import KeyRole
+from node.keyfiles import NODE_ROLES, key_file, load_secret, make_signer, write_key
+from node.tls import Identity, key_pem, make_certificate, spki_der, spki_of_pem
+
+
+class KeyRing(Mapping[KeyRole, Signer]):
+    """Signers by role, and the TLS ``identity``.
+
+    A rotation is: ``stage`` (the new key is durable beside the old one), the transaction that makes it active on
+    chain, ``adopt`` (the new file takes the old one's name, the old one is kept as ``<role>.<material>.ended``).
+    After a crash in between, ``reconcile`` finishes what the chain says happened.
+    """
+
+    def __init__(self, folder: Path, uscc: str, passphrase: bytes) -> None:
+        self.folder = folder
+        self.passphrase = passphrase
+        self._uscc = uscc
+        self._signers: dict[KeyRole, Signer] = {}
+        self._materials: dict[KeyRole, bytes] = {}
+        for role in NODE_ROLES:
+            self._load(role)
+        self.identity = Identity(key=b"", certificate=b"")
+        self._load_identity()
+
+    def __getitem__(self, role: KeyRole) -> Signer:
+        return self._signers[role]
+
+    def __iter__(self) -> Iterator[KeyRole]:
+        return iter(self._signers)
+
+    def __len__(self) -> int:
+        return len(self._signers)
+
+    @property
+    def certificate_file(self) -> Path:
+        """The PEM certificate over the ``tls`` key."""
+        return self.folder / "tls.crt"
+
+    def material(self, role: KeyRole) -> bytes:
+        """The 32-byte material of a role's key, as on chain."""
+        return self._materials[role]
+
+    def stage(self, role: KeyRole, secret: bytes, now_ms: int, serial: int = 0) -> tuple[Signer, bytes]:
+        """Keep a new key beside the present one: (signer, material). ``serial`` is for a new ``tls`` certificate.
+
+        Raises: ConflictError(key.staged) when an unfinished rotation of this role is there.
+        """
+        path = self._next(role)
+        if path.exists():
+            raise ConflictError(
+                "key.staged",
+                f"a rotation of the {role.word} key is under way",
+                hint="wait for it; after a crash restart the node, which finishes or drops it by what the chain says",
+            )
+        if role is KeyRole.TLS:
+            certificate = make_certificate(secret, self._uscc, now_ms, serial)
+            _write_durable(self.folder / "tls.next.crt", certificate)
+        signer = write_key(path, role, secret, self.passphrase)
+        return signer, _material(role, signer, secret)
+
+    def adopt(self, role: KeyRole) -> None:
+        """Make the staged key the present one.
+
+        Raises: NotFoundError(key.not-staged).
+        """
+        if not self._next(role).exists():
+            raise NotFoundError("key.not-staged", f"no rotation of the {role.word} key was begun")
+        current = key_file(self.folder, role)
+        ended = self.folder / f"{role.word}.{self._materials[role].hex()[:16]}.ended"
+        if role is KeyRole.TLS:
+            os.replace(self.folder / "tls.next.crt", self.certificate_file)
+        os.replace(current, ended)
+        os.replace(self._next(role), current)
+        _sync_folder(self.folder)
+        self._load(role)
+        if role is KeyRole.TLS:
+            self._load_identity()
+
+    def drop_staged(self, role: KeyRole) -> None:
+        """Forget a staged key that never became active."""
+        self._next(role).unlink(missing_ok=True)
+        if role is KeyRole.TLS:
+            (self.folder / "tls.next.crt").unlink(missing_ok=True)
+
+    def reconcile(self, is_active: Callable[[KeyRole, bytes], bool]) -> tuple[KeyRole, ...]:
+        """Finish rotations a crash interrupted; ``is_active(role, material)`` asks the chain. Returns those adopted."""
+        adopted = []
+        for role in NODE_ROLES:
+            path = self._next(role)
+            if not path.exists():
+                continue
+            secret = load_secret(path, role, self.passphrase)
+            if is_active(role, _material(role, make_signer(role, secret), secret)):
+                self.adopt(role)
+                adopted.append(role)
+            else:
+                self.drop_staged(role)
+        return tuple(adopted)
+
+    def _next(self, role: KeyRole) -> Path:
+        return self.folder / f"{role.word}.next.pem"
+
+    def _load(self, role: KeyRole) -> None:
+        path = key_file(self.folder, role)
+        if not path.exists() and self._next(role).exists():
+            # Killed between the two renames of adopt: the chain had already made the staged key active.
+            os.replace(self._next(role), path)
+            _sync_folder(self.folder)
+        secret = load_secret(path, role, self.passphrase)
+        signer = make_signer(role, secret)
+        self._signers[role] = signer
+        self._materials[role] = _material(role, signer, secret)
+
+    def _load_identity(self) -> None:
+        try:
+            certificate = self.certificate_file.read_bytes()
+        except OSError as error:
+            raise NotFoundError(
+                "tls.no-certificate",
+                f"{self.certificate_file} cannot be read: {error.strerror}",
+                hint="restore it from its backup, or from another member's peers.json: it is public",
+            ) from error
+        if spki_of_pem(certificate) != self._materials[KeyRole.TLS]:
+            raise FatalError(
+                "tls.mismatch",
+                "tls.crt is not the certificate of tls.pem",
+                hint="restore both from the same backup",
+            )
+        secret = load_secret(key_file(self.folder, KeyRole.TLS), KeyRole.TLS, self.passphrase)
+        # In place: servers and channels hold this object.
+        self.identity.key, self.identity.certificate = key_pem(secret), certificate
+
+
+def _material(role: KeyRole, signer: Signer, secret: bytes) -> bytes:
+    public = spki_der(secret) if role in (KeyRole.TLS, KeyRole.ISSUER) else signer.public
+    return material(role, public)
+
+
+def _write_durable(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    _sync_folder(path.parent)
+
+
+def _sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
