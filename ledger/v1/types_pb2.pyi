@@ -79,7 +79,7 @@ class Dataset(_message.Message):
     def __init__(self, id: _Optional[bytes] = ..., provider: _Optional[str] = ..., resource_code: _Optional[str] = ..., title: _Optional[str] = ..., sharing: _Optional[str] = ..., level: _Optional[str] = ..., metadata_digest: _Optional[bytes] = ..., withdrawn: _Optional[bool] = ..., versions: _Optional[_Iterable[_Union[DatasetVersion, _Mapping]]] = ..., metadata: _Optional[bytes] = ...) -> None: ...
 
 class Grant(_message.Message):
-    __slots__ = ("id", "dataset", "provider", "consumer", "purpose", "matter", "state", "scope_digest", "odrl_digest", "ceiling", "used", "valid_until", "deadline", "missing_approvals", "refusal_reason", "overdue")
+    __slots__ = ("id", "dataset", "provider", "consumer", "purpose", "matter", "state", "scope_digest", "odrl_digest", "ceiling", "used", "valid_until", "deadline", "missing_approvals", "refusal_reason", "overdue", "scope", "agreement")
     ID_FIELD_NUMBER: _ClassVar[int]
     DATASET_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
@@ -96,6 +96,8 @@ class Grant(_message.Message):
     MISSING_APPROVALS_FIELD_NUMBER: _ClassVar[int]
     REFUSAL_REASON_FIELD_NUMBER: _ClassVar[int]
     OVERDUE_FIELD_NUMBER: _ClassVar[int]
+    SCOPE_FIELD_NUMBER: _ClassVar[int]
+    AGREEMENT_FIELD_NUMBER: _ClassVar[int]
     id: bytes
     dataset: bytes
     provider: str
@@ -112,7 +114,9 @@ class Grant(_message.Message):
     missing_approvals: _containers.RepeatedScalarFieldContainer[str]
     refusal_reason: int
     overdue: bool
-    def __init__(self, id: _Optional[bytes] = ..., dataset: _Optional[bytes] = ..., provider: _Optional[str] = ..., consumer: _Optional[str] = ..., purpose: _Optional[str] = ..., matter: _Optional[str] = ..., state: _Optional[str] = ..., scope_digest: _Optional[bytes] = ..., odrl_digest: _Optional[bytes] = ..., ceiling: _Optional[int] = ..., used: _Optional[int] = ..., valid_until: _Optional[int] = ..., deadline: _Optional[int] = ..., missing_approvals: _Optional[_Iterable[str]] = ..., refusal_reason: _Optional[int] = ..., overdue: _Optional[bool] = ...) -> None: ...
+    scope: bytes
+    agreement: bytes
+    def __init__(self, id: _Optional[bytes] = ..., dataset: _Optional[bytes] = ..., provider: _Optional[str] = ..., consumer: _Optional[str] = ..., purpose: _Optional[str] = ..., matter: _Optional[str] = ..., state: _Optional[str] = ..., scope_digest: _Optional[bytes] = ..., odrl_digest: _Optional[bytes] = ..., ceiling: _Optional[int] = ..., used: _Optional[int] = ..., valid_until: _Optional[int] = ..., deadline: _Optional[int] = ..., missing_approvals: _Optional[_Iterable[str]] = ..., refusal_reason: _Optional[int] = ..., overdue: _Optional[bool] = ..., scope: _Optional[bytes] = ..., agreement: _Optional[bytes] = ...) -> None: ...
 
 class RecordRow(_message.Message):
     __slots__ = ("origin", "index", "record", "proof")

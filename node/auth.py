@@ -1,0 +1,332 @@
+"""Who may call what: every call maps the peer's certificate to an active member at the current head.
+
+One table (``METHODS``) names the rule of every gRPC method this node serves; a method missing from it is refused. The
+interceptor judges the *call*, not the connection: a suspension acts on the next call, and on long streams through
+``Call.recheck``. The identity is the SHA-256 of the certificate's SubjectPublicKeyInfo, an active ``tls`` key in the
+Consortium contract (design README, section 7).
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import structlog
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from ledger.errors import FatalError, LedgerError, NotAllowedError
+from ledger.model import KeyRole, MemberInfo, MemberStatus, Roles
+from node.errors import abort
+
+if TYPE_CHECKING:
+    from node.context import NodeContext
+
+log = structlog.get_logger(__name__)
+
+
+class Rule(enum.Enum):
+    """Who may call a method."""
+
+    #: The node's own member only: its operator and its systems.
+    OWN = "own"
+    #: The own member, the supervisor and auditors.
+    READERS = "readers"
+    #: Any active member.
+    MEMBER = "member"
+    #: The connection authorises nothing: the signed envelope inside is judged (ForwardService).
+    ENVELOPE = "envelope"
+
+
+def _service(name: str, **methods: Rule) -> dict[str, Rule]:
+    return {f"/{name}/{method}": rule for method, rule in methods.items()}
+
+
+#: full method name -> rule. The test compares it with the protos: every method is here, nothing else is.
+METHODS: Mapping[str, Rule] = {
+    **_service(
+        "ledger.v1.MemberService", List=Rule.MEMBER, Propose=Rule.OWN, Vote=Rule.OWN, ListProposals=Rule.MEMBER
+    ),
+    **_service("ledger.v1.KeyService", List=Rule.OWN, Rotate=Rule.OWN),
+    **_service(
+        "ledger.v1.DatasetService",
+        Publish=Rule.OWN,
+        List=Rule.MEMBER,
+        Get=Rule.MEMBER,
+        Withdraw=Rule.OWN,
+        Regrade=Rule.OWN,
+    ),
+    **_service("ledger.v1.ListService", Add=Rule.OWN, Answer=Rule.OWN, List=Rule.MEMBER),
+    **_service(
+        "ledger.v1.GrantService",
+        Request=Rule.OWN,
+        Approve=Rule.OWN,
+        Refuse=Rule.OWN,
+        Revoke=Rule.OWN,
+        Get=Rule.MEMBER,
+        List=Rule.MEMBER,
+    ),
+    **_service(
+        "ledger.v1.RecordService", Append=Rule.OWN, AppendStream=Rule.OWN, Query=Rule.READERS, Read=Rule.READERS
+    ),
+    **_service("ledger.v1.ExchangeService", Pull=Rule.OWN, List=Rule.READERS),
+    **_service(
+        "ledger.v1.ProofService",
+        GetCheckpoint=Rule.MEMBER,
+        ProveInclusion=Rule.MEMBER,
+        ProveConsistency=Rule.MEMBER,
+        MakeBundle=Rule.READERS,
+        GetPolicy=Rule.MEMBER,
+    ),
+    **_service("ledger.v1.StatusService", GetStatus=Rule.MEMBER, Diagnose=Rule.OWN),
+    **_service("ledger.v1.ForwardService", Submit=Rule.ENVELOPE),
+    **_service(
+        "ledger.v1.BlockService",
+        SubmitTransactions=Rule.MEMBER,
+        Follow=Rule.MEMBER,
+        Cosign=Rule.MEMBER,
+        GetFinality=Rule.MEMBER,
+    ),
+    **_service("ledger.v1.PeerExchangeService", Exchange=Rule.MEMBER),
+    **_service("grpc.health.v1.Health", Check=Rule.MEMBER, Watch=Rule.MEMBER, List=Rule.MEMBER),
+    **_service("grpc.reflection.v1alpha.ServerReflection", ServerReflectionInfo=Rule.MEMBER),
+    **_service("grpc.reflection.v1.ServerReflection", ServerReflectionInfo=Rule.MEMBER),
+}
+
+_READER_ROLES = Roles.SUPERVISOR | Roles.AUDITOR
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """The member behind a call. ``own``: it is this node's member."""
+
+    info: MemberInfo
+    own: bool
+
+    @property
+    def member(self) -> str:
+        """The caller's USCC."""
+        return self.info.uscc
+
+
+class Call:
+    """The servicer context of one call, with the judged ``caller`` beside it. Everything else is gRPC's own."""
+
+    def __init__(self, context: grpc.ServicerContext, caller: Caller | None, recheck: Callable[[], None]) -> None:
+        self.context = context
+        self._caller = caller
+        #: Judges the caller again at the present head: for long streams. Raises NotAllowedError(auth.*).
+        self.recheck = recheck
+
+    @property
+    def caller(self) -> Caller:
+        """The member that calls. Raises NotAllowedError(auth.no-certificate) where the rule judges an envelope."""
+        if self._caller is None:
+            raise _no_certificate()
+        return self._caller
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.context, name)
+
+
+def identify(node: NodeContext, pem: bytes | None) -> Caller:
+    """The active member whose ``tls`` key the certificate carries, at the current head.
+
+    Raises NotAllowedError(auth.no-certificate | auth.not-member | auth.key-ended | auth.suspended).
+    """
+    if not pem:
+        raise _no_certificate()
+    material = spki_digest(pem)
+    key = node.contracts.consortium.key(material)
+    if key is None or key.role is not KeyRole.TLS:
+        raise NotAllowedError(
+            "auth.not-member",
+            "this certificate belongs to no member of the consortium",
+            hint="Use the member's own TLS key; a new key counts once its rotation is on chain.",
+            actual=material,
+        )
+    now_s = node.clock() // 1000
+    if key.status != "active" or now_s < key.valid_from or (key.valid_to and now_s >= key.valid_to):
+        raise NotAllowedError(
+            "auth.key-ended",
+            f"this TLS key of {key.member} is {key.status} or outside its validity",
+            hint="Use the key that replaced it (civicledger key list).",
+            actual=material,
+        )
+    return active_member(node, key.member)
+
+
+def active_member(node: NodeContext, uscc: str) -> Caller:
+    """The member by its USCC, if active at the current head.
+
+    Raises NotAllowedError(auth.not-member | auth.suspended).
+    """
+    info = node.contracts.consortium.member(uscc)
+    if info is None or info.status is MemberStatus.REMOVED or info.status is MemberStatus.NONE:
+        raise NotAllowedError(
+            "auth.not-member",
+            f"{uscc} is no member of the consortium",
+            hint="A member is admitted by vote: civicledger member propose admit.",
+            actual=uscc,
+        )
+    if info.status is not MemberStatus.ACTIVE:
+        raise NotAllowedError(
+            "auth.suspended",
+            f"member {uscc} is suspended",
+            hint="The other members reinstate it by vote: civicledger member propose reinstate.",
+            actual=uscc,
+        )
+    return Caller(info=info, own=info.uscc == node.member)
+
+
+def check_rule(rule: Rule, caller: Caller, method: str) -> None:
+    """Raise NotAllowedError(auth.not-own | auth.role) when the rule does not admit the caller."""
+    if caller.own or rule is Rule.MEMBER:
+        return
+    if rule is Rule.READERS:
+        if caller.info.roles & _READER_ROLES:
+            return
+        raise NotAllowedError(
+            "auth.role",
+            f"{method} is for this department itself, the supervisor and auditors",
+            hint="Ask your own node, or ask the supervisor or an auditor.",
+            actual=caller.member,
+        )
+    raise NotAllowedError(
+        "auth.not-own",
+        f"{method} is for this department itself only",
+        hint="Call your own node: every department writes through its own.",
+        actual=caller.member,
+    )
+
+
+@lru_cache(maxsize=1024)
+def spki_digest(pem: bytes) -> bytes:
+    """SHA-256 of the SubjectPublicKeyInfo (DER) of a PEM certificate: 32 bytes."""
+    try:
+        certificate = x509.load_pem_x509_certificate(pem)
+        spki = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    except ValueError as error:
+        raise NotAllowedError(
+            "auth.certificate", "the peer's certificate cannot be read", hint="Make a new one: civicledger key rotate."
+        ) from error
+    return hashlib.sha256(spki).digest()
+
+
+class Authorisation(grpc.ServerInterceptor):
+    """Judges every call by ``METHODS`` and turns the library's errors into gRPC's. One per server.
+
+    ``observe(method, code, seconds)`` is told of every finished call: code is "ok" or the error's.
+    """
+
+    def __init__(self, node: NodeContext, observe: Callable[[str, str, float], None] | None = None) -> None:
+        self._node = node
+        self._observe = observe or (lambda method, code, seconds: None)
+
+    def intercept_service(self, continuation: Any, details: grpc.HandlerCallDetails) -> Any:
+        """Wrap the handler of a known method; gRPC answers UNIMPLEMENTED for an unknown one."""
+        handler = continuation(details)
+        if handler is None:
+            return None
+        method = details.method
+        if handler.response_streaming:
+            stream = handler.stream_stream if handler.request_streaming else handler.unary_stream
+            make = grpc.stream_stream_rpc_method_handler if handler.request_streaming else (
+                grpc.unary_stream_rpc_method_handler
+            )
+            behaviour = self._streaming(method, stream)
+        else:
+            unary = handler.stream_unary if handler.request_streaming else handler.unary_unary
+            make = grpc.stream_unary_rpc_method_handler if handler.request_streaming else (
+                grpc.unary_unary_rpc_method_handler
+            )
+            behaviour = self._unary(method, unary)
+        return make(behaviour, handler.request_deserializer, handler.response_serializer)
+
+    def admit(self, method: str, context: grpc.ServicerContext) -> Call:
+        """The call with its judged caller. Raises NotAllowedError(auth.*)."""
+        rule = METHODS.get(method)
+        if rule is None:
+            raise NotAllowedError(
+                "auth.not-listed",
+                f"no rule says who may call {method}, so nobody may",
+                hint="Add the method to the table of node/auth.py.",
+            )
+        if rule is Rule.ENVELOPE:
+            return Call(context, None, lambda: None)
+
+        def judge() -> Caller:
+            caller = identify(self._node, _certificate(context))
+            check_rule(rule, caller, method)
+            return caller
+
+        def recheck() -> None:
+            judge()
+
+        return Call(context, judge(), recheck)
+
+    def _unary(self, method: str, behaviour: Any) -> Any:
+        def run(request: Any, context: grpc.ServicerContext) -> Any:
+            started = time.perf_counter()
+            try:
+                response = behaviour(request, self.admit(method, context))
+            except Exception as error:
+                self._fail(method, context, error, started)
+            self._observe(method, "ok", time.perf_counter() - started)
+            return response
+
+        return run
+
+    def _streaming(self, method: str, behaviour: Any) -> Any:
+        def run(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+            started = time.perf_counter()
+            try:
+                yield from behaviour(request, self.admit(method, context))
+            except Exception as error:
+                self._fail(method, context, error, started)
+            self._observe(method, "ok", time.perf_counter() - started)
+
+        return run
+
+    def _fail(self, method: str, context: grpc.ServicerContext, error: Exception, started: float) -> None:
+        seconds = time.perf_counter() - started
+        if isinstance(error, LedgerError):
+            self._observe(method, error.code, seconds)
+            abort(context, error)
+        if isinstance(error, grpc.RpcError) or not context.is_active():
+            # The caller went away in the middle of a stream: nobody is left to answer.
+            self._observe(method, "cancelled", seconds)
+            raise error
+        if _aborted(error, context):
+            self._observe(method, "aborted", seconds)
+            raise error
+        self._observe(method, "internal.error", seconds)
+        log.exception("rpc.failed", method=method)
+        abort(
+            context,
+            FatalError("internal.error", "the node failed to answer", hint="The cause is in the node's own log."),
+        )
+
+
+def _aborted(error: Exception, context: grpc.ServicerContext) -> bool:
+    # grpc's own context.abort raises a bare Exception after it has set the code (health and reflection use it).
+    return type(error) is Exception and context.code() not in (None, grpc.StatusCode.OK)
+
+
+def _certificate(context: grpc.ServicerContext) -> bytes | None:
+    values = list(context.auth_context().get("x509_pem_cert", ()))
+    return bytes(values[0]) if values else None
+
+
+def _no_certificate() -> NotAllowedError:
+    return NotAllowedError(
+        "auth.no-certificate",
+        "this call needs a member's TLS certificate",
+        hint="Give the client the member's certificate and key (civicledger reads them from the member's folder).",
+    )

@@ -1,0 +1,111 @@
+"""The errors of the library on the wire: one mapping out (a servicer's error) and one back (a client's).
+
+The class decides the gRPC status (``ledger.errors.STATUS``); ``code`` and ``hint`` travel as trailing metadata. Metadata is
+ASCII, so the hint is percent-encoded like gRPC's own message.
+"""
+
+from __future__ import annotations
+
+from typing import NoReturn
+from urllib.parse import quote, unquote
+
+import grpc
+
+from ledger.errors import (
+    STATUS,
+    ConflictError,
+    FatalError,
+    InvalidInputError,
+    LedgerError,
+    NotAllowedError,
+    NotFoundError,
+    UnavailableError,
+    UntrustedError,
+)
+
+CODE_KEY = "civicledger-code"
+HINT_KEY = "civicledger-hint"
+
+#: Characters a hint keeps on the wire as they are.
+_PLAIN = " !\"#$&'()*+,-./:;<=>?@[]^_`{|}~"
+_MAX_TEXT = 2_000
+
+_CLASSES: dict[grpc.StatusCode, type[LedgerError]] = {
+    grpc.StatusCode[status]: error_class for error_class, (status, _) in STATUS.items()
+}
+
+
+def status_of(error: LedgerError) -> grpc.StatusCode:
+    """The gRPC status of an error's class. ``auth.no-certificate`` alone is UNAUTHENTICATED."""
+    if error.code == "auth.no-certificate":
+        return grpc.StatusCode.UNAUTHENTICATED
+    for error_class in type(error).__mro__:
+        if error_class in STATUS:
+            return grpc.StatusCode[STATUS[error_class][0]]
+    return grpc.StatusCode.INTERNAL
+
+
+def trailing_metadata(error: LedgerError) -> tuple[tuple[str, str], ...]:
+    """Code and hint as gRPC metadata."""
+    metadata = [(CODE_KEY, error.code)]
+    if error.hint:
+        metadata.append((HINT_KEY, quote(error.hint[:_MAX_TEXT], safe=_PLAIN)))
+    return tuple(metadata)
+
+
+def abort(context: grpc.ServicerContext, error: LedgerError) -> NoReturn:
+    """End the call with the status, code and hint of the error."""
+    context.set_trailing_metadata(trailing_metadata(error))
+    context.abort(status_of(error), error.message[:_MAX_TEXT])
+    raise AssertionError("grpc abort returned")  # pragma: no cover - abort always raises
+
+
+def from_rpc(error: grpc.RpcError, peer: str = "the node") -> LedgerError:
+    """The library's error of a failed call, for clients. A call that never reached its peer is ``peer.unreachable``."""
+    status = error.code() if isinstance(error, grpc.Call) else grpc.StatusCode.UNKNOWN
+    details = (error.details() or "") if isinstance(error, grpc.Call) else str(error)
+    metadata = dict(error.trailing_metadata() or ()) if isinstance(error, grpc.Call) else {}
+    code = _text(metadata.get(CODE_KEY))
+    hint = unquote(_text(metadata.get(HINT_KEY)))
+    if code:
+        return _class_of(status)(code, details, hint=hint)
+    if status is grpc.StatusCode.UNAVAILABLE:
+        return UnavailableError(
+            "peer.unreachable",
+            f"{peer} cannot be reached or refused this certificate: {details}",
+            hint="Check that it runs, that the address is right, and that both certificates are on chain.",
+        )
+    if status is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return UnavailableError("peer.timeout", f"{peer} did not answer in time", hint="Try again; look at its status.")
+    if status is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        return InvalidInputError("peer.too-large", f"{peer} refused the message: {details}", hint="Send smaller parts.")
+    if status is grpc.StatusCode.UNIMPLEMENTED:
+        return NotFoundError("peer.no-method", f"{peer} does not offer this method", hint="Compare the versions.")
+    if status is grpc.StatusCode.CANCELLED:
+        return UnavailableError("peer.cancelled", f"the call to {peer} was cancelled", hint="Try again.")
+    return FatalError("peer.failed", f"{peer} failed: {details}", hint="Look at that node's log.")
+
+
+def refusal(code: str, message: str, hint: str = "") -> LedgerError:
+    """The error of a refusal another node wrote into an exchange: by the area of its code."""
+    if code.startswith(("chain.", "disk.", "log.", "exchange.busy")):
+        return UnavailableError(code, message, hint=hint)
+    if code.startswith(("input.", "json.", "scope.", "receipt.")):
+        return InvalidInputError(code, message, hint=hint)
+    if code.startswith(("signature.", "exchange.untrusted")):
+        return UntrustedError(code, message, hint=hint)
+    if code.startswith("exchange.conflict"):
+        return ConflictError(code, message, hint=hint)
+    return NotAllowedError(code, message, hint=hint)
+
+
+def _class_of(status: grpc.StatusCode) -> type[LedgerError]:
+    if status is grpc.StatusCode.UNAUTHENTICATED:
+        return NotAllowedError
+    return _CLASSES.get(status, FatalError)
+
+
+def _text(value: str | bytes | None) -> str:
+    if isinstance(value, bytes):
+        return value.decode("ascii", "replace")
+    return value or ""
