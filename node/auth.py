@@ -9,21 +9,18 @@ Consortium contract (design README, section 7).
 from __future__ import annotations
 
 import enum
-import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import grpc
 import structlog
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from ledger.errors import FatalError, LedgerError, NotAllowedError
 from ledger.model import KeyRole, MemberInfo, MemberStatus, Roles
 from node.errors import abort
+from node.tls import spki_of_pem
 
 if TYPE_CHECKING:
     from node.context import NodeContext
@@ -50,9 +47,7 @@ def _service(name: str, **methods: Rule) -> dict[str, Rule]:
 
 #: full method name -> rule. The test compares it with the protos: every method is here, nothing else is.
 METHODS: Mapping[str, Rule] = {
-    **_service(
-        "ledger.v1.MemberService", List=Rule.MEMBER, Propose=Rule.OWN, Vote=Rule.OWN, ListProposals=Rule.MEMBER
-    ),
+    **_service("ledger.v1.MemberService", List=Rule.MEMBER, Propose=Rule.OWN, Vote=Rule.OWN, ListProposals=Rule.MEMBER),
     **_service("ledger.v1.KeyService", List=Rule.OWN, Rotate=Rule.OWN),
     **_service(
         "ledger.v1.DatasetService",
@@ -142,7 +137,7 @@ def identify(node: NodeContext, pem: bytes | None) -> Caller:
     """
     if not pem:
         raise _no_certificate()
-    material = spki_digest(pem)
+    material = spki_of_pem(pem)
     key = node.contracts.consortium.key(material)
     if key is None or key.role is not KeyRole.TLS:
         raise NotAllowedError(
@@ -206,19 +201,6 @@ def check_rule(rule: Rule, caller: Caller, method: str) -> None:
     )
 
 
-@lru_cache(maxsize=1024)
-def spki_digest(pem: bytes) -> bytes:
-    """SHA-256 of the SubjectPublicKeyInfo (DER) of a PEM certificate: 32 bytes."""
-    try:
-        certificate = x509.load_pem_x509_certificate(pem)
-        spki = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    except ValueError as error:
-        raise NotAllowedError(
-            "auth.certificate", "the peer's certificate cannot be read", hint="Make a new one: civicledger key rotate."
-        ) from error
-    return hashlib.sha256(spki).digest()
-
-
 class Authorisation(grpc.ServerInterceptor):
     """Judges every call by ``METHODS`` and turns the library's errors into gRPC's. One per server.
 
@@ -227,7 +209,7 @@ class Authorisation(grpc.ServerInterceptor):
 
     def __init__(self, node: NodeContext, observe: Callable[[str, str, float], None] | None = None) -> None:
         self._node = node
-        self._observe = observe or (lambda method, code, seconds: None)
+        self._observe = observe or _unobserved
 
     def intercept_service(self, continuation: Any, details: grpc.HandlerCallDetails) -> Any:
         """Wrap the handler of a known method; gRPC answers UNIMPLEMENTED for an unknown one."""
@@ -237,14 +219,18 @@ class Authorisation(grpc.ServerInterceptor):
         method = details.method
         if handler.response_streaming:
             stream = handler.stream_stream if handler.request_streaming else handler.unary_stream
-            make = grpc.stream_stream_rpc_method_handler if handler.request_streaming else (
-                grpc.unary_stream_rpc_method_handler
+            make = (
+                grpc.stream_stream_rpc_method_handler
+                if handler.request_streaming
+                else (grpc.unary_stream_rpc_method_handler)
             )
             behaviour = self._streaming(method, stream)
         else:
             unary = handler.stream_unary if handler.request_streaming else handler.unary_unary
-            make = grpc.stream_unary_rpc_method_handler if handler.request_streaming else (
-                grpc.unary_unary_rpc_method_handler
+            make = (
+                grpc.stream_unary_rpc_method_handler
+                if handler.request_streaming
+                else (grpc.unary_unary_rpc_method_handler)
             )
             behaviour = self._unary(method, unary)
         return make(behaviour, handler.request_deserializer, handler.response_serializer)
@@ -317,6 +303,10 @@ class Authorisation(grpc.ServerInterceptor):
 def _aborted(error: Exception, context: grpc.ServicerContext) -> bool:
     # grpc's own context.abort raises a bare Exception after it has set the code (health and reflection use it).
     return type(error) is Exception and context.code() not in (None, grpc.StatusCode.OK)
+
+
+def _unobserved(_method: str, _code: str, _seconds: float) -> None:
+    """The observer of a server that keeps no metrics."""
 
 
 def _certificate(context: grpc.ServicerContext) -> bytes | None:
