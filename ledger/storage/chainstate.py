@@ -1,0 +1,304 @@
+"""What the embedded chain keeps: the state machine's rows, and blocks, receipts and logs to answer questions from.
+
+Key layout under the store given: ``s`` rows of the native state machine (opaque), ``b`` height -> block, ``h`` block
+hash -> height, ``t`` transaction hash -> height and index, ``r`` height -> receipts, ``l`` height and log index -> log,
+``f`` height -> finality, ``a`` member -> anchor parts, ``g`` genesis digest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import msgspec
+
+from ledger.errors import ConflictError, FatalError, InvalidInputError
+from ledger.storage.store import Batch, Store, u64
+
+_STATE, _BLOCK, _HASH, _TX, _RECEIPTS, _LOG, _FINALITY, _ANCHOR, _GENESIS = (
+    b"s", b"b", b"h", b"t", b"r", b"l", b"f", b"a", b"g",
+)  # fmt: skip
+
+
+class ExecutedBlock(Protocol):
+    """What this store reads of the native pending block."""
+
+    @property
+    def height(self) -> int: ...
+    @property
+    def hash(self) -> bytes: ...
+    @property
+    def header(self) -> bytes: ...
+    @property
+    def transactions(self) -> Sequence[bytes]: ...
+    @property
+    def receipts(self) -> Sequence[Mapping[str, Any]]: ...
+    @property
+    def writes(self) -> Iterable[tuple[bytes, bytes | None]]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredBlock:
+    """A block of the chain. ``header`` is RLP; ``transactions`` are raw bytes, ``transaction_hashes`` in step."""
+
+    height: int
+    hash: bytes
+    header: bytes
+    transactions: tuple[bytes, ...]
+    transaction_hashes: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredLog:
+    """One event. ``index`` counts within the block, ``transaction_index`` likewise."""
+
+    height: int
+    block_hash: bytes
+    index: int
+    transaction_index: int
+    transaction_hash: bytes
+    address: bytes
+    topics: tuple[bytes, ...]
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogFilter:
+    """``eth_getLogs``: heights inclusive; no addresses means any; a topic place is None (any) or the allowed values."""
+
+    first: int
+    last: int
+    addresses: frozenset[bytes] = frozenset()
+    topics: tuple[frozenset[bytes] | None, ...] = ()
+
+    def matches(self, log: StoredLog) -> bool:
+        """True when the event passes."""
+        if self.addresses and log.address not in self.addresses:
+            return False
+        if len(self.topics) > len(log.topics):
+            return False
+        return all(wanted is None or log.topics[place] in wanted for place, wanted in enumerate(self.topics))
+
+
+class _Located(msgspec.Struct, frozen=True, array_like=True):
+    height: int
+    index: int
+
+
+class ChainStore:
+    """The chain's rows in one LevelDB folder. Writers hold the engine's lock; readers are free."""
+
+    __slots__ = ("_store",)
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    @property
+    def genesis_digest(self) -> bytes | None:
+        """The digest of the genesis file this folder was made from; None while empty."""
+        return self._store.get(_GENESIS)
+
+    def load_rows(self) -> Iterator[tuple[bytes, bytes]]:
+        """Every row of the native state machine, in key order."""
+        for key, value in self._store.scan(_STATE):
+            yield key[1:], value
+
+    def write_genesis(
+        self, digest: bytes, block_hash: bytes, header: bytes, writes: Iterable[tuple[bytes, bytes | None]]
+    ) -> None:
+        """Store block 0 in one synced batch.
+
+        Raises:
+            ConflictError: ``chain.other-genesis``, the folder holds another chain.
+        """
+        self.check_genesis(digest)
+        with self._store.batch() as batch:
+            batch.put(_GENESIS, digest)
+            _put_state(batch, writes)
+            _put_block(batch, 0, block_hash, header, (), ())
+
+    def check_genesis(self, digest: bytes) -> None:
+        """Refuse a genesis file other than the one this folder was made from.
+
+        Raises:
+            ConflictError: ``chain.other-genesis``.
+        """
+        known = self.genesis_digest
+        if known is not None and known != digest:
+            raise ConflictError(
+                "chain.other-genesis",
+                "this folder holds the chain of another genesis file",
+                hint="give the node the genesis file it was initialised with, or an empty folder",
+                expected=known,
+                actual=digest,
+            )
+
+    def write_block(self, executed: ExecutedBlock) -> None:
+        """Store a block with everything derived from it in one synced batch.
+
+        Raises:
+            UnavailableError: ``disk.full``; nothing of the block was kept.
+            FatalError: ``store.corrupt``.
+        """
+        receipts = tuple(executed.receipts)
+        hashes = tuple(bytes(receipt["hash"]) for receipt in receipts)
+        with self._store.batch() as batch:
+            _put_state(batch, executed.writes)
+            _put_block(batch, executed.height, executed.hash, executed.header, tuple(executed.transactions), hashes)
+            batch.put(_RECEIPTS + u64(executed.height), msgspec.msgpack.encode(receipts))
+            place = 0
+            for number, receipt in enumerate(receipts):
+                located = _Located(executed.height, number)
+                batch.put(_TX + hashes[number], msgspec.msgpack.encode(located))
+                for log in receipt["logs"]:
+                    row = (executed.hash, number, hashes[number], log["address"], tuple(log["topics"]), log["data"])
+                    batch.put(_LOG + u64(executed.height) + place.to_bytes(4, "big"), msgspec.msgpack.encode(row))
+                    place += 1
+
+    @property
+    def height(self) -> int | None:
+        """The newest block's height; None while empty."""
+        for key, _ in self._store.scan(_BLOCK, reverse=True):
+            return int.from_bytes(key[1:], "big")
+        return None
+
+    def block(self, at: int | bytes) -> StoredBlock | None:
+        """A block by height or by hash; None when unknown."""
+        if isinstance(at, bytes):
+            row = self._store.get(_HASH + at)
+            if row is None:
+                return None
+            at = int.from_bytes(row, "big")
+        data = self._store.get(_BLOCK + u64(at))
+        if data is None:
+            return None
+        block_hash, header, transactions, hashes = self._decode(
+            data, tuple[bytes, bytes, tuple[bytes, ...], tuple[bytes, ...]]
+        )
+        return StoredBlock(
+            height=at, hash=block_hash, header=header, transactions=transactions, transaction_hashes=hashes
+        )
+
+    def transaction(self, transaction_hash: bytes) -> tuple[StoredBlock, int] | None:
+        """The block that includes a transaction, and its index there; None when unknown."""
+        located = self._locate(transaction_hash)
+        if located is None:
+            return None
+        block = self.block(located.height)
+        if block is None:
+            raise FatalError("store.corrupt", f"block {located.height} is indexed but missing")
+        return block, located.index
+
+    def receipts(self, height: int) -> tuple[dict[str, Any], ...] | None:
+        """The receipts of a block, as the native core gave them; None when unknown."""
+        data = self._store.get(_RECEIPTS + u64(height))
+        if data is None:
+            return () if self._store.get(_BLOCK + u64(height)) is not None else None
+        receipts: tuple[dict[str, Any], ...] = self._decode(data, tuple[dict[str, Any], ...])
+        return receipts
+
+    def receipt(self, transaction_hash: bytes) -> tuple[dict[str, Any], int, int] | None:
+        """(receipt, height, index in the block) of a transaction; None when unknown."""
+        located = self._locate(transaction_hash)
+        if located is None:
+            return None
+        receipts = self.receipts(located.height)
+        if receipts is None or located.index >= len(receipts):
+            raise FatalError("store.corrupt", f"receipts of block {located.height} are missing")
+        return receipts[located.index], located.height, located.index
+
+    def logs(self, wanted: LogFilter, *, limit: int = 10_000) -> tuple[StoredLog, ...]:
+        """Events in order.
+
+        Raises:
+            InvalidInputError: ``logs.too-many``, more than ``limit`` match.
+        """
+        found: list[StoredLog] = []
+        for log in self._scan_logs(wanted.first, wanted.last):
+            if wanted.matches(log):
+                if len(found) == limit:
+                    raise InvalidInputError(
+                        "logs.too-many", f"more than {limit} events match", hint="ask for a smaller range of blocks"
+                    )
+                found.append(log)
+        return tuple(found)
+
+    def _scan_logs(self, first: int, last: int) -> Iterator[StoredLog]:
+        shape = tuple[bytes, int, bytes, bytes, tuple[bytes, ...], bytes]
+        for key, data in self._store.scan(_LOG, start=_LOG + u64(first), stop=_LOG + u64(last + 1)):
+            block_hash, number, transaction_hash, address, topics, body = self._decode(data, shape)
+            yield StoredLog(
+                height=int.from_bytes(key[1:9], "big"),
+                block_hash=block_hash,
+                index=int.from_bytes(key[9:13], "big"),
+                transaction_index=number,
+                transaction_hash=transaction_hash,
+                address=address,
+                topics=topics,
+                data=body,
+            )
+
+    def put_finality(self, height: int, finality: bytes) -> None:
+        """Keep the encoded finality proof of a height (the newest wins)."""
+        self._store.put(_FINALITY + u64(height), finality)
+
+    def finality(self, height: int = 0) -> tuple[int, bytes] | None:
+        """(height, proof) of the first kept proof at or above ``height``; 0 asks for the newest; None without one."""
+        rows = (
+            self._store.scan(_FINALITY, start=_FINALITY + u64(height))
+            if height
+            else self._store.scan(_FINALITY, reverse=True)
+        )
+        for key, value in rows:
+            return int.from_bytes(key[1:], "big"), value
+        return None
+
+    def put_anchor(self, member: bytes, size: int, parts: bytes) -> None:
+        """Keep the encoded bundle parts of a member's anchor at a log size."""
+        self._store.put(_ANCHOR + member + u64(size), parts)
+
+    def anchor(self, member: bytes, covering: int = 0) -> tuple[int, bytes] | None:
+        """(size, parts) of the newest kept anchor of a member whose size is above the index ``covering``."""
+        for key, value in self._store.scan(_ANCHOR + member, reverse=True):
+            size = int.from_bytes(key[-8:], "big")
+            return (size, value) if size > covering else None
+        return None
+
+    def close(self) -> None:
+        """Close the folder."""
+        self._store.close()
+
+    def _locate(self, transaction_hash: bytes) -> _Located | None:
+        data = self._store.get(_TX + transaction_hash)
+        return None if data is None else self._decode(data, _Located)
+
+    def _decode(self, data: bytes, shape: Any) -> Any:
+        try:
+            return msgspec.msgpack.decode(data, type=shape)
+        except msgspec.MsgspecError as error:
+            raise FatalError(
+                "store.corrupt",
+                f"a row of the chain store in {self._store.path} does not decode: {error}",
+                hint="restore the folder or let the node rejoin from the other members",
+            ) from error
+
+
+def _put_state(batch: Batch, writes: Iterable[tuple[bytes, bytes | None]]) -> None:
+    for key, value in writes:
+        if value is None:
+            batch.delete(_STATE + key)
+        else:
+            batch.put(_STATE + key, value)
+
+
+def _put_block(
+    batch: Batch,
+    height: int,
+    block_hash: bytes,
+    header: bytes,
+    transactions: tuple[bytes, ...],
+    hashes: tuple[bytes, ...],
+) -> None:
+    batch.put(_BLOCK + u64(height), msgspec.msgpack.encode((block_hash, header, transactions, hashes)))
+    batch.put(_HASH + block_hash, u64(height))

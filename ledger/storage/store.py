@@ -1,0 +1,253 @@
+"""One LevelDB folder behind a small door that speaks ``ledger.errors``.
+
+Writes are synced unless the caller says otherwise, and batches are atomic. After a failed write the store takes no
+more writes until it is opened again: LevelDB's log may end in a torn frame, and only recovery knows where.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any, NoReturn, Self
+
+import plyvel
+
+from ledger.errors import ConflictError, FatalError, LedgerError, UnavailableError
+
+#: What LevelDB and the OS print when the disk, the quota or the file-size limit is reached.
+_FULL = ("No space left", "File too large", "quota exceeded")
+#: What LevelDB prints when another process (or this one) holds the folder.
+_LOCKED = ("already held by process", "Resource temporarily unavailable")
+
+
+def disk_full(what: str) -> UnavailableError:
+    """The one error for a full disk, whoever noticed it."""
+    return UnavailableError(
+        "disk.full",
+        f"no space is left for {what}; nothing of this write was kept",
+        hint="free space (civicledger doctor shows the folders) and start the node again",
+    )
+
+
+def store_error(error: Exception, path: str) -> LedgerError:
+    """LevelDB's or the OS's error as one of ours."""
+    text = str(error)
+    if any(part in text for part in _FULL):
+        return disk_full(path)
+    if any(part in text for part in _LOCKED):
+        return ConflictError(
+            "store.locked",
+            f"another process holds the store in {path}",
+            hint="stop the other node process; a folder is opened by one process only",
+        )
+    return FatalError(
+        "store.corrupt",
+        f"the store in {path} cannot be read or written: {text}",
+        hint="delete nothing: copy the folder aside, check the disk, then restore it or rejoin from other members",
+    )
+
+
+class Batch:
+    """Writes that become visible and durable together. Made by :meth:`Store.batch`."""
+
+    __slots__ = ("_batch", "_prefix")
+
+    def __init__(self, batch: Any, prefix: bytes) -> None:
+        self._batch = batch
+        self._prefix = prefix
+
+    def put(self, key: bytes, value: bytes) -> None:
+        """Add one row."""
+        self._batch.put(self._prefix + key, value)
+
+    def delete(self, key: bytes) -> None:
+        """Remove one row; no error when it is absent."""
+        self._batch.delete(self._prefix + key)
+
+    def sub(self, prefix: bytes) -> Batch:
+        """The same batch, its keys under a prefix."""
+        return Batch(self._batch, self._prefix + prefix)
+
+
+class _Writing:
+    """The context of one batch: written at a clean exit, dropped at an exception."""
+
+    __slots__ = ("_batch", "_store", "_sync")
+
+    def __init__(self, store: Store, *, sync: bool) -> None:
+        self._store = store
+        self._sync = sync
+        self._batch = store._core.db.write_batch(transaction=False, sync=sync)
+
+    def __enter__(self) -> Batch:
+        return Batch(self._batch, self._store._prefix)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._store._core.write(self._batch)
+        else:
+            self._batch.clear()
+
+
+class _Core:
+    """The open database, shared by a store and its sub-stores."""
+
+    __slots__ = ("closed", "db", "failed", "lock", "path")
+
+    def __init__(self, path: str, db: Any) -> None:
+        self.path = path
+        self.db = db
+        self.lock = threading.Lock()
+        self.failed: LedgerError | None = None
+        self.closed = False
+
+    def write(self, batch: Any) -> None:
+        with self.lock:
+            if self.failed is not None:
+                raise self.failed
+            try:
+                batch.write()
+            except (plyvel.Error, OSError) as error:
+                self.fail(error)
+
+    def fail(self, error: Exception) -> NoReturn:
+        self.failed = store_error(error, self.path)
+        raise self.failed from error
+
+
+class Store:
+    """A LevelDB folder, or a part of it under a key prefix. Thread-safe."""
+
+    __slots__ = ("_core", "_prefix")
+
+    def __init__(self, core: _Core, prefix: bytes) -> None:
+        self._core = core
+        self._prefix = prefix
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Store:
+        """Create or recover the folder.
+
+        Raises:
+            ConflictError: ``store.locked``, another process has it open.
+            FatalError: ``store.corrupt``, LevelDB's own checks failed.
+            UnavailableError: ``disk.full``.
+        """
+        name = os.fspath(path)
+        try:
+            os.makedirs(name, mode=0o700, exist_ok=True)
+            # paranoid_checks: a damaged row must stop us here, never be skipped silently.
+            db = plyvel.DB(name, create_if_missing=True, paranoid_checks=True)
+        except (plyvel.Error, OSError) as error:
+            raise store_error(error, name) from error
+        return cls(_Core(name, db), b"")
+
+    @property
+    def path(self) -> str:
+        """The folder."""
+        return self._core.path
+
+    @property
+    def closed(self) -> bool:
+        """True after :meth:`close`."""
+        return self._core.closed
+
+    def sub(self, prefix: bytes) -> Store:
+        """The same store, its keys under a prefix. Closing either closes both."""
+        return Store(self._core, self._prefix + prefix)
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value, or None.
+
+        Raises:
+            FatalError: ``store.corrupt``, the row's checksum does not fit.
+        """
+        try:
+            value: bytes | None = self._core.db.get(self._prefix + key, verify_checksums=True)
+        except (plyvel.Error, OSError) as error:
+            raise store_error(error, self.path) from error
+        return value
+
+    def put(self, key: bytes, value: bytes, *, sync: bool = True) -> None:
+        """Write one row. Raises as :meth:`batch`."""
+        with self.batch(sync=sync) as batch:
+            batch.put(key, value)
+
+    def delete(self, key: bytes, *, sync: bool = True) -> None:
+        """Remove one row; no error when it is absent. Raises as :meth:`batch`."""
+        with self.batch(sync=sync) as batch:
+            batch.delete(key)
+
+    def batch(self, *, sync: bool = True) -> _Writing:
+        """``with store.batch() as b:`` — all of it is written at the end of the block, or nothing.
+
+        Raises:
+            UnavailableError: ``disk.full``; nothing was written, and the store takes no more writes.
+            FatalError: ``store.corrupt``.
+        """
+        return _Writing(self, sync=sync)
+
+    def scan(
+        self,
+        prefix: bytes = b"",
+        *,
+        start: bytes | None = None,
+        stop: bytes | None = None,
+        reverse: bool = False,
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Rows whose key begins with ``prefix``, in key order, of one moment.
+
+        ``start`` (inclusive) and ``stop`` (exclusive) are whole keys and narrow the range further. Keys come back
+        as the caller wrote them.
+        """
+        whole = self._prefix + prefix
+        low = whole if start is None else max(whole, self._prefix + start)
+        high = prefix_end(whole)
+        if stop is not None:
+            high = self._prefix + stop if high is None else min(high, self._prefix + stop)
+        if high is not None and high <= low:
+            return
+        cut = len(self._prefix)
+        try:
+            with self._core.db.iterator(start=low, stop=high, reverse=reverse, verify_checksums=True) as rows:
+                for key, value in rows:
+                    yield key[cut:], value
+        except (plyvel.Error, OSError) as error:
+            raise store_error(error, self.path) from error
+
+    def compact(self, prefix: bytes) -> None:
+        """Rewrite the files under a prefix, so that deleted bytes really leave the disk."""
+        whole = self._prefix + prefix
+        try:
+            self._core.db.compact_range(start=whole, stop=prefix_end(whole) or b"\xff" * 64)
+        except (plyvel.Error, OSError) as error:
+            raise store_error(error, self.path) from error
+
+    def close(self) -> None:
+        """Close the folder; a second call does nothing."""
+        with self._core.lock:
+            self._core.closed = True
+            self._core.db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def prefix_end(prefix: bytes) -> bytes | None:
+    """The first key after every key that begins with ``prefix``; None when there is none."""
+    stripped = prefix.rstrip(b"\xff")
+    return stripped[:-1] + bytes([stripped[-1] + 1]) if stripped else None
+
+
+def u64(value: int) -> bytes:
+    """An unsigned integer whose byte order is its numeric order."""
+    return value.to_bytes(8, "big")
