@@ -1,0 +1,341 @@
+"""The closed catalogue of audit events: every record type and the schema of its body.
+
+``docs/audit-events.md`` is this table in words; a test compares them. A body has exactly the fields of its type:
+what is not listed here cannot enter a log by the typed path, so no free text and no person can.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ledger.errors import InvalidInputError, LedgerError
+from ledger.identifiers import parse_purpose, parse_uscc
+from ledger.model import KeyRole, Level, Sharing
+
+_HEX32 = re.compile(r"[0-9a-f]{64}\Z")
+_LABEL = re.compile(r"[0-9A-Za-z][0-9A-Za-z._:/-]{0,63}\Z")
+_TITLE = re.compile(r"[\w.:/-]{1,64}\Z")
+_CODE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*(\.[a-z0-9]+(-[a-z0-9]+)*)*\Z")
+_MAX_UINT: Final = 2**53 - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """What values a field takes; ``meaning`` is the catalogue's wording of it."""
+
+    name: str
+    meaning: str
+    accepts: Callable[[Any], bool]
+
+
+def _uscc(value: Any) -> bool:
+    return isinstance(value, str) and _passes(parse_uscc, value)
+
+
+def _passes(parse: Callable[[str], object], value: str) -> bool:
+    try:
+        parse(value)
+    except LedgerError:
+        return False
+    return True
+
+
+def _words(name: str, *words: str) -> Kind:
+    return Kind(name=name, meaning="one of " + ", ".join(f"`{word}`" for word in words), accepts=lambda v: v in words)
+
+
+def _uint(value: Any) -> bool:
+    return type(value) is int and 0 <= value <= _MAX_UINT
+
+
+ID = Kind(name="id", meaning="32 bytes, 64 hex digits", accepts=lambda v: isinstance(v, str) and bool(_HEX32.match(v)))
+DIGEST = Kind(name="digest", meaning="SHA-256, 64 hex digits", accepts=ID.accepts)
+COMMITMENT = Kind(name="commitment", meaning="salted commitment, 64 hex digits", accepts=ID.accepts)
+UINT = Kind(name="uint", meaning="integer, 0 to 2^53 - 1", accepts=_uint)
+FLAG = Kind(name="flag", meaning="true or false", accepts=lambda v: isinstance(v, bool))
+MEMBER = Kind(name="member", meaning="unified social credit code of a member", accepts=_uscc)
+PURPOSE = Kind(
+    name="purpose", meaning="purpose code", accepts=lambda v: isinstance(v, str) and _passes(parse_purpose, v)
+)
+LABEL = Kind(
+    name="label",
+    meaning="1 to 64 letters, digits, `.` `_` `:` `/` `-`",
+    accepts=lambda v: isinstance(v, str) and bool(_LABEL.match(v)),
+)
+TITLE = Kind(
+    name="title",
+    meaning="1 to 64 characters of any script, NFC, without blanks",
+    accepts=lambda v: isinstance(v, str) and bool(_TITLE.match(v)) and unicodedata.is_normalized("NFC", v),
+)
+CODE = Kind(
+    name="code",
+    meaning="stable error or proposal code, at most 64 characters",
+    accepts=lambda v: isinstance(v, str) and len(v) <= 64 and bool(_CODE.match(v)),
+)
+LIST = _words("list", "responsibility", "demand", "negative")
+SIDE = _words("side", "provider", "consumer")
+APPROVER = _words("approver", "provider", "supervisor", "consortium-vote")
+LEVEL = _words("level", *(item.word for item in Level))
+SHARING = _words("sharing", *(item.word for item in Sharing))
+ROLE = _words("role", *(item.word for item in KeyRole))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """A field of a body."""
+
+    name: str
+    kind: Kind
+    note: str = ""
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventType:
+    """A record type: its name, what it says, whose log it stands in, its body."""
+
+    name: str
+    meaning: str
+    where: str
+    fields: tuple[Field, ...]
+
+
+def check_body(type_: str, body: Mapping[str, Any]) -> None:
+    """Refuse an unknown type and a body that is not exactly by its schema.
+
+    Raises: InvalidInputError(record.type | record.body), the latter naming the field.
+    """
+    event = TYPES.get(type_)
+    if event is None:
+        raise InvalidInputError(
+            "record.type",
+            f"no such record type: {ascii(type_)[:66]}",
+            hint="docs/audit-events.md lists the types",
+            actual=ascii(type_)[:66],
+        )
+    known = {field.name: field for field in event.fields}
+    for name in body:
+        if name not in known:
+            raise InvalidInputError("record.body", f"{type_} has no field {ascii(name)[:66]}", actual=ascii(name)[:66])
+    for field in event.fields:
+        if field.name not in body:
+            if field.optional:
+                continue
+            raise InvalidInputError("record.body", f"{type_} needs the field {field.name}", expected=field.name)
+        if not field.kind.accepts(body[field.name]):
+            raise InvalidInputError(
+                "record.body",
+                f"{type_}: {field.name} is not: {field.kind.meaning}",
+                expected=field.kind.meaning,
+                actual=ascii(body[field.name])[:66],
+            )
+
+
+def _type(name: str, meaning: str, where: str, *fields: Field) -> EventType:
+    return EventType(name=name, meaning=meaning, where=where, fields=fields)
+
+
+def _f(name: str, kind: Kind, note: str = "", *, optional: bool = False) -> Field:
+    return Field(name=name, kind=kind, note=note, optional=optional)
+
+
+_DATASET = _f("dataset", ID)
+_GRANT = _f("grant", ID)
+_COUNTERPART = _f("counterpart", MEMBER, "the other side")
+_SIDE = _f("role", SIDE, "which side this log's member is")
+_EXCHANGE = _f("exchange", ID)
+
+_ALL: Final = (
+    _type(
+        "dataset.published",
+        "a version of a dataset was published",
+        "provider",
+        _DATASET,
+        _f("version", UINT, "1, 2, …"),
+        _f("content", DIGEST, "of the content"),
+        _f("count", UINT, "rows"),
+        _f("metadata", DIGEST, "of the catalogue entry"),
+    ),
+    _type("dataset.withdrawn", "a dataset was withdrawn", "provider", _DATASET),
+    _type(
+        "dataset.regraded",
+        "level or sharing type of a dataset changed",
+        "provider",
+        _DATASET,
+        _f("level", LEVEL),
+        _f("sharing", SHARING),
+    ),
+    _type(
+        "list.added",
+        "an entry was added to one of the three lists",
+        "the entry's member",
+        _f("list", LIST),
+        _f("entry", ID),
+        _f("item", TITLE, "code of the item"),
+    ),
+    _type(
+        "list.answered",
+        "an entry was matched, answered or fulfilled",
+        "who answered",
+        _f("list", LIST),
+        _f("entry", ID),
+    ),
+    _type(
+        "grant.requested",
+        "a grant was asked for",
+        "consumer",
+        _GRANT,
+        _DATASET,
+        _f("provider", MEMBER),
+        _f("purpose", PURPOSE),
+        _f("matter", DIGEST, "of the matter it serves"),
+    ),
+    _type("grant.approved", "an approval was given", "who approved", _GRANT, _f("as", APPROVER)),
+    _type(
+        "grant.refused",
+        "a request was refused",
+        "who refused",
+        _GRANT,
+        _f("reason", UINT, "reason code"),
+        _f("text", DIGEST, "of the explanation"),
+    ),
+    _type(
+        "grant.revoked",
+        "an active grant was revoked",
+        "who revoked",
+        _GRANT,
+        _f("reason", UINT, "reason code"),
+        _f("text", DIGEST, "of the explanation"),
+    ),
+    _type("grant.overdue", "a request passed its deadline unanswered", "consumer or provider", _GRANT),
+    _type(
+        "exchange.requested",
+        "a signed request for data was sent or received, before a byte was released",
+        "both",
+        _EXCHANGE,
+        _GRANT,
+        _DATASET,
+        _COUNTERPART,
+        _SIDE,
+        _f("request", DIGEST, "of the signed request"),
+    ),
+    _type(
+        "exchange.completed",
+        "an exchange ended with a receipt both signed",
+        "both",
+        _EXCHANGE,
+        _GRANT,
+        _DATASET,
+        _f("purpose", PURPOSE),
+        _COUNTERPART,
+        _SIDE,
+        _f("receipt", DIGEST, "of the receipt file"),
+        _f("bytes", UINT, "size of the payload"),
+    ),
+    _type(
+        "exchange.half",
+        "an exchange was left with one signature only",
+        "the side that found it",
+        _EXCHANGE,
+        _GRANT,
+        _DATASET,
+        _COUNTERPART,
+        _SIDE,
+        _f("receipt", DIGEST, "of the half receipt file"),
+    ),
+    _type(
+        "access.refused",
+        "a use of data was refused; the code names the rule",
+        "both",
+        _DATASET,
+        _f("grant", ID, "none where the request named none", optional=True),
+        _COUNTERPART,
+        _SIDE,
+        _f("purpose", PURPOSE),
+        _f("code", CODE, "e.g. `grant.expired`"),
+    ),
+    _type(
+        "access.used",
+        "a department's own system used data (its bulk trail)",
+        "the department",
+        _f("system", LABEL, "code of the information system"),
+        _f("matter", LABEL, "code of the matter"),
+        _f("purpose", PURPOSE),
+        _f("operator", COMMITMENT, "to the operator's pseudonym"),
+        _f("dataset", ID, optional=True),
+        _f("grant", ID, optional=True),
+        _f("commitment", COMMITMENT, "to what was looked at", optional=True),
+    ),
+    _type(
+        "key.rotated",
+        "a key of a role was replaced",
+        "the key's member",
+        _f("role", ROLE),
+        _f("old", ID, "key material as on chain"),
+        _f("new", ID, "key material as on chain"),
+    ),
+    _type(
+        "key.compromised",
+        "a key was declared compromised",
+        "the key's member",
+        _f("role", ROLE),
+        _f("material", ID, "key material as on chain"),
+        _f("since", UINT, "Unix seconds"),
+    ),
+    _type(
+        "member.proposed",
+        "a proposal was put to the vote",
+        "proposer",
+        _f("proposal", UINT),
+        _f("kind", CODE, "e.g. `admit`"),
+    ),
+    _type("member.voted", "a vote was cast", "voter", _f("proposal", UINT), _f("yes", FLAG)),
+    _type("system.started", "the node started", "its member", _f("version", LABEL)),
+    _type(
+        "system.recovered",
+        "the node recovered its log after an unclean stop",
+        "its member",
+        _f("size", UINT, "entries found"),
+    ),
+    _type(
+        "erasure.done",
+        "a salt and its payload were deleted: the commitment means nothing from now on",
+        "who held them",
+        _f("commitment", COMMITMENT),
+        _f("basis", LABEL, "code of the legal basis"),
+    ),
+    _type(
+        "disclosure.opened",
+        "a commitment of an earlier entry was opened",
+        "the entry's member",
+        _f("entry", UINT, "index in the same log"),
+        _f("commitment", COMMITMENT),
+        _f("type", LABEL, "type line of the commitment"),
+        _f("salt", ID),
+        _f("value", DIGEST, "of the value"),
+    ),
+)
+
+#: The catalogue: type name -> type.
+TYPES: Final[Mapping[str, EventType]] = {event.name: event for event in _ALL}
+
+
+def catalogue_markdown() -> str:
+    """The catalogue as the tables of ``docs/audit-events.md``."""
+    lines: list[str] = []
+    for event in TYPES.values():
+        lines += [
+            f"## `{event.name}`",
+            "",
+            f"{event.meaning[0].upper()}{event.meaning[1:]}. In the log of: {event.where}.",
+        ]
+        lines += ["", "| field | value | |", "| --- | --- | --- |"]
+        for field in event.fields:
+            notes = ", ".join(part for part in ("optional" if field.optional else "", field.note) if part)
+            lines.append(f"| `{field.name}` | {field.kind.meaning} | {notes} |")
+        lines.append("")
+    return "\n".join(lines)
