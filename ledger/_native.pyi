@@ -154,7 +154,12 @@ class Chain:
         """The 32-byte value."""
 
     def call(
-        self, to: bytes | None, data: bytes, sender: bytes = ..., value: int = 0, gas: int | None = None,
+        self,
+        to: bytes | None,
+        data: bytes,
+        sender: bytes = ...,
+        value: int = 0,
+        gas: int | None = None,
         height: int | None = None,
     ) -> tuple[bool, bytes, int]:
         """eth_call: (succeeded, return or revert data, gas used). Without the GIL."""
@@ -163,9 +168,7 @@ class Chain:
     def estimate_gas(self, to: bytes | None, data: bytes, sender: bytes, value: int = 0) -> int:
         """Raises InvalidInputError(evm.revert) with actual = revert data."""
 
-    def proof(
-        self, address: bytes, slots: Sequence[bytes], height: int | None = None
-    ) -> dict[str, object]:
+    def proof(self, address: bytes, slots: Sequence[bytes], height: int | None = None) -> dict[str, object]:
         """EIP-1186: {"height", "address", "nonce", "balance", "code_hash", "storage_hash", "account_proof": [rlp],
         "storage": [{"key", "value" (32 bytes), "proof": [rlp]}]}. Raises NotFoundError(proof.window)."""
 

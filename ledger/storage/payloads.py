@@ -6,6 +6,7 @@ behind is swept at the next opening. Deleting rewrites the files, so that the by
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import threading
 from collections.abc import Iterable, Iterator
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from ledger.errors import FatalError, InvalidInputError, NotFoundError
+from ledger.errors import FatalError, LedgerError, InvalidInputError, NotFoundError
 from ledger.storage.store import Store, u64
 
 #: Largest row, and so the largest chunk handed out.
@@ -156,10 +157,8 @@ class PayloadStore:
     def _abandon(self, identity: int) -> None:
         """Drop what was written. Where even that fails the next opening does it: the error of the write is the one
         to report."""
-        try:
+        with contextlib.suppress(LedgerError):
             self._sweep(identity)
-        except Exception:  # noqa: S110
-            pass
 
     def _sweep(self, identity: int) -> None:
         for key, _ in list(self._keys(identity)):
