@@ -1,1 +1,5 @@
-//! civicledger's native core.
+//! civicledger's native core: pure modules, the log engine, and one door to Python.
+
+#[cfg(feature = "python")]
+mod door;
+pub mod error;

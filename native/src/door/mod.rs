@@ -1,0 +1,12 @@
+//! The door to Python: converts arguments, errors and results, and nothing else. One file per area.
+
+mod args;
+mod fault;
+
+use pyo3::prelude::*;
+
+#[pymodule]
+fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let _ = module;
+    Ok(())
+}
