@@ -9,10 +9,9 @@ Consortium contract (design README, section 7).
 from __future__ import annotations
 
 import enum
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
 import structlog
@@ -201,15 +200,16 @@ def check_rule(rule: Rule, caller: Caller, method: str) -> None:
     )
 
 
+def interceptors(node: NodeContext) -> tuple[grpc.ServerInterceptor, ...]:
+    """What the node's server is made with."""
+    return (Authorisation(node),)
+
+
 class Authorisation(grpc.ServerInterceptor):
-    """Judges every call by ``METHODS`` and turns the library's errors into gRPC's. One per server.
+    """Judges every call by ``METHODS`` and turns the library's errors into gRPC's. One per server."""
 
-    ``observe(method, code, seconds)`` is told of every finished call: code is "ok" or the error's.
-    """
-
-    def __init__(self, node: NodeContext, observe: Callable[[str, str, float], None] | None = None) -> None:
+    def __init__(self, node: NodeContext) -> None:
         self._node = node
-        self._observe = observe or _unobserved
 
     def intercept_service(self, continuation: Any, details: grpc.HandlerCallDetails) -> Any:
         """Wrap the handler of a known method; gRPC answers UNIMPLEMENTED for an unknown one."""
@@ -259,54 +259,40 @@ class Authorisation(grpc.ServerInterceptor):
 
     def _unary(self, method: str, behaviour: Any) -> Any:
         def run(request: Any, context: grpc.ServicerContext) -> Any:
-            started = time.perf_counter()
             try:
-                response = behaviour(request, self.admit(method, context))
+                return behaviour(request, self.admit(method, context))
             except Exception as error:
-                self._fail(method, context, error, started)
-            self._observe(method, "ok", time.perf_counter() - started)
-            return response
+                self._fail(method, context, error)
 
         return run
 
     def _streaming(self, method: str, behaviour: Any) -> Any:
         def run(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
-            started = time.perf_counter()
             try:
                 yield from behaviour(request, self.admit(method, context))
             except Exception as error:
-                self._fail(method, context, error, started)
-            self._observe(method, "ok", time.perf_counter() - started)
+                self._fail(method, context, error)
 
         return run
 
-    def _fail(self, method: str, context: grpc.ServicerContext, error: Exception, started: float) -> None:
-        seconds = time.perf_counter() - started
+    def _fail(self, method: str, context: grpc.ServicerContext, error: Exception) -> NoReturn:
         if isinstance(error, LedgerError):
-            self._observe(method, error.code, seconds)
+            self._node.metrics.refused(error.code)
             abort(context, error)
-        if isinstance(error, grpc.RpcError) or not context.is_active():
-            # The caller went away in the middle of a stream: nobody is left to answer.
-            self._observe(method, "cancelled", seconds)
+        if not context.is_active() or _aborted(error, context):
+            # The caller went away in the middle of a stream, or the behaviour has ended the call itself.
             raise error
-        if _aborted(error, context):
-            self._observe(method, "aborted", seconds)
-            raise error
-        self._observe(method, "internal.error", seconds)
         log.exception("rpc.failed", method=method)
+        self._node.metrics.refused("internal.error")
         abort(
             context,
-            FatalError("internal.error", "the node failed to answer", hint="The cause is in the node's own log."),
+            FatalError("internal.error", "the node failed to answer", hint="the cause is in the node's own log"),
         )
 
 
 def _aborted(error: Exception, context: grpc.ServicerContext) -> bool:
     # grpc's own context.abort raises a bare Exception after it has set the code (health and reflection use it).
     return type(error) is Exception and context.code() not in (None, grpc.StatusCode.OK)
-
-
-def _unobserved(_method: str, _code: str, _seconds: float) -> None:
-    """The observer of a server that keeps no metrics."""
 
 
 def _certificate(context: grpc.ServicerContext) -> bytes | None:

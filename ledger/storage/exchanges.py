@@ -33,7 +33,10 @@ class ExchangeEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One exchange as this side knows it.
 
     Ids are 32 bytes; ``receipt`` is the canonical receipt ("" before there is one); ``request`` the consumer-signed
-    request; ``log_index`` the record that closed it, -1 before; ``payload`` the digest of a received payload.
+    request; ``log_index`` the record that closed it, -1 before; ``payload`` the digest of a received payload. ``half``
+    is the receipt with the provider's signature alone, so that a repeat releases the same; ``salt`` opens the receipt's
+    commitment and is emptied by an erasure; ``closed_ms`` is the time of the closing record, so that a crash between the
+    log and this store writes the same record again.
     """
 
     id: bytes
@@ -49,6 +52,9 @@ class ExchangeEntry(msgspec.Struct, frozen=True, kw_only=True):
     log_index: int = -1
     payload: bytes = b""
     code: str = ""
+    half: bytes = b""
+    salt: bytes = b""
+    closed_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

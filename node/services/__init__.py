@@ -1,0 +1,43 @@
+"""The gRPC services of a department's node, one module per service of ``proto/ledger/v1``.
+
+``register`` adds all of them to a server whose interceptor judges every call (``node.auth``). The block service is the
+node core's own and passes through the same interceptor.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import grpc
+
+from ledger.v1 import department_pb2_grpc, node_pb2_grpc, peer_pb2_grpc
+from node.services.datasets import DatasetService
+from node.services.exchange import ExchangeService, PeerExchangeService
+from node.services.forward import ForwardService
+from node.services.grants import GrantService
+from node.services.keys import KeyService
+from node.services.lists import ListService
+from node.services.members import MemberService
+from node.services.proofs import ProofService
+from node.services.records import RecordService
+from node.services.status import StatusService
+
+if TYPE_CHECKING:
+    from node.context import NodeContext
+
+
+def register(server: grpc.Server, context: NodeContext) -> None:
+    """Add every service of this package to a server."""
+    records = RecordService(context)
+    grants = GrantService(context)
+    department_pb2_grpc.add_MemberServiceServicer_to_server(MemberService(context), server)
+    department_pb2_grpc.add_KeyServiceServicer_to_server(KeyService(context), server)
+    department_pb2_grpc.add_DatasetServiceServicer_to_server(DatasetService(context), server)
+    department_pb2_grpc.add_ListServiceServicer_to_server(ListService(context), server)
+    department_pb2_grpc.add_GrantServiceServicer_to_server(grants, server)
+    department_pb2_grpc.add_RecordServiceServicer_to_server(records, server)
+    department_pb2_grpc.add_ExchangeServiceServicer_to_server(ExchangeService(context), server)
+    node_pb2_grpc.add_ProofServiceServicer_to_server(ProofService(context), server)
+    node_pb2_grpc.add_StatusServiceServicer_to_server(StatusService(context), server)
+    node_pb2_grpc.add_ForwardServiceServicer_to_server(ForwardService(context, records, grants), server)
+    peer_pb2_grpc.add_PeerExchangeServiceServicer_to_server(PeerExchangeService(context), server)
