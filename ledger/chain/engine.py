@@ -1,0 +1,393 @@
+"""The embedded chain of a node: mempool, native state machine and store under one writer's lock.
+
+A block goes: execute (pending, nothing visible) -> one synced batch -> commit (visible) -> waiters and subscribers.
+A crash between any two steps leaves the last whole block, because the batch is atomic and everything else is memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from ledger.chain import embedded
+from ledger.chain.blocks import ChainHead, Receipt, receipt_from_row
+from ledger.chain.mempool import Admission, Mempool, Pooled
+from ledger.chain.reverts import revert_error
+from ledger.errors import ConflictError, FatalError, LedgerError, UnavailableError, UntrustedError
+from ledger.storage.chainstate import ChainStore, StoredBlock
+
+_LOG = logging.getLogger(__name__)
+
+#: A block must fit into one message between nodes (8 MiB) with room to spare.
+MAX_BLOCK_BYTES = 4 << 20
+MAX_BLOCK_TRANSACTIONS = 5_000
+#: Left out of one block, welcome in a later one.
+_KEEP = frozenset({"tx.gas-share", "tx.block-full", "tx.nonce-gap"})
+
+#: Hands transactions to the sequencer; one answer each, in order. Raises UnavailableError when it is out of reach.
+Forward = Callable[[list[bytes]], list[Admission]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Executed:
+    """The native pending block, each property read once: every read copies."""
+
+    height: int
+    hash: bytes
+    header: bytes
+    transactions: tuple[bytes, ...]
+    receipts: tuple[Mapping[str, Any], ...]
+    writes: list[tuple[bytes, bytes | None]]
+
+
+class EmbeddedChain:
+    """One node's chain. Any thread may read, call or submit; blocks are made or imported one at a time."""
+
+    def __init__(self, native: embedded.NativeChain, store: ChainStore, *, forward: Forward | None = None) -> None:
+        self.native = native
+        self.store = store
+        self.pool = Mempool()
+        self._forward = forward
+        self._writing = threading.Lock()
+        self._waiting = threading.Lock()
+        self._waiters: dict[bytes, list[_Waiter]] = {}
+        self._subscribers: dict[int, Callable[[StoredBlock], None]] = {}
+        self._next_subscriber = 0
+        self._stopped: LedgerError | None = None
+
+    @classmethod
+    def open(cls, store: ChainStore, genesis: bytes, *, forward: Forward | None = None) -> EmbeddedChain:
+        """Start from a genesis file (fresh folder) or from the stored rows.
+
+        ``forward`` makes this a follower: submitted transactions go through it to the sequencer instead of into the
+        pool. The store stays the caller's to close, after :meth:`close`.
+
+        Raises InvalidInputError(genesis.*), ConflictError(chain.other-genesis), and FatalError(chain.root-mismatch |
+        chain.head-mismatch) when the folder does not hold what it says.
+        """
+        digest = hashlib.sha256(genesis).digest()
+        store.check_genesis(digest)
+        if store.genesis_digest is None:
+            native, rows = embedded.new_chain(genesis)
+            head = _head(native)
+            store.write_genesis(digest, head.hash, head.header, rows)
+        else:
+            native = embedded.load_chain(genesis, store.load_rows())
+            head = _head(native)
+            kept = store.block(head.height)
+            if kept is None or kept.hash != head.hash:
+                raise FatalError(
+                    "chain.head-mismatch",
+                    f"the state is at height {head.height}, the stored block of that height is another",
+                    hint="restore the folder from a backup, or remove it and let the node catch up from the others",
+                    expected=head.hash,
+                    actual=None if kept is None else kept.hash,
+                )
+        return cls(native, store, forward=forward)
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+    @property
+    def chain_id(self) -> int:
+        """The EIP-155 chain id."""
+        return self.native.chain_id()
+
+    @property
+    def genesis_digest(self) -> bytes:
+        """SHA-256 of the genesis file."""
+        return self.native.genesis_digest()
+
+    @property
+    def is_follower(self) -> bool:
+        """True when transactions are forwarded to a sequencer."""
+        return self._forward is not None
+
+    @property
+    def failure(self) -> LedgerError | None:
+        """Why the engine no longer makes blocks, or None."""
+        return self._stopped
+
+    def head(self) -> ChainHead:
+        """The newest committed block."""
+        return _head(self.native)
+
+    def call(self, to: bytes, data: bytes, height: int | None = None) -> bytes:
+        """Read a contract at the head or at a provable height. Raises the contract's revert as an error."""
+        succeeded, output, _ = self.native.call(to, data, height=height)
+        if not succeeded:
+            raise revert_error(output)
+        return output
+
+    def receipt(self, transaction: bytes) -> Receipt | None:
+        """The receipt of an included transaction, or None."""
+        found = self.store.receipt(transaction)
+        if found is None:
+            return None
+        row, height, index = found
+        block = self.store.block(height)
+        if block is None:
+            raise FatalError("store.corrupt", f"block {height} is indexed but missing")
+        return receipt_from_row(row, height, block.hash, index)
+
+    def receipts(self, height: int) -> tuple[Receipt, ...]:
+        """The receipts of a block in order; empty for an unknown height."""
+        block = self.store.block(height)
+        rows = self.store.receipts(height) or ()
+        if block is None:
+            return ()
+        return tuple(receipt_from_row(row, height, block.hash, index) for index, row in enumerate(rows))
+
+    def nonce(self, address: bytes) -> int:
+        """The next nonce of an account by committed state."""
+        return cast(int, self.native.account(address)["nonce"])
+
+    def pending_nonce(self, address: bytes) -> int:
+        """The next nonce of an account behind what waits in the pool here."""
+        return self.pool.next_nonce(address, self.nonce(address))
+
+    # --- submitting ---------------------------------------------------------------------------------------------------
+    def submit(self, raw: bytes) -> bytes:
+        """Admit one transaction and return its hash; the same one again is no error.
+
+        Raises InvalidInputError(tx.*), NotAllowedError(tx.not-member | tx.create-not-adopted),
+        ConflictError(tx.nonce-taken), UnavailableError(tx.pool-full | chain.stopped).
+        """
+        admission = self.submit_many([raw])[0]
+        if not admission.admitted:
+            raise admission.error()
+        return admission.hash
+
+    def submit_many(self, raws: Sequence[bytes]) -> list[Admission]:
+        """Admit many; one answer each, in order."""
+        if self._stopped is not None:
+            raise UnavailableError(self._stopped.code, self._stopped.message, hint=self._stopped.hint)
+        if self._forward is not None:
+            return self._forward(list(raws))
+        return [self._admit(raw, judged) for raw, judged in zip(raws, self.native.check_txs(list(raws)), strict=True)]
+
+    def _admit(self, raw: bytes, judged: tuple[bytes, bytes, int] | tuple[str, str]) -> Admission:
+        if len(judged) == 2:
+            transaction = embedded.keccak256(raw)
+            if judged[0] == "tx.nonce-low" and self.store.transaction(transaction) is not None:
+                return Admission(hash=transaction)  # sent again after it got into a block: the first answer holds
+            return Admission(hash=transaction, code=judged[0], message=judged[1])
+        transaction, sender, nonce = judged
+        try:
+            self.pool.add(Pooled(hash=transaction, sender=sender, nonce=nonce, raw=raw))
+        except LedgerError as error:
+            return Admission(hash=transaction, code=error.code, message=error.message)
+        return Admission(hash=transaction)
+
+    def wait(self, transaction: bytes, timeout: float) -> Receipt:
+        """The receipt, as soon as the transaction is in a committed block here.
+
+        Raises UnavailableError(chain.timeout) after ``timeout`` seconds (it may still be included later), or the
+        refusal when the transaction turned out to be invalid at its block.
+        """
+        waiter = _Waiter()
+        with self._waiting:
+            self._waiters.setdefault(transaction, []).append(waiter)
+        try:
+            # Looked up after registering: a block committed in between is seen by one of the two.
+            receipt = self.receipt(transaction)
+            if receipt is not None:
+                return receipt
+            if self._stopped is not None:
+                raise self._stopped
+            if not waiter.done.wait(timeout):
+                raise UnavailableError(
+                    "chain.timeout",
+                    f"transaction 0x{transaction.hex()} is not in a block after {timeout:g} s",
+                    hint="it may still be included: ask for its receipt; `civicledger doctor` explains a stalled chain",
+                )
+            return waiter.result()
+        finally:
+            with self._waiting:
+                waiters = self._waiters.get(transaction, [])
+                if waiter in waiters:
+                    waiters.remove(waiter)
+                if not waiters:
+                    self._waiters.pop(transaction, None)
+
+    def subscribe(self, callback: Callable[[StoredBlock], None]) -> Callable[[], None]:
+        """Call ``callback`` with every block after it is committed, in order, on the committing thread (so it must be
+        short and must not make blocks). Returns the function that ends the subscription."""
+        with self._waiting:
+            key = self._next_subscriber
+            self._next_subscriber += 1
+            self._subscribers[key] = callback
+
+        def end() -> None:
+            with self._waiting:
+                self._subscribers.pop(key, None)
+
+        return end
+
+    # --- blocks -------------------------------------------------------------------------------------------------------
+    def produce(self, now_ms: int) -> StoredBlock | None:
+        """Make the next block from the pool (the sequencer's step); None when nothing valid waits.
+
+        Raises FatalError(chain.write-failed) when the block could not be stored: the engine then stays stopped until
+        the folder is opened again, because only what is on disk can say whether the block exists.
+        """
+        with self._writing:
+            self._require_running()
+            taken = self.pool.take(self.nonce, limit=MAX_BLOCK_TRANSACTIONS, max_bytes=MAX_BLOCK_BYTES)
+            if not taken:
+                return None
+            height = self.native.height() + 1
+            pending = self.native.execute([entry.raw for entry in taken], now_ms, height)
+            refused = () if pending is None else pending.refused
+            if pending is None:
+                # Nothing was valid on the parent state: ask why, one by one, so that senders hear the reason.
+                refused = self._reasons(taken)
+            self._drop(taken, refused)
+            if pending is None:
+                return None
+            block = self._finish(pending)
+            if refused:
+                self.pool.wake()  # what did not fit gets the next block
+            return block
+
+    def import_block(self, header: bytes, transactions: Sequence[bytes]) -> StoredBlock:
+        """Re-execute and keep a block of the sequencer (the follower's step). A block already kept is returned as is.
+
+        Raises UntrustedError(block.*) when it does not follow from our head, UntrustedError(block.fork) when another
+        block of that height is kept here, FatalError(chain.write-failed).
+        """
+        with self._writing:
+            self._require_running()
+            kept = self.store.block(embedded.header_hash(header))
+            if kept is not None:
+                return kept
+            height = embedded.header_height(header)
+            ours = self.store.block(height)
+            if ours is not None:
+                raise UntrustedError(
+                    "block.fork",
+                    f"the sequencer signed two blocks of height {height}",
+                    hint="stop trusting this sequencer: keep both headers and report them to the supervisor",
+                    expected=ours.hash,
+                    actual=embedded.header_hash(header),
+                )
+            if height > self.native.height() + 1:
+                raise ConflictError(
+                    "block.gap",
+                    f"block {height} does not follow our head {self.native.height()}",
+                    hint="ask for the blocks in between first",
+                    expected=self.native.height() + 1,
+                    actual=height,
+                )
+            return self._finish(self.native.verify_block(header, list(transactions)))
+
+    def close(self) -> None:
+        """Stop making blocks and release the waiters; a block being made is finished first."""
+        with self._writing:
+            if self._stopped is None:
+                self._stopped = UnavailableError("chain.closed", "the node is stopping", hint="ask another node")
+            self._fail_waiters(self._stopped)
+        self.pool.wake()
+
+    def _require_running(self) -> None:
+        if self._stopped is not None:
+            raise self._stopped
+
+    def _finish(self, pending: embedded.ExecutedBlock) -> StoredBlock:
+        executed = _Executed(
+            height=pending.height,
+            hash=pending.hash,
+            header=pending.header,
+            transactions=tuple(pending.transactions),
+            receipts=tuple(pending.receipts),
+            writes=pending.writes,
+        )
+        try:
+            self.store.write_block(executed)
+            self.native.commit()
+        except Exception as error:
+            self._stopped = FatalError(
+                "chain.write-failed",
+                f"block {executed.height} could not be stored: {error}",
+                hint="check the disk and start the node again: it continues from the last whole block",
+            )
+            self._fail_waiters(self._stopped)
+            raise self._stopped from error
+        hashes = tuple(cast(bytes, row["hash"]) for row in executed.receipts)
+        block = StoredBlock(
+            height=executed.height,
+            hash=executed.hash,
+            header=executed.header,
+            transactions=executed.transactions,
+            transaction_hashes=hashes,
+        )
+        self.pool.discard(hashes)
+        self._announce(block, executed.receipts)
+        return block
+
+    def _announce(self, block: StoredBlock, rows: tuple[Mapping[str, Any], ...]) -> None:
+        with self._waiting:
+            found = [
+                (waiter, receipt_from_row(rows[index], block.height, block.hash, index))
+                for index, transaction in enumerate(block.transaction_hashes)
+                for waiter in self._waiters.get(transaction, ())
+            ]
+            subscribers = list(self._subscribers.values())
+        for waiter, receipt in found:
+            waiter.set(receipt)
+        for callback in subscribers:
+            try:
+                callback(block)
+            except Exception:  # the block is on disk: a listener's fault must not look like ours
+                _LOG.exception("a subscriber failed on block %d", block.height)
+
+    def _reasons(self, taken: list[Pooled]) -> list[tuple[int, str, str]]:
+        judged = self.native.check_txs([entry.raw for entry in taken])
+        return [(i, answer[0], answer[1]) for i, answer in enumerate(judged) if len(answer) == 2]
+
+    def _drop(self, taken: list[Pooled], refused: Sequence[tuple[int, str, str]]) -> None:
+        gone = [(taken[i], code, message) for i, code, message in refused if code not in _KEEP]
+        self.pool.discard(entry.hash for entry, _, _ in gone)
+        for entry, code, message in gone:
+            with self._waiting:
+                waiters = list(self._waiters.get(entry.hash, ()))
+            for waiter in waiters:
+                waiter.set(Admission(hash=entry.hash, code=code, message=message).error())
+
+    def _fail_waiters(self, error: LedgerError) -> None:
+        with self._waiting:
+            waiters = [waiter for some in self._waiters.values() for waiter in some]
+        for waiter in waiters:
+            waiter.set(error)
+
+
+class _Waiter:
+    """One thread's wait for one transaction."""
+
+    __slots__ = ("_outcome", "done")
+
+    def __init__(self) -> None:
+        self.done = threading.Event()
+        self._outcome: Receipt | LedgerError | None = None
+
+    def set(self, outcome: Receipt | LedgerError) -> None:
+        self._outcome = outcome
+        self.done.set()
+
+    def result(self) -> Receipt:
+        if isinstance(self._outcome, Receipt):
+            return self._outcome
+        raise self._outcome or UnavailableError("chain.closed", "the wait ended without an answer")
+
+
+def _head(native: embedded.NativeChain) -> ChainHead:
+    head = cast("dict[str, Any]", native.head())
+    return ChainHead(
+        height=head["height"],
+        hash=head["hash"],
+        state_root=head["state_root"],
+        time=head["time"],
+        header=head["header"],
+    )

@@ -1,0 +1,236 @@
+"""The genesis file: who founds the chain, with which keys, contracts and limits (docs/formats.md, genesis)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, cast
+
+import rlp
+from eth_abi.abi import encode
+
+import contracts
+from ledger import codec
+from ledger.chain import embedded
+from ledger.chain.abi import CONTRACTS, interface
+from ledger.errors import InvalidInputError
+from ledger.identifiers import ascii_bytes32, member_bytes32, parse_handle, parse_region, parse_uscc
+from ledger.model import KeyRole, Roles, format_time, parse_time
+
+#: Who makes the contracts of the genesis; no key belongs to it.
+DEPLOYER = bytes.fromhex("fffffffffffffffffffffffffffffffffffffffe")
+MAX_GENESIS_BYTES = 8 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundingMember:
+    """A founder. ``name`` is the public body's display name, ``account`` its 20-byte address, ``keys`` its other keys
+    as (role, 32-byte material) in the order in which they are listed."""
+
+    uscc: str
+    name: str
+    handle: str
+    region: str
+    roles: Roles
+    account: bytes
+    validator: bool
+    keys: tuple[tuple[KeyRole, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Limits of the network: gas of a block, bytes of a raw transaction."""
+
+    block_gas: int = 1_000_000_000
+    tx_bytes: int = 131_072
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Genesis:
+    """A decoded genesis file. ``contracts`` and ``code_hashes``: by name, 20-byte address and 32-byte runtime hash."""
+
+    digest: bytes
+    chain_id: int
+    region: str
+    time_ms: int
+    engine: str
+    sequencer: str
+    limits: Limits
+    members: tuple[FoundingMember, ...]
+    contracts: Mapping[str, bytes] = field(hash=False)
+    code_hashes: Mapping[str, bytes] = field(hash=False)
+
+    def member(self, uscc: str) -> FoundingMember | None:
+        """The founder with that code."""
+        return next((member for member in self.members if member.uscc == uscc), None)
+
+
+def contract_addresses() -> dict[str, bytes]:
+    """The addresses of the four contracts: the same in every chain, because deployer and order are fixed."""
+    return {name: embedded.keccak256(rlp.encode([DEPLOYER, nonce]))[12:] for nonce, name in enumerate(CONTRACTS)}
+
+
+def build_genesis(
+    *,
+    chain_id: int,
+    region: str,
+    time_ms: int,
+    members: Sequence[FoundingMember],
+    sequencer: str,
+    limits: Limits | None = None,
+    adopted: Sequence[bytes] = (),
+) -> bytes:
+    """Write a genesis file for the solo engine and run it once, so that what is returned is known to start.
+
+    ``sequencer`` is the USCC of the member that makes blocks; ``adopted`` are keccak256 hashes of full creation code
+    members may deploy from the start. Raises InvalidInputError(genesis.*, identifier.*).
+    """
+    limits = limits or Limits()
+    if sequencer not in {member.uscc for member in members}:
+        raise InvalidInputError("genesis.sequencer", f"the sequencer {sequencer} is no founding member")
+    addresses = contract_addresses()
+    code = _creation_code(members, addresses, adopted)
+    file: dict[str, Any] = {
+        "chainId": chain_id,
+        "contracts": [_contract_row(name, addresses, code[name]) for name in CONTRACTS],
+        "engine": {"name": "solo", "sequencer": sequencer},
+        "limits": {"blockGas": limits.block_gas, "txBytes": limits.tx_bytes},
+        "members": [_member_row(member) for member in members],
+        "region": parse_region(region),
+        "time": format_time(time_ms),
+        "v": 1,
+    }
+    data = codec.encode(file)
+    embedded.new_chain(data)
+    return data
+
+
+def decode_genesis(data: bytes) -> Genesis:
+    """Read a genesis file strictly. Raises InvalidInputError(genesis.field, json.*, identifier.*)."""
+    file = codec.decode(data, max_bytes=MAX_GENESIS_BYTES)
+    try:
+        _only(file, {"chainId", "contracts", "engine", "limits", "members", "region", "time", "v"})
+        _only(file["engine"], {"name", "sequencer"})
+        _only(file["limits"], {"blockGas", "txBytes"})
+        if file["v"] != 1 or file["engine"]["name"] != "solo":
+            raise InvalidInputError(
+                "genesis.version",
+                f"version {file['v']} with engine {file['engine']['name']} is not known here",
+                hint="this software runs version 1 with the solo engine",
+            )
+        made = {row["name"]: row for row in file["contracts"]}
+        members = tuple(_member(row) for row in file["members"])
+        genesis = Genesis(
+            digest=hashlib.sha256(data).digest(),
+            chain_id=_natural(file["chainId"]),
+            region=parse_region(file["region"]),
+            time_ms=parse_time(file["time"]),
+            engine=file["engine"]["name"],
+            sequencer=parse_uscc(file["engine"]["sequencer"]),
+            limits=Limits(block_gas=_natural(file["limits"]["blockGas"]), tx_bytes=_natural(file["limits"]["txBytes"])),
+            members=members,
+            contracts=MappingProxyType({name: _hex(row["address"], 20) for name, row in made.items()}),
+            code_hashes=MappingProxyType({name: _hex(row["codeHash"], 32) for name, row in made.items()}),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InvalidInputError("genesis.field", f"the genesis file lacks or mistypes a field: {error!r}") from error
+    if dict(genesis.contracts) != contract_addresses():
+        raise InvalidInputError("genesis.contracts", f"a genesis makes {', '.join(CONTRACTS)}, in this order")
+    return genesis
+
+
+def _creation_code(
+    members: Sequence[FoundingMember], addresses: Mapping[str, bytes], adopted: Sequence[bytes]
+) -> dict[str, bytes]:
+    founders = [
+        (
+            member_bytes32(member.uscc),
+            ascii_bytes32(parse_handle(member.handle)),
+            int(parse_region(member.region)),
+            int(member.roles),
+            member.account,
+            member.validator,
+            [(int(role), material) for role, material in member.keys],
+        )
+        for member in members
+    ]
+    others = CONTRACTS[1:]
+    arguments = encode(
+        interface("Consortium").constructor_inputs,
+        (founders, [ascii_bytes32(name) for name in others], [addresses[name] for name in others], list(adopted)),
+    )
+    code = {"Consortium": contracts.artifact("Consortium").bytecode + arguments}
+    for name in others:
+        code[name] = contracts.artifact(name).bytecode + encode(["address"], [addresses["Consortium"]])
+    return code
+
+
+def _contract_row(name: str, addresses: Mapping[str, bytes], code: bytes) -> dict[str, str]:
+    runtime = contracts.artifact(name).runtime(addresses["Consortium"])
+    return {
+        "address": _text(addresses[name]),
+        "code": _text(code),
+        "codeHash": _text(embedded.keccak256(runtime)),
+        "name": name,
+    }
+
+
+def _member_row(member: FoundingMember) -> dict[str, Any]:
+    return {
+        "account": _text(member.account),
+        "handle": parse_handle(member.handle),
+        "keys": [{"material": _text(material), "role": role.word} for role, material in member.keys],
+        "name": member.name,
+        "region": parse_region(member.region),
+        "roles": list(member.roles.words),
+        "uscc": parse_uscc(member.uscc),
+        "validator": member.validator,
+    }
+
+
+def _member(row: Mapping[str, Any]) -> FoundingMember:
+    _only(row, {"account", "handle", "keys", "name", "region", "roles", "uscc", "validator"})
+    if not isinstance(row["name"], str) or not isinstance(row["validator"], bool):
+        raise InvalidInputError("genesis.field", "name is text and validator is true or false", actual=row["uscc"])
+    return FoundingMember(
+        uscc=parse_uscc(row["uscc"]),
+        name=row["name"],
+        handle=parse_handle(row["handle"]),
+        region=parse_region(row["region"]),
+        roles=Roles.from_words(tuple(row["roles"])),
+        account=_hex(row["account"], 20),
+        validator=row["validator"],
+        keys=tuple((KeyRole.from_word(key["role"]), _hex(key["material"], 32)) for key in row["keys"]),
+    )
+
+
+def _only(value: Mapping[str, Any], known: set[str]) -> None:
+    if set(value) != known:
+        raise InvalidInputError(
+            "genesis.field",
+            "fields are missing or unknown",
+            expected=", ".join(sorted(known)),
+            actual=", ".join(sorted(value)),
+        )
+
+
+def _natural(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InvalidInputError("genesis.field", "a number of the genesis file is not a positive integer", actual=value)
+    return value
+
+
+def _text(value: bytes) -> str:
+    return "0x" + value.hex()
+
+
+def _hex(value: object, length: int) -> bytes:
+    text = cast(str, value)
+    if not isinstance(value, str) or len(text) != 2 + 2 * length or not text.startswith("0x") or text != text.lower():
+        raise InvalidInputError("genesis.field", f"{length} bytes as lower-case hex with 0x are expected", actual=value)
+    try:
+        return bytes.fromhex(text[2:])
+    except ValueError as error:
+        raise InvalidInputError("genesis.field", f"not hexadecimal: {error}", actual=value) from error
