@@ -1,38 +1,33 @@
 """The department log: the native engine, and the checkpoints that are signed over it.
 
-Two rules live here. A head is on disk (file ``signed``) before its signature leaves, and no size is ever signed with two
-roots, a restored backup included: nothing is appended or signed until :meth:`DepartmentLog.guard` compared the log with
-what witnesses and the chain saw of it.
+Two rules live here. A head is on disk (file ``signed``) before its signature leaves, and no size is ever signed with
+two roots, a restored backup included: nothing is appended or signed until :meth:`DepartmentLog.guard` compared the log
+with what witnesses and the chain saw of it.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-from ledger._native import LogEngine, LogReader, log_fsck
+from ledger._native import LogEngine
 from ledger.codec import encode_record
 from ledger.errors import ConflictError, FatalError, InvalidInputError, LedgerError, UnavailableError
 from ledger.evidence.checkpoint import Checkpoint, format_checkpoint, parse_checkpoint, parse_note, sign_note
-from ledger.evidence.tiles import Tile, tiles_of
 from ledger.keys import Signer
+from ledger.logcheck import FsckReport, export_tiles, fsck, read_tile
+from ledger.logfiles import CHECKPOINT_FILE, SIGNED_FILE, disk_errors, parse_head, read_note, replace_file
 from ledger.model import Record
+
+__all__ = ["Clock", "DepartmentLog", "FsckReport", "export_tiles", "fsck", "read_tile"]
 
 #: Unix milliseconds.
 Clock = Callable[[], int]
-
-SIGNED_FILE = "signed"
-CHECKPOINT_FILE = "checkpoint"
-#: A signed note is a few hundred bytes and a cosignature about 200: a file beyond this is not one of ours.
-_MAX_NOTE = 65_536
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class DepartmentLog:
@@ -61,7 +56,7 @@ class DepartmentLog:
             UnavailableError: ``disk.full``.
         """
         folder = Path(path)
-        with _disk_errors(folder):
+        with disk_errors(folder):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         engine = LogEngine.open(os.fspath(folder), now_ms=clock())
         try:
@@ -254,10 +249,10 @@ class DepartmentLog:
         """Find the last signed head. Its file is written first, so a crash may leave ``checkpoint`` one behind."""
         signed, served = self._path / SIGNED_FILE, self._path / CHECKPOINT_FILE
         for file in (signed, served):
-            note = _read_note(file)
+            note = read_note(file)
             if note is None:
                 continue
-            head = _parse_head(file, note)
+            head = parse_head(file, note)
             if head.origin != self.origin:
                 raise ConflictError(
                     "log.other-origin",
@@ -274,7 +269,7 @@ class DepartmentLog:
             with contextlib.suppress(ConflictError):
                 # Closed already; guard() says the same again to whoever asks for the log to be opened.
                 self._compare(self._last)
-                if _read_note(served) != self._note:
+                if read_note(served) != self._note:
                     self._replace(CHECKPOINT_FILE, self._note)
 
     def _compare(self, head: Checkpoint) -> None:
@@ -309,170 +304,8 @@ class DepartmentLog:
             raise self._why_closed
 
     def _replace(self, name: str, data: bytes) -> None:
-        with _disk_errors(self._path):
+        with disk_errors(self._path):
             replace_file(self._path / name, data)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FsckProblem:
-    """The first difference found in a file. ``index``: the record, hash or frame, -1 for the whole file."""
-
-    file: str
-    index: int
-    detail: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FsckReport:
-    """What re-deriving a log from its entries found. ``root``: 32 bytes, of all ``size`` entries."""
-
-    size: int
-    root: bytes
-    problems: tuple[FsckProblem, ...]
-
-    @property
-    def ok(self) -> bool:
-        """True when nothing differs."""
-        return not self.problems
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
-        return {
-            "ok": self.ok,
-            "size": self.size,
-            "root": self.root.hex(),
-            "problems": [{"file": p.file, "index": p.index, "detail": p.detail} for p in self.problems],
-        }
-
-
-def fsck(path: str | os.PathLike[str], *, seen: Iterable[Checkpoint] = ()) -> FsckReport:
-    """Re-derive everything from the entries and compare with hashes, signed heads and what others saw.
-
-    The folder may be in use by its node: what is committed now is checked. Raises nothing for a broken log: that is the
-    report.
-    """
-    folder = Path(path)
-    native: Any = log_fsck(os.fspath(folder))
-    size = int(native["size"])
-    problems = [
-        FsckProblem(file=str(item["file"]), index=int(item["index"]), detail=str(item["detail"]))
-        for item in native["problems"]
-    ]
-    heads = [("seen by others", head) for head in seen]
-    for name in (SIGNED_FILE, CHECKPOINT_FILE):
-        try:
-            note = _read_note(folder / name)
-            if note is not None:
-                heads.append((name, _parse_head(folder / name, note)))
-        except LedgerError as error:
-            problems.append(FsckProblem(file=name, index=-1, detail=error.message))
-    for name, head in heads:
-        if head.size > size:
-            detail = f"a head of {head.size} records, but the log has {size}"
-            problems.append(FsckProblem(file=name, index=-1, detail=detail))
-            continue
-        try:
-            root = LogReader.open(os.fspath(folder), head.size).root()
-        except LedgerError as error:
-            problems.append(FsckProblem(file=name, index=-1, detail=error.message))
-            continue
-        if root != head.root:
-            detail = f"root of the first {head.size} records: {root.hex()} here, {head.root.hex()} in the head"
-            problems.append(FsckProblem(file=name, index=-1, detail=detail))
-    return FsckReport(size=size, root=bytes.fromhex(str(native["root"])), problems=tuple(problems))
-
-
-def export_tiles(log: DepartmentLog | LogReader, target: Path, size: int, note: bytes) -> None:
-    """Write ``checkpoint`` and every tile of a tree of ``size`` under ``target``, an empty or new folder.
-
-    Raises:
-        ConflictError: ``log.export-exists``.
-        UnavailableError: ``disk.full``.
-    """
-    with _disk_errors(target):
-        target.mkdir(parents=True, exist_ok=True)
-        if any(target.iterdir()):
-            raise ConflictError(
-                "log.export-exists", f"{target} is not empty", hint="export into a new folder", actual=str(target)
-            )
-        for tile in tiles_of(size):
-            file = target / tile.path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(read_tile(log, tile))
-        # The checkpoint comes last: a reader that finds it finds all of its tiles.
-        replace_file(target / CHECKPOINT_FILE, note)
-
-
-def read_tile(log: DepartmentLog | LogReader, tile: Tile) -> bytes:
-    """The bytes of a tile."""
-    if tile.level is None:
-        return log.entry_tile(tile.index, tile.width)
-    return log.hash_tile(tile.level, tile.index, tile.width)
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Put a file in place of another so that a crash leaves the old or the new one whole, durably.
-
-    Raises:
-        OSError: as the disk said; the old file is untouched.
-    """
-    fresh = path.with_name(path.name + ".new")
-    try:
-        with open(fresh, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(fresh, path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            fresh.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-@contextlib.contextmanager
-def _disk_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _FULL:
-            raise UnavailableError(
-                "disk.full",
-                f"no space is left for {path}; nothing of this write was kept",
-                hint="free space (civicledger doctor shows the folders) and try again",
-            ) from error
-        raise FatalError(
-            "log.failed", f"{path} cannot be written: {error}", hint="check the disk, then start the node again"
-        ) from error
-
-
-def _read_note(file: Path) -> bytes | None:
-    try:
-        data = file.read_bytes()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise FatalError("log.failed", f"{file} cannot be read: {error}", hint="check the disk") from error
-    if len(data) > _MAX_NOTE:
-        raise FatalError(
-            "log.damaged-note", f"{file} is too large to be a signed note", hint="run civicledger log fsck"
-        )
-    return data
-
-
-def _parse_head(file: Path, note: bytes) -> Checkpoint:
-    try:
-        return parse_checkpoint(parse_note(note).text)
-    except LedgerError as error:
-        raise FatalError(
-            "log.damaged-note",
-            f"{file} is not a signed checkpoint: {error.message}",
-            hint="compare with the witnesses' copy (their add-checkpoint state) before anything is signed",
-        ) from error
 
 
 def _unguarded() -> UnavailableError:

@@ -47,7 +47,7 @@ class Tile:
     @property
     def first_leaf(self) -> int:
         """The first leaf under the tile."""
-        return self.index * TILE_WIDTH ** ((self.level or 0) + 1)
+        return self.index * int(TILE_WIDTH ** ((self.level or 0) + 1))
 
     @property
     def leaves_needed(self) -> int:

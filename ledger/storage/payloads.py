@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from ledger.errors import FatalError, LedgerError, InvalidInputError, NotFoundError
+from ledger.errors import FatalError, InvalidInputError, LedgerError, NotFoundError
 from ledger.storage.store import Store, u64
 
 #: Largest row, and so the largest chunk handed out.
