@@ -1,0 +1,1 @@
+"""The catalogue, the three lists, grants and deadlines, as pure rules."""
