@@ -1,0 +1,1 @@
+"""Evidence: Merkle proofs, checkpoints, chain state, finality, receipts, bundles. Pure: no clock, no files."""
