@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ledger.storage.exchanges import ExchangeStore, NonceStore
     from ledger.storage.indexes import RecordIndex
     from ledger.storage.payloads import PayloadStore
+    from ledger.storage.store import Store
     from ledger.storage.witness import WitnessStore
     from node.config import NodeConfig
     from node.keyring import KeyRing
@@ -145,7 +146,8 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeContext:
-    """The parts of a running node. ``member`` is its USCC, ``signers`` also carries the TLS identity."""
+    """The parts of a running node. ``member`` is its USCC, ``signers`` also carries the TLS identity; ``store`` holds the
+    services' own rows (documents by digest, exchange nonces, salts)."""
 
     member: str
     config: NodeConfig
@@ -161,6 +163,7 @@ class NodeContext:
     exchanges: ExchangeStore
     nonces: NonceStore
     witness_store: WitnessStore
+    store: Store
     peers: PeerBook
     publisher: Publisher
     anchors: AnchorKeeper

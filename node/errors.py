@@ -1,7 +1,7 @@
 """The errors of the library on the wire: one mapping out (a servicer's error) and one back (a client's).
 
-The class decides the gRPC status (``ledger.errors.STATUS``); ``code`` and ``hint`` travel as trailing metadata. Metadata
-is ASCII, so the hint is percent-encoded like gRPC's own message.
+The class decides the gRPC status (``ledger.errors.STATUS``); ``code`` and ``hint`` travel as trailing metadata, which
+is ASCII: the hint is percent-encoded like gRPC's own message.
 """
 
 from __future__ import annotations

@@ -1,0 +1,28 @@
+"""What the node itself writes into its department's log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ledger.codec import domain_digest, encode_record
+from ledger.model import Record
+
+if TYPE_CHECKING:
+    from node.context import NodeContext
+
+
+def write(context: NodeContext, type_: str, body: Mapping[str, Any]) -> int:
+    """Append one record of now; its durable index. Raises as ``DepartmentLog.append``."""
+    record = Record(type=type_, member=context.member, time_ms=context.clock(), body=body)
+    return context.log.append_record(record)
+
+
+def write_once(context: NodeContext, type_: str, body: Mapping[str, Any], time_ms: int, key: bytes) -> int:
+    """Append a record that a crash may make us append again: the log answers a repeat with the first index.
+
+    ``key`` names the step (an exchange id); ``time_ms`` must be the same in a repeat, so it is kept by the caller.
+    """
+    record = encode_record(Record(type=type_, member=context.member, time_ms=time_ms, body=body))
+    batch = domain_digest("trail-step", type_.encode() + b"\n" + key)[:16]
+    return context.log.append((record,), batch)[0]
