@@ -29,6 +29,8 @@ class Signature:
     indexed: tuple[bool, ...]
     outputs: tuple[str, ...]
     selector: bytes
+    #: Per output: the names of a struct's fields; empty where it is none.
+    output_fields: tuple[tuple[str, ...], ...] = ()
 
     def encode(self, *args: object) -> bytes:
         """Calldata: selector and arguments. Raises InvalidInputError(abi.arguments)."""
@@ -125,6 +127,9 @@ def _signature(item: Mapping[str, Any], width: int) -> Signature:
         indexed=tuple(bool(entry.get("indexed")) for entry in item["inputs"]),
         outputs=_types(item.get("outputs", ())),
         selector=selector,
+        output_fields=tuple(
+            tuple(part["name"] for part in entry.get("components", ())) for entry in item.get("outputs", ())
+        ),
     )
 
 

@@ -1,0 +1,41 @@
+"""The four contracts of a chain together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ledger.chain.abi import CONTRACTS
+from ledger.chain.bindings.anchors import Anchors
+from ledger.chain.bindings.base import ContractCall
+from ledger.chain.bindings.consortium import Consortium
+from ledger.chain.bindings.directory import Directory
+from ledger.chain.bindings.grants import Grants
+from ledger.identifiers import ascii_bytes32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contracts:
+    """Bindings of the contracts in force."""
+
+    consortium: Consortium
+    directory: Directory
+    grants: Grants
+    anchors: Anchors
+
+    @classmethod
+    def at(cls, call: ContractCall, addresses: Mapping[str, bytes]) -> Contracts:
+        """Bindings at given addresses, e.g. ``genesis.contracts`` or ``contract_addresses()``."""
+        return cls(
+            consortium=Consortium(call, addresses["Consortium"]),
+            directory=Directory(call, addresses["Directory"]),
+            grants=Grants(call, addresses["Grants"]),
+            anchors=Anchors(call, addresses["Anchors"]),
+        )
+
+    @classmethod
+    def in_force(cls, call: ContractCall, consortium: bytes) -> Contracts:
+        """Bindings of what the Consortium names at present: a vote may have replaced the others."""
+        asked = Consortium(call, consortium)
+        others = {name: asked.contract_of(ascii_bytes32(name)) for name in CONTRACTS[1:]}
+        return cls.at(call, {"Consortium": consortium, **others})
