@@ -3,3 +3,6 @@
 #[cfg(feature = "python")]
 mod door;
 pub mod error;
+pub mod json;
+pub mod merkle;
+pub mod sign;

@@ -2,11 +2,13 @@
 
 mod args;
 mod fault;
+mod merkle;
+mod sign;
 
 use pyo3::prelude::*;
 
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    let _ = module;
-    Ok(())
+    merkle::register(module)?;
+    sign::register(module)
 }
