@@ -71,7 +71,7 @@ REFUSAL_REASONS: Final[Mapping[int, Reason]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What the two sides agree on. ``dataset``: 32 bytes; ``valid_until``: Unix seconds; ``ceiling``: number of uses."""
+    """What the two sides agree on. ``dataset``: 32 bytes; ``valid_until``: Unix seconds; ``ceiling``: uses."""
 
     dataset: bytes
     provider: str

@@ -1,8 +1,8 @@
 """Scope of a grant: which fields of which rows, and nothing else.
 
-The file is ``{"fields": ["code", "name"], "rows": {"kind": ["city", "county"], "province": "31"}}``: a row is inside when
-each named field has the value, or one of the values (two or more, sorted). Both keys must be there: ``rows`` ``{}`` is
-the written statement "every row", never a default, and there is no way to write "every field".
+The file is ``{"fields": ["code", "name"], "rows": {"kind": ["city", "county"], "province": "31"}}``: a row is inside
+when each named field has the value, or one of the values (two or more, sorted). Both keys must be there: ``rows``
+``{}`` is the written statement "every row", never a default, and there is no way to write "every field".
 """
 
 from __future__ import annotations

@@ -35,8 +35,8 @@ class ExchangeEntry(msgspec.Struct, frozen=True, kw_only=True):
     Ids are 32 bytes; ``receipt`` is the canonical receipt ("" before there is one); ``request`` the consumer-signed
     request; ``log_index`` the record that closed it, -1 before; ``payload`` the digest of a received payload. ``half``
     is the receipt with the provider's signature alone, so that a repeat releases the same; ``salt`` opens the receipt's
-    commitment and is emptied by an erasure; ``closed_ms`` is the time of the closing record, so that a crash between the
-    log and this store writes the same record again.
+    commitment and is emptied by an erasure; ``closed_ms`` is the time of the closing record, so that a crash between
+    the log and this store writes the same record again.
     """
 
     id: bytes

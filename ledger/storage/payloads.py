@@ -117,8 +117,8 @@ class PayloadStore:
             with self._store.batch() as batch:
                 batch.delete(_HEAD + digest)
                 batch.put(_OPEN + u64(head.identity), b"")
-        self._sweep(head.identity)
-        self._store.compact(_CHUNK + u64(head.identity))
+        self._store.erase(_CHUNK + u64(head.identity))
+        self._store.delete(_OPEN + u64(head.identity))
         return True
 
     def digests(self) -> Iterator[StoredPayload]:

@@ -6,6 +6,7 @@ more writes until it is opened again: LevelDB's log may end in a torn frame, and
 
 from __future__ import annotations
 
+import fcntl
 import os
 import threading
 from collections.abc import Iterator
@@ -96,11 +97,12 @@ class _Writing:
 class _Core:
     """The open database, shared by a store and its sub-stores."""
 
-    __slots__ = ("closed", "db", "failed", "lock", "path")
+    __slots__ = ("closed", "db", "failed", "lock", "owner", "path")
 
-    def __init__(self, path: str, db: Any) -> None:
+    def __init__(self, path: str, db: Any, owner: int) -> None:
         self.path = path
         self.db = db
+        self.owner = owner
         self.lock = threading.Lock()
         self.failed: LedgerError | None = None
         self.closed = False
@@ -140,11 +142,16 @@ class Store:
         name = os.fspath(path)
         try:
             os.makedirs(name, mode=0o700, exist_ok=True)
+            owner = _own(name)
+        except OSError as error:
+            raise store_error(error, name) from error
+        try:
             # paranoid_checks: a damaged row must stop us here, never be skipped silently.
             db = plyvel.DB(name, create_if_missing=True, paranoid_checks=True)
         except (plyvel.Error, OSError) as error:
+            os.close(owner)
             raise store_error(error, name) from error
-        return cls(_Core(name, db), b"")
+        return cls(_Core(name, db, owner), b"")
 
     @property
     def path(self) -> str:
@@ -219,8 +226,21 @@ class Store:
         except (plyvel.Error, OSError) as error:
             raise store_error(error, self.path) from error
 
+    def erase(self, prefix: bytes) -> None:
+        """Delete every row under a prefix so that its bytes leave the disk, not only the answers.
+
+        Twice on purpose: a compaction flushes what is in memory beside the old rows and leaves the deepest level alone;
+        the second round's deletions lie above that level and are merged into it, which drops rows and deletions both.
+        """
+        keys = [key for key, _ in self.scan(prefix)]
+        for _ in range(2):
+            with self.batch() as batch:
+                for key in keys:
+                    batch.delete(key)
+            self.compact(prefix)
+
     def compact(self, prefix: bytes) -> None:
-        """Rewrite the files under a prefix, so that deleted bytes really leave the disk."""
+        """Rewrite the files that hold a prefix into the deepest level in use."""
         whole = self._prefix + prefix
         try:
             self._core.db.compact_range(start=whole, stop=prefix_end(whole) or b"\xff" * 64)
@@ -230,8 +250,10 @@ class Store:
     def close(self) -> None:
         """Close the folder; a second call does nothing."""
         with self._core.lock:
-            self._core.closed = True
-            self._core.db.close()
+            if not self._core.closed:
+                self._core.closed = True
+                self._core.db.close()
+                os.close(self._core.owner)
 
     def __enter__(self) -> Self:
         return self
@@ -240,6 +262,18 @@ class Store:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _own(folder: str) -> int:
+    """Hold the folder by a file of our own; the descriptor. LevelDB's lock is not enough: it is a POSIX record lock,
+    and a refused second opening by the same process closes the file, which silently gives the lock up."""
+    owner = os.open(os.path.join(folder, "OWNER"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(owner)
+        raise
+    return owner
 
 
 def prefix_end(prefix: bytes) -> bytes | None:
