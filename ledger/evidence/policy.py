@@ -1,0 +1,160 @@
+"""Trust policies: the offline verifier's file.
+
+The policy file carries all the trust a verifier starts from: which chain, which contracts, which validators at a pinned
+block, how long that pin is believed, and the least quorum accepted. Everything else is proven by the bundle itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ledger import codec
+from ledger.errors import InvalidInputError, LedgerError
+from ledger.evidence.fields import array, fields, flag, hex0x_of, hex_of, integer, text, unhex, unhex0x
+from ledger.evidence.finality import SOLO, Validator
+from ledger.evidence.note import VKey, parse_vkey
+from ledger.identifiers import parse_uscc
+from ledger.model import format_time, parse_time
+
+MAX_POLICY_BYTES: Final = 262_144
+MAX_VALIDATORS: Final = 1_000
+MAX_PINS: Final = 1_000
+#: The longest time a pin may be believed: ten years.
+MAX_TRUSTING_PERIOD: Final = 315_360_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pin:
+    """The block a policy starts from: height, hash (32 bytes), when it was checked (Unix ms), who validated then."""
+
+    height: int
+    hash: bytes
+    checked_at_ms: int
+    validators: tuple[Validator, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustPolicy:
+    """What a verifier trusts. ``chain``: genesis digest; code hashes: 32 bytes; address: 20 bytes.
+
+    ``quorum``: the least quorum accepted; ``trusting_period``: seconds after ``pinned.checked_at_ms``; ``pins``: extra
+    log or witness keys that must be the ones used where their names appear.
+    """
+
+    chain: bytes
+    consortium: bytes
+    consortium_code_hash: bytes
+    anchors_code_hash: bytes
+    pinned: Pin
+    quorum: int
+    trusting_period: int
+    engine: str = SOLO
+    pins: tuple[VKey, ...] = ()
+
+    @property
+    def trusted_until_ms(self) -> int:
+        """When the pin stops being believed."""
+        return self.pinned.checked_at_ms + 1000 * self.trusting_period
+
+
+def encode_policy(policy: TrustPolicy) -> bytes:
+    """The policy file: JCS. Raises: InvalidInputError(policy.format) for values a verifier would refuse."""
+    value: dict[str, Any] = {
+        "chain": hex_of(policy.chain),
+        "contracts": {
+            "anchors": {"codeHash": hex0x_of(policy.anchors_code_hash)},
+            "consortium": {
+                "address": hex0x_of(policy.consortium, 20),
+                "codeHash": hex0x_of(policy.consortium_code_hash),
+            },
+        },
+        "engine": policy.engine,
+        "pinned": {
+            "checkedAt": format_time(policy.pinned.checked_at_ms),
+            "hash": hex0x_of(policy.pinned.hash),
+            "height": policy.pinned.height,
+            "validators": [
+                {"key": hex_of(item.key), "member": item.member, "sequencer": item.sequencer}
+                for item in policy.pinned.validators
+            ],
+        },
+        "quorum": policy.quorum,
+        "trustingPeriod": policy.trusting_period,
+        "v": 1,
+    }
+    if policy.pins:
+        value["pins"] = [str(key) for key in policy.pins]
+    data = codec.encode(value)
+    decode_policy(data)
+    return data
+
+
+def decode_policy(data: bytes) -> TrustPolicy:
+    """The policy in a policy file. Raises: InvalidInputError(policy.format)."""
+    try:
+        value = fields(
+            codec.decode(data, max_bytes=MAX_POLICY_BYTES),
+            frozenset({"chain", "contracts", "engine", "pinned", "quorum", "trustingPeriod", "v"}),
+            frozenset({"pins"}),
+        )
+        contracts = fields(value["contracts"], frozenset({"anchors", "consortium"}))
+        anchors = fields(contracts["anchors"], frozenset({"codeHash"}))
+        consortium = fields(contracts["consortium"], frozenset({"address", "codeHash"}))
+        policy = TrustPolicy(
+            chain=unhex(value["chain"]),
+            consortium=unhex0x(consortium["address"], 20),
+            consortium_code_hash=unhex0x(consortium["codeHash"]),
+            anchors_code_hash=unhex0x(anchors["codeHash"]),
+            engine=text(value["engine"]),
+            pinned=_decode_pin(value["pinned"]),
+            quorum=integer(value["quorum"]),
+            trusting_period=integer(value["trustingPeriod"]),
+            pins=tuple(parse_vkey(text(item)) for item in array(value.get("pins", []), MAX_PINS)),
+        )
+        _check(policy, empty_pins=value.get("pins") == [])
+    except LedgerError as error:
+        raise InvalidInputError(
+            "policy.format",
+            f"not a trust policy: {error.message}",
+            hint="take the policy file from a member you trust: `civicledger` writes it with GetPolicy",
+            expected=error.expected,
+            actual=error.actual,
+        ) from None
+    return policy
+
+
+def _decode_pin(value: Any) -> Pin:
+    pin = fields(value, frozenset({"checkedAt", "hash", "height", "validators"}))
+    validators = []
+    for entry in array(pin["validators"], MAX_VALIDATORS):
+        item = fields(entry, frozenset({"key", "member", "sequencer"}))
+        validators.append(
+            Validator(
+                key=unhex(item["key"]), member=parse_uscc(text(item["member"])), sequencer=flag(item["sequencer"])
+            )
+        )
+    return Pin(
+        height=integer(pin["height"]),
+        hash=unhex0x(pin["hash"]),
+        checked_at_ms=parse_time(text(pin["checkedAt"])),
+        validators=tuple(validators),
+    )
+
+
+def _check(policy: TrustPolicy, *, empty_pins: bool) -> None:
+    """Rules a policy must follow for its checks to mean something."""
+    validators = policy.pinned.validators
+    rules = (
+        (policy.engine == SOLO, f"this library verifies the engine {SOLO}"),
+        (policy.quorum >= 1, "a quorum is at least 1"),
+        (1 <= policy.trusting_period <= MAX_TRUSTING_PERIOD, "a trusting period is 1 second to ten years"),
+        (sum(item.sequencer for item in validators) == 1, "exactly one validator is the sequencer"),
+        (len({item.key for item in validators}) == len(validators), "a validator key stands once"),
+        (len({item.member for item in validators}) == len(validators), "a validating member stands once"),
+        (len({key.name for key in policy.pins}) == len(policy.pins), "a pinned key name stands once"),
+        (not empty_pins, "no pins means no field"),
+    )
+    for holds, rule in rules:
+        if not holds:
+            raise InvalidInputError("policy.rule", rule)

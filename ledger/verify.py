@@ -1,0 +1,307 @@
+"""The offline verifier: a bundle and a policy in, a verdict out. No network, no files, no clock.
+
+The chain of evidence, link by link: record -> inclusion proof -> checkpoint signed by the log and cosigned by a quorum
+of other members -> the same head in the Anchors contract -> storage proofs under a block's state root, of that anchor
+and of every key used -> the block's finality by validators the policy pins. A broken link raises ``UntrustedError``
+whose code names it: ``bundle.*``, ``record.*``, ``inclusion.*``, ``checkpoint.*``, ``anchor.*``, ``state.*``,
+``finality.*``, ``policy.*``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from ledger import codec
+from ledger.errors import LedgerError, UntrustedError
+from ledger.evidence import merkle
+from ledger.evidence.bundle import Bundle, decode_bundle
+from ledger.evidence.checkpoint import (
+    ED25519_COSIGNATURE,
+    ED25519_NOTE,
+    Checkpoint,
+    Note,
+    VKey,
+    WitnessedCheckpoint,
+    parse_checkpoint,
+    parse_note,
+    parse_proof,
+    quorum_of,
+    verify_checkpoint,
+)
+from ledger.evidence.finality import FinalHead, HeaderFields, decode_header, verify_solo
+from ledger.evidence.policy import TrustPolicy, decode_policy
+from ledger.evidence.proven import ProvenState, check_log_key, check_witness_key, read_state
+from ledger.model import Record, format_time
+
+LINKS: Final = ("bundle", "record", "inclusion", "checkpoint", "anchor", "state", "finality", "policy")
+#: A bundle's signed time may be this far ahead of the clock of who judges it.
+CLOCK_SKEW_MS: Final = 60_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One link of the evidence, in words."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The answer of :func:`verify_bundle`.
+
+    ``verified``: every link holds and the policy vouches for the validators. ``expired``: every link holds, but the
+    policy is too old to vouch for them (``code`` is then ``policy.expired``): a newer policy is needed.
+    """
+
+    verdict: Literal["verified", "expired"]
+    reached: Literal["final"]
+    finality: str
+    checks: tuple[Check, ...]
+    record: Record
+    opened: tuple[tuple[str, str], ...]
+    origin: str
+    size: int
+    index: int
+    anchor_height: int
+    anchor_time: int
+    judged_at_ms: int
+    code: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The verdict as JSON."""
+        subject: dict[str, Any] = {
+            "kind": "record",
+            "record": {
+                "body": dict(self.record.body),
+                "member": self.record.member,
+                "time": format_time(self.record.time_ms),
+                "type": self.record.type,
+            },
+        }
+        if self.opened:
+            subject["opened"] = dict(self.opened)
+        value: dict[str, Any] = {
+            "verdict": self.verdict,
+            "reached": self.reached,
+            "finality": self.finality,
+            "checks": [{"name": c.name, "ok": c.ok, "detail": c.detail} for c in self.checks],
+            "subject": subject,
+            "log": {"origin": self.origin, "size": self.size, "index": self.index},
+            "anchor": {"height": self.anchor_height, "time": format_time(1000 * self.anchor_time)},
+            "judged_at": format_time(self.judged_at_ms),
+        }
+        if self.code:
+            value["code"] = self.code
+        return value
+
+
+def verify_bundle(bundle: bytes, policy: bytes, at_ms: int | None = None) -> Verdict:
+    """Judge a bundle file by a policy file, as of ``at_ms`` (Unix milliseconds; by default when the policy was made).
+
+    Raises: InvalidInputError(policy.format); UntrustedError with a code that names the broken link.
+    """
+    trust = decode_policy(policy)
+    judged_at = trust.pinned.checked_at_ms if at_ms is None else at_ms
+    with _link("bundle"):
+        content = decode_bundle(bundle)
+    with _link("record"):
+        record, opened = _read_record(content)
+    with _link("inclusion"):
+        index, note = _check_inclusion(content)
+    with _link("checkpoint"):
+        head = parse_checkpoint(note.text)
+    with _link("anchor"):
+        header = _check_header(content, trust)
+    with _link("state"):
+        proven = _read_state(content, trust, header, record)
+    quorum = _quorum(proven, trust)
+    with _link("checkpoint"):
+        witnessed = _check_checkpoint(note, proven, quorum, trust)
+    with _link("anchor"):
+        _check_anchor(witnessed.checkpoint, proven)
+    with _link("finality"):
+        final = verify_solo(content.finality, trust.pinned.validators, quorum, exact=True)
+        pin = _check_pin(final, trust)
+    if at_ms is not None and final.head.time_ms > at_ms + CLOCK_SKEW_MS:
+        raise UntrustedError(
+            "finality.future",
+            "the bundle is from after the time of judging",
+            expected=format_time(at_ms),
+            actual=format_time(final.head.time_ms),
+        )
+    current = max(judged_at, final.head.time_ms) <= trust.trusted_until_ms
+    checks = (
+        Check(name="record", ok=True, detail=f"a {record.type} record of {record.member}"),
+        Check(name="inclusion", ok=True, detail=f"entry {index} of {head.size} in {head.origin}"),
+        Check(name="checkpoint", ok=True, detail=f"signed by the log, cosigned by {quorum} other members"),
+        Check(
+            name="anchor",
+            ok=True,
+            detail=f"anchored at {format_time(1000 * proven.anchor.time)}; the log's member is "
+            f"{proven.member.status.word}",
+        ),
+        Check(name="state", ok=True, detail=f"contracts, keys and members proven in block {header.height}"),
+        Check(
+            name="finality",
+            ok=True,
+            detail=f"block {header.height} signed by the sequencer {final.sequencer.member}, cosigned by {quorum} "
+            f"other members at {format_time(final.head.time_ms)}",
+        ),
+        Check(name="policy", ok=current, detail=f"{pin}; {_trust_detail(current, trust)}"),
+    )
+    return Verdict(
+        verdict="verified" if current else "expired",
+        reached="final",
+        finality=final.kind,
+        checks=checks,
+        record=record,
+        opened=opened,
+        origin=head.origin,
+        size=head.size,
+        index=index,
+        anchor_height=header.height,
+        anchor_time=proven.anchor.time,
+        judged_at_ms=judged_at,
+        code="" if current else "policy.expired",
+    )
+
+
+@contextmanager
+def _link(name: str) -> Iterator[None]:
+    """Every error inside leaves as UntrustedError with a code that names a link of the evidence."""
+    try:
+        yield
+    except LedgerError as error:
+        code = error.code if error.code.partition(".")[0] in LINKS else f"{name}.invalid"
+        message = error.message if code == error.code else f"{error.message} ({error.code})"
+        raise UntrustedError(code, message, hint=error.hint, expected=error.expected, actual=error.actual) from error
+
+
+def _read_record(content: Bundle) -> tuple[Record, tuple[tuple[str, str], ...]]:
+    record = codec.decode_record(content.record)
+    opened: dict[str, str] = {}
+    for item in content.disclosures:
+        commitment = codec.commitment(item.type, item.salt, item.value).hex()
+        if record.body.get(item.field) != commitment or item.field in opened:
+            raise UntrustedError(
+                "record.disclosure",
+                f"what is disclosed does not open the field {ascii(item.field)[:40]}",
+                expected=str(record.body.get(item.field, "no such field")),
+                actual=commitment,
+            )
+        try:
+            opened[item.field] = item.value.decode("utf-8")
+        except UnicodeDecodeError:
+            opened[item.field] = codec.b64(item.value)
+    return record, tuple(opened.items())
+
+
+def _check_inclusion(content: Bundle) -> tuple[int, Note]:
+    proof = parse_proof(content.inclusion)
+    if proof.extra is not None:
+        raise UntrustedError("inclusion.extra", "a bundle's inclusion proof carries no extra data: nothing signs it")
+    note = parse_note(proof.note)
+    head = parse_checkpoint(note.text)
+    merkle.verify_inclusion(merkle.leaf_hash(content.record), proof.index, head.size, head.root, proof.hashes)
+    return proof.index, note
+
+
+def _check_header(content: Bundle, trust: TrustPolicy) -> HeaderFields:
+    header, head = decode_header(content.anchor.header), content.finality.head
+    pairs = (
+        ("finality.chain", "the chain", trust.chain, head.chain),
+        ("finality.header", "the hash of the header", header.hash, head.hash),
+        ("finality.height", "the height of the header", header.height, head.height),
+        ("anchor.header", "the consensus height (solo: the block's)", header.height, header.consensus_height),
+    )
+    for code, what, expected, actual in pairs:
+        if expected != actual:
+            raise UntrustedError(code, f"{what} is another one", expected=expected, actual=actual)
+    if head.time_ms // 1000 < header.time:
+        raise UntrustedError(
+            "finality.time", "the head is signed for a time before its block", expected=header.time, actual=head.time_ms
+        )
+    return header
+
+
+def _read_state(content: Bundle, trust: TrustPolicy, header: HeaderFields, record: Record) -> ProvenState:
+    proven = read_state(
+        content.anchor,
+        header.state_root,
+        record.member,
+        consortium=trust.consortium,
+        consortium_code_hash=trust.consortium_code_hash,
+        anchors_code_hash=trust.anchors_code_hash,
+    )
+    check_log_key(proven.log_key, proven.anchor.time)
+    return proven
+
+
+def _quorum(proven: ProvenState, trust: TrustPolicy) -> int:
+    quorum = quorum_of(max(proven.active_count, 1))
+    if quorum < trust.quorum:
+        raise UntrustedError(
+            "policy.quorum",
+            f"the chain's quorum of {quorum} is below the policy's least quorum",
+            expected=trust.quorum,
+            actual=quorum,
+        )
+    return quorum
+
+
+def _check_checkpoint(note: Note, proven: ProvenState, quorum: int, trust: TrustPolicy) -> WitnessedCheckpoint:
+    log = VKey(name=proven.member.origin, type=ED25519_NOTE, public=proven.log_key.material)
+    witnesses = [
+        VKey(name=item.member.witness_name, type=ED25519_COSIGNATURE, public=item.key.material)
+        for item in proven.witnesses
+    ]
+    witnessed = verify_checkpoint(note, log, witnesses, quorum, exact=True)
+    if [signature.name for signature in note.signatures[1:]] != [key.name for key in witnesses]:
+        raise UntrustedError("checkpoint.signatures", "witness keys stand in the order of the cosignatures")
+    for item, cosignature in zip(proven.witnesses, witnessed.cosignatures, strict=True):
+        check_witness_key(item.key, cosignature.time, proven.anchor.time)
+    pins = {pin.name: pin for pin in trust.pins}
+    for key in (log, *witnesses):
+        if pins.get(key.name, key) != key:
+            raise UntrustedError("policy.pin", f"the policy pins another key of {key.name}", actual=key.public)
+    return witnessed
+
+
+def _check_anchor(head: Checkpoint, proven: ProvenState) -> None:
+    pairs: tuple[tuple[str, str, object, object], ...] = (
+        ("anchor.generation", "the generation of the log", proven.member.generation, proven.anchor.generation),
+        ("anchor.size", "the anchored size", proven.anchor.size, head.size),
+        ("anchor.root", "the anchored root", proven.anchor.root, head.root),
+    )
+    for code, what, expected, actual in pairs:
+        if expected != actual:
+            raise UntrustedError(
+                code,
+                f"{what} is not the checkpoint's",
+                hint="a bundle uses the newest anchored checkpoint: take it again from the node",
+                expected=expected,
+                actual=actual,
+            )
+
+
+def _check_pin(final: FinalHead, trust: TrustPolicy) -> str:
+    pin, head = trust.pinned, final.head
+    if head.height == pin.height and head.hash != pin.hash:
+        raise UntrustedError(
+            "finality.pin", "another block of the pinned height is final", expected=pin.hash, actual=head.hash
+        )
+    if head.height < pin.height:
+        return f"block {head.height} is older than the pinned block {pin.height}"
+    if head.height == pin.height:
+        return f"block {head.height} is the pinned block"
+    return f"block {head.height} follows the pinned block {pin.height}"
+
+
+def _trust_detail(current: bool, trust: TrustPolicy) -> str:
+    until = format_time(trust.trusted_until_ms)
+    return f"validators trusted until {until}" if current else f"validators were trusted until {until} only"
