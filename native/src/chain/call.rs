@@ -49,7 +49,11 @@ impl Chain {
         };
         machine.call(&request).map_err(|reason| {
             let error = rules::rejected(reason);
-            if error.code == "tx.gas" { fail::invalid("evm.gas", error.message) } else { fail::invalid("evm.refused", error.message) }
+            if error.code == "tx.gas" {
+                fail::invalid("evm.gas", error.message)
+            } else {
+                fail::invalid("evm.refused", error.message)
+            }
         })
     }
 

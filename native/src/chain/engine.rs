@@ -198,14 +198,18 @@ impl Chain {
     pub fn verify_block<R: AsRef<[u8]> + Sync>(&self, header: &[u8], raws: &[R]) -> Result<Arc<Executed>, Error> {
         let _writer = self.lock();
         let head = self.head();
-        let theirs = Sealed::decode(header)
-            .map_err(|error| fail::untrusted_plain("block.header", error.message))?;
+        let theirs = Sealed::decode(header).map_err(|error| fail::untrusted_plain("block.header", error.message))?;
         let parent = &head.sealed;
         let agree = |code, what: &str, expected: &dyn ToString, actual: &dyn ToString, holds: bool| {
             if holds {
                 return Ok(());
             }
-            Err(fail::untrusted(code, &format!("the block's {what} does not fit our head"), expected.to_string(), actual.to_string()))
+            Err(fail::untrusted(
+                code,
+                &format!("the block's {what} does not fit our head"),
+                expected.to_string(),
+                actual.to_string(),
+            ))
         };
         let (ours, next) = (parent.header.number + 1, &theirs.header);
         agree("block.height", "number", &ours, &next.number, next.number == ours)?;
@@ -243,9 +247,10 @@ impl Chain {
     pub fn commit(&self) -> Result<(), Error> {
         let _writer = self.lock();
         let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
-        let pending = inner.pending.take().ok_or_else(|| {
-            Error::new(Class::Conflict, "chain.no-pending", "there is no pending block to commit")
-        })?;
+        let pending = inner
+            .pending
+            .take()
+            .ok_or_else(|| Error::new(Class::Conflict, "chain.no-pending", "there is no pending block to commit"))?;
         inner.window.push_back(pending.snapshot);
         let expired: Vec<_> = inner.window.drain(..pending.expired).collect();
         // Freed outside the lock: readers need not wait for it.

@@ -144,7 +144,8 @@ impl<'a> Machine<'a> {
             blob_excess_gas_and_price: None,
             slot_num: 0,
         };
-        let overlay = Overlay { state, hashes, accounts: HashMap::new(), codes: HashMap::new(), loaded: RefCell::default() };
+        let overlay =
+            Overlay { state, hashes, accounts: HashMap::new(), codes: HashMap::new(), loaded: RefCell::default() };
         let context: MainnetContext<Overlay<'a>> = Context::new(overlay, SpecId::MERGE);
         Self { evm: context.with_cfg(cfg).with_block(env).build_mainnet() }
     }
@@ -211,11 +212,8 @@ impl<'a> Overlay<'a> {
                 continue;
             }
             let entry = self.accounts.entry(address).or_default();
-            let fields = Fields {
-                nonce: account.info.nonce,
-                balance: account.info.balance,
-                code_hash: account.info.code_hash,
-            };
+            let fields =
+                Fields { nonce: account.info.nonce, balance: account.info.balance, code_hash: account.info.code_hash };
             // Destroyed, or touched and empty (EIP-161): it exists no more, and neither does its storage.
             if account.is_selfdestructed() || fields.is_empty() {
                 *entry = Entry { fields: None, cleared: true, slots: HashMap::new() };
@@ -330,7 +328,9 @@ fn rejected(error: EVMError<StateError>) -> Rejected {
         EVMError::Transaction(reason) => {
             let text = reason.to_string();
             match reason {
-                Invalid::CallGasCostMoreThanGasLimit { .. } | Invalid::CallerGasLimitMoreThanBlock => Rejected::Gas(text),
+                Invalid::CallGasCostMoreThanGasLimit { .. } | Invalid::CallerGasLimitMoreThanBlock => {
+                    Rejected::Gas(text)
+                }
                 Invalid::LackOfFundForMaxFee { .. } | Invalid::OverflowPaymentInTransaction => Rejected::Balance(text),
                 Invalid::NonceTooLow { .. } => Rejected::NonceLow(text),
                 Invalid::NonceTooHigh { .. } => Rejected::NonceGap(text),

@@ -102,7 +102,8 @@ pub fn run(bytes: &[u8]) -> Result<Genesis, Error> {
     let undo = state.apply(&changes);
     for contract in &file.contracts {
         let listed: B256 = hex_value(&contract.code_hash, "a code hash")?;
-        let actual = state.account(&hex_value(&contract.address, "an address")?).map_or(KECCAK_EMPTY, |a| a.fields.code_hash);
+        let actual =
+            state.account(&hex_value(&contract.address, "an address")?).map_or(KECCAK_EMPTY, |a| a.fields.code_hash);
         if listed != actual {
             return Err(listed_value("genesis.code-hash", contract, "code hash", &listed, &actual));
         }
@@ -117,8 +118,7 @@ fn construct(machine: &mut Machine<'_>, nonce: u64, contract: &Contract, gas: u6
     if listed != expected {
         return Err(listed_value("genesis.address", contract, "address", &listed, &expected));
     }
-    let request =
-        Request { from: DEPLOYER, nonce, gas, input: hex_bytes(&contract.code)?, ..Request::default() };
+    let request = Request { from: DEPLOYER, nonce, gas, input: hex_bytes(&contract.code)?, ..Request::default() };
     let refused = |why: String| {
         fail::invalid("genesis.constructor", format!("the constructor of {} did not succeed: {why}", contract.name))
     };
@@ -135,10 +135,12 @@ fn digest(bytes: &[u8]) -> B256 {
 }
 
 fn parse(bytes: &[u8]) -> Result<File, Error> {
-    json::check_canonical(bytes, MAX_GENESIS, MAX_DEPTH)
-        .map_err(|error| fail::invalid("genesis.json", format!("the genesis file is not canonical JSON: {}", error.message)))?;
-    let file: File = serde_json::from_slice(bytes)
-        .map_err(|error| fail::invalid("genesis.field", format!("the genesis file is not as formats.md says: {error}")))?;
+    json::check_canonical(bytes, MAX_GENESIS, MAX_DEPTH).map_err(|error| {
+        fail::invalid("genesis.json", format!("the genesis file is not canonical JSON: {}", error.message))
+    })?;
+    let file: File = serde_json::from_slice(bytes).map_err(|error| {
+        fail::invalid("genesis.field", format!("the genesis file is not as formats.md says: {error}"))
+    })?;
     let names: HashSet<_> = file.contracts.iter().map(|contract| contract.name.as_str()).collect();
     let wrong = if file.v != 1 {
         Some("its version is not 1")
@@ -161,7 +163,13 @@ fn parse(bytes: &[u8]) -> Result<File, Error> {
     }
 }
 
-fn listed_value(code: &'static str, contract: &Contract, what: &str, listed: &impl ToString, actual: &impl ToString) -> Error {
+fn listed_value(
+    code: &'static str,
+    contract: &Contract,
+    what: &str,
+    listed: &impl ToString,
+    actual: &impl ToString,
+) -> Error {
     fail::invalid(code, format!("the {what} of {} does not come out as listed", contract.name))
         .values(listed.to_string(), actual.to_string())
 }
@@ -212,8 +220,15 @@ mod tests {
         assert_eq!(parse_time("1970-01-01T00:00:00.000Z").ok(), Some(0));
         assert_eq!(parse_time("2026-11-22T00:00:00.000Z").ok(), Some(1_795_305_600));
         assert_eq!(parse_time("2028-02-29T23:59:59.999Z").ok(), Some(1_835_481_599));
-        for wrong in ["2026-02-29T00:00:00.000Z", "2026-13-01T00:00:00.000Z", "2026-11-22T24:00:00.000Z",
-                      "2026-11-22 00:00:00.000Z", "2026-11-22T00:00:00Z", "1969-12-31T23:59:59.000Z", ""] {
+        for wrong in [
+            "2026-02-29T00:00:00.000Z",
+            "2026-13-01T00:00:00.000Z",
+            "2026-11-22T24:00:00.000Z",
+            "2026-11-22 00:00:00.000Z",
+            "2026-11-22T00:00:00Z",
+            "1969-12-31T23:59:59.000Z",
+            "",
+        ] {
             assert!(parse_time(wrong).is_err(), "{wrong}");
         }
     }

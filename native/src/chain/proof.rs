@@ -30,12 +30,7 @@ pub struct ProvenAccount {
 /// The account at `address` under `state_root`. Errors: `state.*`.
 pub fn verify_account<P: AsRef<[u8]>>(state_root: B256, address: &[u8], proof: &[P]) -> Result<ProvenAccount, Error> {
     let Some(value) = verify(state_root, &keccak256(address), proof)? else {
-        return Ok(ProvenAccount {
-            nonce: 0,
-            balance: U256::ZERO,
-            code_hash: KECCAK_EMPTY,
-            storage_hash: EMPTY_ROOT,
-        });
+        return Ok(ProvenAccount { nonce: 0, balance: U256::ZERO, code_hash: KECCAK_EMPTY, storage_hash: EMPTY_ROOT });
     };
     decode_account(&value).ok_or_else(|| malformed("the account leaf is not [nonce, balance, storage hash, code hash]"))
 }

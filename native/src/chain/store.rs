@@ -215,7 +215,8 @@ fn decode_undo(value: &[u8]) -> Option<(Sealed, Undo)> {
         };
         let count = take_u32(input)?;
         let slots = take(input, count.checked_mul(64)?)?;
-        let slots = slots.chunks_exact(64).map(|c| (B256::from_slice(&c[..32]), U256::from_be_slice(&c[32..]))).collect();
+        let slots =
+            slots.chunks_exact(64).map(|c| (B256::from_slice(&c[..32]), U256::from_be_slice(&c[32..]))).collect();
         undo.accounts.push(UndoAccount { key, fields, slots });
     }
     Some((sealed, undo))

@@ -9,12 +9,22 @@ use rayon::prelude::*;
 
 use super::args::{Bytes, Count, Fixed};
 use super::blob::Blob;
-use super::executed::{ExecutedBlock, whole_number};
+use super::executed::{self, ExecutedBlock, whole_number};
 use super::fault::{call, call_detached};
 use crate::chain::call::Call;
 use crate::chain::engine;
 use crate::chain::store::Loader;
 use crate::error::{Class, Error};
+
+/// Put this area's classes and functions into the module.
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<Chain>()?;
+    module.add_class::<ExecutedBlock>()?;
+    module.add_function(wrap_pyfunction!(executed::header_fields, module)?)?;
+    module.add_function(wrap_pyfunction!(executed::transaction_fields, module)?)?;
+    module.add_function(wrap_pyfunction!(executed::verify_account, module)?)?;
+    module.add_function(wrap_pyfunction!(executed::verify_storage, module)?)
+}
 
 /// A transaction that was taken, or (code, message).
 type Checked<'py> = Bound<'py, PyTuple>;
@@ -26,7 +36,10 @@ pub struct Chain(engine::Chain);
 #[pymethods]
 impl Chain {
     #[staticmethod]
-    fn genesis<'py>(py: Python<'py>, genesis: Bytes<'_>) -> PyResult<(Self, Vec<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)>)> {
+    fn genesis<'py>(
+        py: Python<'py>,
+        genesis: Bytes<'_>,
+    ) -> PyResult<(Self, Vec<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)>)> {
         let file = genesis.0.to_vec();
         let (chain, rows) = call_detached(py, move || engine::Chain::genesis(&file))?;
         // A genesis deletes nothing.
@@ -75,7 +88,8 @@ impl Chain {
     }
 
     fn check_txs<'py>(&self, py: Python<'py>, raws: Vec<Blob>) -> PyResult<Vec<Checked<'py>>> {
-        let judged = call_detached(py, || Ok(raws.par_iter().map(|raw| self.0.check_tx(raw.as_ref())).collect::<Vec<_>>()))?;
+        let judged =
+            call_detached(py, || Ok(raws.par_iter().map(|raw| self.0.check_tx(raw.as_ref())).collect::<Vec<_>>()))?;
         let answer = |judged| match judged {
             Ok((hash, from, nonce)) => taken(py, &hash, &from, nonce),
             Err(Error { code, message, .. }) => (code, message).into_pyobject(py),
@@ -204,7 +218,8 @@ impl Chain {
         let snapshot = self.at(height)?;
         let address = Address::from(address.0);
         let account = snapshot.state.account(&address).cloned().unwrap_or_default();
-        let nodes = |proof: &[alloy_primitives::Bytes]| proof.iter().map(|node| PyBytes::new(py, node)).collect::<Vec<_>>();
+        let nodes =
+            |proof: &[alloy_primitives::Bytes]| proof.iter().map(|node| PyBytes::new(py, node)).collect::<Vec<_>>();
         let mut storage = Vec::with_capacity(slots.len());
         for slot in &slots {
             let entry = PyDict::new(py);

@@ -191,6 +191,8 @@ pub fn verify_storage<'py>(
 pub fn whole_number(py: Python<'_>, value: U256) -> PyResult<Bound<'_, PyAny>> {
     match u64::try_from(value) {
         Ok(small) => Ok(small.into_pyobject(py)?.into_any()),
-        Err(_) => py.get_type::<PyInt>().call_method1("from_bytes", (PyBytes::new(py, &value.to_be_bytes::<32>()), "big")),
+        Err(_) => {
+            py.get_type::<PyInt>().call_method1("from_bytes", (PyBytes::new(py, &value.to_be_bytes::<32>()), "big"))
+        }
     }
 }

@@ -1,6 +1,9 @@
 //! The door to Python: converts arguments, errors and results, and nothing else. One file per area.
 
 mod args;
+mod blob;
+mod chain;
+mod executed;
 mod fault;
 mod merkle;
 mod sign;
@@ -9,6 +12,7 @@ use pyo3::prelude::*;
 
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    chain::register(module)?;
     merkle::register(module)?;
     sign::register(module)
 }

@@ -215,7 +215,12 @@ fn calls_see_their_block_and_leave_no_trace() {
 fn an_estimate_is_the_least_gas_that_succeeds() {
     let (chain, ..) = network();
     let head = chain.head();
-    let stores = Call { from: member(1).account, to: Some(store_address()), input: put(U256::ONE, U256::ONE), ..Call::default() };
+    let stores = Call {
+        from: member(1).account,
+        to: Some(store_address()),
+        input: put(U256::ONE, U256::ONE),
+        ..Call::default()
+    };
     let least = chain.estimate_gas(&head, &stores).expect("succeeds");
     assert!(chain.call(&head, &Call { gas: Some(least), ..stores.clone() }).expect("runs").success);
     assert!(!chain.call(&head, &Call { gas: Some(least - 1), ..stores.clone() }).is_ok_and(|outcome| outcome.success));

@@ -21,15 +21,31 @@ fn status_slot(n: u8) -> U256 {
 fn all_three_types_of_a_member_are_taken() {
     let (chain, ..) = network();
     let (m, to) = (member(1), TxKind::Call(store_address()));
-    let legacy = TxLegacy { chain_id: Some(CHAIN_ID), gas_limit: 100_000, to, input: put(U256::ONE, U256::ONE), ..TxLegacy::default() };
-    let listed = TxEip2930 { chain_id: CHAIN_ID, nonce: 1, gas_limit: 100_000, to, input: put(U256::ONE, U256::ZERO), ..TxEip2930::default() };
+    let legacy = TxLegacy {
+        chain_id: Some(CHAIN_ID),
+        gas_limit: 100_000,
+        to,
+        input: put(U256::ONE, U256::ONE),
+        ..TxLegacy::default()
+    };
+    let listed = TxEip2930 {
+        chain_id: CHAIN_ID,
+        nonce: 1,
+        gas_limit: 100_000,
+        to,
+        input: put(U256::ONE, U256::ZERO),
+        ..TxEip2930::default()
+    };
     let raws = [sign_legacy(&m, legacy), sign_2930(&m, listed), write(&m, 2, 1, 3)];
     for (nonce, raw) in (0..).zip(&raws) {
         let (hash, from, at) = chain.check_tx(raw).expect("taken");
         assert_eq!((hash, from, at), (alloy_primitives::keccak256(raw), m.account, nonce));
     }
     let block = advance(&chain, &raws);
-    assert_eq!(block.included.iter().map(|i| (i.tx.kind, i.outcome.success)).collect::<Vec<_>>(), [(0, true), (1, true), (2, true)]);
+    assert_eq!(
+        block.included.iter().map(|i| (i.tx.kind, i.outcome.success)).collect::<Vec<_>>(),
+        [(0, true), (1, true), (2, true)]
+    );
 }
 
 #[test]
@@ -63,7 +79,8 @@ fn a_suspension_takes_effect_in_the_next_block() {
 #[test]
 fn an_account_whose_key_ended_is_nobody() {
     let (chain, ..) = network();
-    let ended = sign(&member(1), draft(0, Some(consortium()), put(mapping(member(2).account.into_word(), 0), U256::ZERO)));
+    let ended =
+        sign(&member(1), draft(0, Some(consortium()), put(mapping(member(2).account.into_word(), 0), U256::ZERO)));
     advance(&chain, &[ended]);
     assert_eq!(code_of(&chain, &write(&member(2), 0, 1, 1)), "tx.not-member");
 }
@@ -79,12 +96,15 @@ fn malformed_foreign_and_forged_transactions_are_refused() {
     assert_eq!(code_of(&chain, &[0x03, 0xc0]), "tx.malformed");
     assert_eq!(code_of(&chain, &vec![0x02; 131_073]), "tx.malformed");
     assert_eq!(code_of(&chain, &sign(&m, TxEip1559 { chain_id: 1, ..draft(0, None, Bytes::new()) })), "tx.chain-id");
-    let unbound = TxLegacy { chain_id: None, gas_limit: 100_000, to: TxKind::Call(store_address()), ..TxLegacy::default() };
+    let unbound =
+        TxLegacy { chain_id: None, gas_limit: 100_000, to: TxKind::Call(store_address()), ..TxLegacy::default() };
     assert_eq!(code_of(&chain, &sign_legacy(&m, unbound)), "tx.chain-id");
     // The same signature with s mirrored recovers the same account: only the low one is taken.
     let tx = draft(0, Some(store_address()), put(U256::ONE, U256::ONE));
     let low = signature(&m, tx.signature_hash());
-    let order = U256::from_be_slice(&alloy_primitives::hex!("fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141"));
+    let order = U256::from_be_slice(&alloy_primitives::hex!(
+        "fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141"
+    ));
     let high = Signature::new(low.r(), order - low.s(), !low.v());
     assert_eq!(code_of(&chain, &TxEnvelope::from(tx.clone().into_signed(high)).encoded_2718()), "tx.signature");
     let nobody = Signature::new(U256::ZERO, low.s(), false);
@@ -98,7 +118,10 @@ fn nonces_have_no_gap() {
     assert_eq!(code_of(&chain, &write(&m, NONCE_WINDOW, 1, 1)), "taken");
     assert_eq!(code_of(&chain, &write(&m, NONCE_WINDOW + 1, 1, 1)), "tx.nonce-gap");
     let block = advance(&chain, &[write(&m, 1, 1, 1), write(&m, 0, 1, 2), write(&m, 0, 1, 3), write(&m, 1, 1, 4)]);
-    assert_eq!(block.refused.iter().map(|(i, e)| (*i, e.code)).collect::<Vec<_>>(), [(0, "tx.nonce-gap"), (2, "tx.nonce-low")]);
+    assert_eq!(
+        block.refused.iter().map(|(i, e)| (*i, e.code)).collect::<Vec<_>>(),
+        [(0, "tx.nonce-gap"), (2, "tx.nonce-low")]
+    );
     assert_eq!(chain.head().state.storage(&store_address(), U256::ONE), U256::from(4));
     assert_eq!(code_of(&chain, &write(&m, 1, 1, 1)), "tx.nonce-low");
 }
@@ -124,8 +147,12 @@ fn gas_is_shared_between_members() {
         with_gas(&b, 1, 100_000),
     ];
     let block = advance(&chain, &raws);
-    assert_eq!(block.refused.iter().map(|(i, e)| (*i, e.code)).collect::<Vec<_>>(), [(2, "tx.gas-share"), (4, "tx.gas-share")]);
-    let capped = chain.execute(&[write(&a, 2, 1, 1), write(&a, 3, 1, 1)], GENESIS_MS, 9, 1).expect("ok").expect("block");
+    assert_eq!(
+        block.refused.iter().map(|(i, e)| (*i, e.code)).collect::<Vec<_>>(),
+        [(2, "tx.gas-share"), (4, "tx.gas-share")]
+    );
+    let capped =
+        chain.execute(&[write(&a, 2, 1, 1), write(&a, 3, 1, 1)], GENESIS_MS, 9, 1).expect("ok").expect("block");
     assert_eq!(capped.refused.iter().map(|(i, e)| (*i, e.code)).collect::<Vec<_>>(), [(1, "tx.block-full")]);
 }
 
@@ -133,11 +160,17 @@ fn gas_is_shared_between_members() {
 fn the_block_has_one_gas_limit_for_all() {
     let members: Vec<_> = (1..=5).map(member).collect();
     let slots = consortium_slots(&members.iter().collect::<Vec<_>>(), &[]);
-    let (chain, _) = Chain::genesis(&genesis_file(&[creation(&slots, KEYED_STORE), creation(&[], KEYED_STORE)])).expect("good");
+    let (chain, _) =
+        Chain::genesis(&genesis_file(&[creation(&slots, KEYED_STORE), creation(&[], KEYED_STORE)])).expect("good");
     // Five members with a quarter of the block each: the fifth finds it full.
     let raws: Vec<_> = members
         .iter()
-        .map(|m| sign(m, TxEip1559 { gas_limit: BLOCK_GAS / 4, ..draft(0, Some(store_address()), put(U256::ONE, U256::ONE)) }))
+        .map(|m| {
+            sign(
+                m,
+                TxEip1559 { gas_limit: BLOCK_GAS / 4, ..draft(0, Some(store_address()), put(U256::ONE, U256::ONE)) },
+            )
+        })
         .collect();
     let block = advance(&chain, &raws);
     assert_eq!(block.refused.iter().map(|(i, e)| (*i, e.code)).collect::<Vec<_>>(), [(4, "tx.block-full")]);
@@ -169,7 +202,11 @@ fn what_costs_money_is_refused() {
     assert_eq!(code_of(&chain, &sign(&m, TxEip1559 { value: U256::ONE, ..base() })), "tx.balance");
     assert_eq!(code_of(&chain, &sign(&m, TxEip1559 { max_priority_fee_per_gas: 1, ..base() })), "taken");
     // A tip above the highest fee is against EIP-1559: the EVM refuses it, and the sender's next one is a gap.
-    let raws = [sign(&m, TxEip1559 { max_priority_fee_per_gas: 1, ..base() }), write(&m, 1, 1, 1), write(&member(2), 0, 1, 1)];
+    let raws =
+        [sign(&m, TxEip1559 { max_priority_fee_per_gas: 1, ..base() }), write(&m, 1, 1, 1), write(&member(2), 0, 1, 1)];
     let block = advance(&chain, &raws);
-    assert_eq!(block.refused.iter().map(|(i, e)| (*i, e.code)).collect::<Vec<_>>(), [(0, "tx.invalid"), (1, "tx.nonce-gap")]);
+    assert_eq!(
+        block.refused.iter().map(|(i, e)| (*i, e.code)).collect::<Vec<_>>(),
+        [(0, "tx.invalid"), (1, "tx.nonce-gap")]
+    );
 }

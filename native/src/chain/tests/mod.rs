@@ -71,7 +71,9 @@ pub fn creation(slots: &[(U256, U256)], runtime: &[u8]) -> Vec<u8> {
     let length = u16::try_from(runtime.len()).expect("short runtime").to_be_bytes();
     let offset = u16::try_from(code.len() + 15).expect("short constructor").to_be_bytes();
     // PUSH2 length PUSH2 offset PUSH1 0 CODECOPY PUSH2 length PUSH1 0 RETURN
-    code.extend_from_slice(&[&[0x61], &length[..], &[0x61], &offset, &[0x60, 0, 0x39, 0x61], &length, &[0x60, 0, 0xf3]].concat());
+    code.extend_from_slice(
+        &[&[0x61], &length[..], &[0x61], &offset, &[0x60, 0, 0x39, 0x61], &length, &[0x60, 0, 0xf3]].concat(),
+    );
     code.extend_from_slice(runtime);
     code
 }
@@ -96,7 +98,8 @@ pub fn genesis_file(contracts: &[Vec<u8>]) -> Vec<u8> {
 
 fn runtime_hash(nonce: u64, code: &[u8]) -> B256 {
     let state = State::default();
-    let context = BlockContext { chain_id: CHAIN_ID, number: 0, timestamp: 1, gas_limit: BLOCK_GAS, mix_hash: B256::ZERO };
+    let context =
+        BlockContext { chain_id: CHAIN_ID, number: 0, timestamp: 1, gas_limit: BLOCK_GAS, mix_hash: B256::ZERO };
     let mut machine = Machine::for_calls(&state, context, &|_| None);
     let request = Request { from: DEPLOYER, nonce, gas: BLOCK_GAS, input: code.to_vec().into(), ..Request::default() };
     keccak256(machine.call(&request).expect("runs").output)
@@ -134,7 +137,11 @@ pub fn draft(nonce: u64, to: Option<Address>, input: Bytes) -> TxEip1559 {
 
 pub fn signature(member: &Member, hash: B256) -> Signature {
     let (signature, recovery) = member.key.sign_prehash_recoverable(hash.as_slice()).expect("signs");
-    Signature::new(U256::from_be_slice(&signature.r().to_bytes()), U256::from_be_slice(&signature.s().to_bytes()), recovery.is_y_odd())
+    Signature::new(
+        U256::from_be_slice(&signature.r().to_bytes()),
+        U256::from_be_slice(&signature.s().to_bytes()),
+        recovery.is_y_odd(),
+    )
 }
 
 pub fn sign(member: &Member, tx: TxEip1559) -> Vec<u8> {

@@ -10,10 +10,8 @@ use serde_json::Value;
 use crate::chain::proof::{verify_account, verify_storage};
 
 fn vectors() -> Option<PathBuf> {
-    let root = std::env::var_os("CIVICLEDGER_VECTORS").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/vectors"),
-        PathBuf::from,
-    );
+    let root = std::env::var_os("CIVICLEDGER_VECTORS")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/vectors"), PathBuf::from);
     let folder = root.join("eth_getProof-execution-apis/tests");
     folder.is_dir().then_some(folder)
 }
@@ -62,9 +60,15 @@ fn the_answers_of_execution_apis_verify() {
                 assert_eq!(format!("{value:#x}"), text(&slot["value"]));
             }
             let short = &proof[..proof.len() - 1];
-            assert_eq!(verify_account(root, address.as_slice(), short).err().map(|e| e.code), Some("state.node-missing"));
+            assert_eq!(
+                verify_account(root, address.as_slice(), short).err().map(|e| e.code),
+                Some("state.node-missing")
+            );
             let long = [proof.clone(), vec![proof[0].clone()]].concat();
-            assert_eq!(verify_account(root, address.as_slice(), &long).err().map(|e| e.code), Some("state.node-unused"));
+            assert_eq!(
+                verify_account(root, address.as_slice(), &long).err().map(|e| e.code),
+                Some("state.node-unused")
+            );
             assert_eq!(
                 verify_account(B256::ZERO, address.as_slice(), &proof).err().map(|e| e.code),
                 Some("state.node-hash")

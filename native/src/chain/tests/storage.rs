@@ -43,14 +43,16 @@ fn loaded_equals_memory_after_random_blocks() {
     }
     let loaded = reload(&file, &rows).expect("whole");
     for height in 0..=chain.head().sealed.header.number {
-        let (ours, theirs) = (chain.at_height(Some(height)).expect("held"), loaded.at_height(Some(height)).expect("held"));
+        let (ours, theirs) =
+            (chain.at_height(Some(height)).expect("held"), loaded.at_height(Some(height)).expect("held"));
         assert_eq!(ours.sealed.hash, theirs.sealed.hash);
         for slot in 0..50 {
             let slot = U256::from(slot);
             let value = ours.state.storage(&store_address(), slot);
             assert_eq!(theirs.state.storage(&store_address(), slot), value);
             let proof = theirs.state.prove(&store_address());
-            let account = verify_account(theirs.sealed.header.state_root, store_address().as_slice(), &proof).expect("proof");
+            let account =
+                verify_account(theirs.sealed.header.state_root, store_address().as_slice(), &proof).expect("proof");
             let storage = &theirs.state.account(&store_address()).expect("there").storage;
             let nodes = storage.prove(&alloy_primitives::keccak256(slot.to_be_bytes::<32>()));
             assert_eq!(verify_storage(account.storage_hash, slot.into(), &nodes).expect("proof"), value);
@@ -125,7 +127,7 @@ fn a_damaged_store_is_named() {
     assert_eq!(fails(&|rows| rows.get_mut(&first_of(b's')).expect("a slot").push(0)), "chain.root-mismatch");
     assert_eq!(fails(&|rows| rows.get_mut(&first_of(b's')).expect("a slot").insert(0, 0)), "chain.row");
     assert_eq!(fails(&|rows| rows.get_mut(&first_of(b'c')).expect("code").push(0)), "chain.row");
-    assert_eq!(fails(&|rows| drop(rows.insert(b"zz".to_vec(), vec![])), ), "chain.row");
+    assert_eq!(fails(&|rows| drop(rows.insert(b"zz".to_vec(), vec![])),), "chain.row");
     assert_eq!(fails(&|rows| rows.get_mut(&first_of(b'g')).expect("it")[0] ^= 1), "chain.genesis-mismatch");
     assert_eq!(reload(&file, &BTreeMap::new()).err().map(|e| e.code), Some("chain.row"));
 }
