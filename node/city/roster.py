@@ -1,0 +1,126 @@
+"""Who founds a city: read from a roster file, or the demonstration's five bodies.
+
+A roster is JSON: ``{"region":"310000","members":[{"uscc","name","handle","roles":[..],"sequencer":bool}]}``. The
+demonstration's bodies do not exist: their USCC are well-formed (check characters hold) in a made-up organisation-code
+range, and their names say 演示 (demonstration).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stdnum.cn import uscc as _uscc
+
+from ledger.codec import decode
+from ledger.errors import InvalidInputError
+from ledger.identifiers import parse_handle, parse_region, parse_uscc
+
+ROLES = ("supervisor", "auditor", "quality")
+_ORG_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_ORG_WEIGHTS = (3, 7, 9, 10, 5, 8, 4, 2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Founder:
+    """One founding member; ``name`` is a public body's display name."""
+
+    uscc: str
+    name: str
+    handle: str
+    region: str
+    roles: tuple[str, ...]
+    sequencer: bool
+
+
+def demo_uscc(region: str, number: int) -> str:
+    """A well-formed USCC of a body that does not exist (GB 32100-2015; organisation code check by GB 11714)."""
+    organisation = f"DEM{number:05d}"
+    total = sum(_ORG_ALPHABET.index(c) * w for c, w in zip(organisation, _ORG_WEIGHTS, strict=True))
+    check = "0123456789X"[(11 - total % 11) % 11]
+    body = f"11{region}{organisation}{check}"
+    return parse_uscc(body + _uscc.calc_check_digit(body))
+
+
+def demo_roster(region: str = "310000") -> tuple[Founder, ...]:
+    """Two providers, one consumer, the supervising data authority (which sequences) and an auditor."""
+    bodies: Sequence[tuple[str, str, tuple[str, ...]]] = (
+        ("演示市数据局 (Data Authority)", "data", ("supervisor",)),
+        ("演示市民政局 (Civil Affairs)", "civil", ()),
+        ("演示市人社局 (Human Resources)", "labour", ()),
+        ("演示市交通局 (Transport)", "transport", ()),
+        ("演示市审计局 (Audit)", "audit", ("auditor",)),
+    )
+    return tuple(
+        Founder(
+            uscc=demo_uscc(region, number),
+            name=name,
+            handle=handle,
+            region=region,
+            roles=roles,
+            sequencer=number == 1,
+        )
+        for number, (name, handle, roles) in enumerate(bodies, start=1)
+    )
+
+
+def read_roster(path: Path) -> tuple[Founder, ...]:
+    """A roster file. Raises InvalidInputError(roster.*) naming the member and field."""
+    try:
+        value = decode(path.read_bytes().strip(), max_bytes=1 << 20) if path.suffix == ".jcs" else _plain_json(path)
+    except UnicodeDecodeError as error:
+        raise InvalidInputError("roster.malformed", f"{path} is not UTF-8 text") from error
+    if not isinstance(value, dict) or not isinstance(value.get("members"), list):
+        raise InvalidInputError("roster.malformed", f"{path} needs an object with a list 'members'", hint=_HINT)
+    region = parse_region(str(value.get("region", "")))
+    founders = tuple(_founder(item, region, at) for at, item in enumerate(value["members"]))
+    if not 1 <= len(founders) <= 200:
+        raise InvalidInputError("roster.size", "a city has 1 to 200 founding members", actual=len(founders))
+    for field in ("uscc", "handle"):
+        seen = [getattr(founder, field) for founder in founders]
+        doubled = sorted({entry for entry in seen if seen.count(entry) > 1})
+        if doubled:
+            raise InvalidInputError("roster.duplicate", f"two members have the {field} {doubled[0]}")
+    if sum(founder.sequencer for founder in founders) != 1:
+        raise InvalidInputError(
+            "roster.sequencer", "exactly one member must have \"sequencer\": true (engine solo)", hint=_HINT
+        )
+    return founders
+
+
+_HINT = 'for example {"region":"310000","members":[{"uscc":"…","name":"…","handle":"data","roles":["supervisor"],"sequencer":true}]}'
+
+
+def _plain_json(path: Path) -> Any:
+    import json
+
+    if path.stat().st_size > 1 << 20:
+        raise InvalidInputError("roster.size", f"{path} is over 1 MiB")
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except json.JSONDecodeError as error:
+        raise InvalidInputError("roster.malformed", f"{path}: {error}", hint=_HINT) from error
+
+
+def _founder(item: object, region: str, at: int) -> Founder:
+    if not isinstance(item, dict):
+        raise InvalidInputError("roster.malformed", f"member {at} is not an object", hint=_HINT)
+    unknown = set(item) - {"uscc", "name", "handle", "roles", "sequencer", "region"}
+    if unknown:
+        raise InvalidInputError("roster.field", f"member {at} has an unknown field {sorted(unknown)[0]!r}", hint=_HINT)
+    roles = item.get("roles", [])
+    if not isinstance(roles, list) or any(role not in ROLES for role in roles):
+        raise InvalidInputError("roster.role", f"member {at}: roles are {', '.join(ROLES)}", actual=str(roles))
+    name = item.get("name", "")
+    if not isinstance(name, str) or not 1 <= len(name) <= 100:
+        raise InvalidInputError("roster.name", f"member {at}: a name of 1 to 100 characters is needed")
+    return Founder(
+        uscc=parse_uscc(str(item.get("uscc", ""))),
+        name=name,
+        handle=parse_handle(str(item.get("handle", ""))),
+        region=parse_region(str(item.get("region", region))),
+        roles=tuple(roles),
+        sequencer=item.get("sequencer", False) is True,
+    )

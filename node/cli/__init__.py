@@ -1,0 +1,1 @@
+"""The ``civicledger`` command: one file per group of commands."""

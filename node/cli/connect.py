@@ -1,0 +1,116 @@
+"""From a command to a node: which folder, which keys, which channel; gRPC failures become the library's errors."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import grpc
+import typer
+
+from ledger.errors import InvalidInputError, LedgerError, NotFoundError
+from ledger.identifiers import parse_hex32, parse_uscc
+from ledger.model import KeyRole
+from node.cli.texts import t
+from node.config import NodeConfig, load_config
+from node.errors import from_rpc
+from node.keyfiles import key_file, load_secret, read_passphrase
+from node.peers import PeerBook
+from node.tls import Identity, key_pem
+
+T = TypeVar("T")
+
+#: ``--node``: the folder whose key speaks.
+NodeOption = typer.Option(
+    None,
+    "--node",
+    "-n",
+    envvar="CIVICLEDGER_NODE",
+    help=t("folder of the member's node (default: here)", "成员节点的目录（默认为当前目录）"),
+)
+JsonOption = typer.Option(False, "--json", help=t("one JSON document instead of a table", "输出 JSON 而不是表格"))
+#: Seconds a call may take; streams set their own.
+CALL_TIMEOUT = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """A member's view of its own node and of the others'."""
+
+    config: NodeConfig
+    book: PeerBook
+
+    @property
+    def member(self) -> str:
+        """USCC of the member whose folder it is."""
+        return self.config.member.uscc
+
+    def stub(self, make: Callable[[grpc.Channel], T], member: str = "") -> T:
+        """A service stub on the node of ``member`` (default: one's own)."""
+        return make(self.book.channel(member or self.member))
+
+    def members(self) -> list[str]:
+        """USCCs of every peer in peers.json, this one included."""
+        return sorted(self.book)
+
+
+def node_folder(given: Path | None) -> Path:
+    """The node's folder. Raises NotFoundError(config.missing) with the way out."""
+    folder = given or Path.cwd()
+    if not (folder / "node.toml").is_file():
+        raise NotFoundError(
+            "config.missing",
+            t(f"{folder} is not a node's folder (no node.toml)", f"{folder} 不是节点目录（没有 node.toml）"),
+            hint=t("give --node FOLDER or set CIVICLEDGER_NODE", "请用 --node 指定目录，或设置 CIVICLEDGER_NODE"),
+        )
+    return folder
+
+
+@contextmanager
+def connect(folder: Path | None) -> Iterator[Connection]:
+    """Open the folder's keys for TLS; gRPC errors inside the block come out as LedgerError."""
+    config = load_config(node_folder(folder))
+    passphrase = read_passphrase(config.folder, config.passphrase_file, os.environ)
+    secret = load_secret(key_file(config.folder, KeyRole.TLS), KeyRole.TLS, passphrase)
+    identity = Identity(key=key_pem(secret), certificate=config.certificate_file.read_bytes())
+    book = PeerBook(config.peers_file, identity)
+    try:
+        yield Connection(config=config, book=book)
+    except grpc.RpcError as error:
+        raise from_rpc(error, t("the node", "节点")) from None
+    finally:
+        book.close()
+
+
+def resolve_member(connection: Connection, text: str) -> str:
+    """A USCC, or the handle of a member of this city."""
+    if len(text) == 18:
+        return parse_uscc(text)
+    for member in list_members(connection):
+        if member.handle == text:
+            return str(member.uscc)
+    raise NotFoundError(
+        "member.unknown",
+        t(f"no member has the handle {text!r}", f"没有代号为 {text!r} 的成员"),
+        hint=t("civicledger member list shows them", "civicledger member list 可查看"),
+    )
+
+
+def list_members(connection: Connection) -> list[Any]:
+    """The members at the head of one's own node (protobuf messages)."""
+    from ledger.v1 import department_pb2, department_pb2_grpc
+
+    stub = connection.stub(department_pb2_grpc.MemberServiceStub)
+    return list(stub.List(department_pb2.ListMembersRequest(), timeout=CALL_TIMEOUT).members)
+
+
+def hex32(text: str, what: str) -> bytes:
+    """32 bytes written in hex, with or without 0x."""
+    try:
+        return parse_hex32(text)
+    except LedgerError as error:
+        raise InvalidInputError(error.code, f"{what}: {error.message}", hint=error.hint) from None

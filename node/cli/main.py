@@ -1,0 +1,92 @@
+"""``civicledger``: the command. Exit status 0 done, 1 refused or failed, 2 misuse; no traceback reaches a user."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import typer
+
+from ledger.errors import LedgerError
+from node.cli.output import err, print_error
+from node.cli.texts import t
+
+#: group name -> module of its typer app
+GROUPS = {
+    "city": "node.cli.city",
+    "node": "node.cli.node",
+    "member": "node.cli.member",
+    "dataset": "node.cli.dataset",
+    "list": "node.cli.lists",
+    "grant": "node.cli.grant",
+    "exchange": "node.cli.exchange",
+    "record": "node.cli.record",
+    "log": "node.cli.log",
+    "bundle": "node.cli.bundle",
+    "key": "node.cli.key",
+}
+
+
+def build() -> typer.Typer:
+    """The whole command tree in the language of this run."""
+    app = typer.Typer(
+        name="civicledger",
+        help=t(
+            "Evidence beside a city's data exchange: who may use what, who used it, and proof that no line was rewritten.",
+            "城市数据共享的证据层：谁可以用、谁用过，并可证明没有一行被改写。",
+        ),
+        epilog=t(
+            "Start here: civicledger city up --demo    Every reading command takes --json.",
+            "从这里开始：civicledger city up --demo    所有读取命令都支持 --json。",
+        ),
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+    @app.callback()
+    def root(
+        lang: str = typer.Option("", "--lang", help=t("zh or en (default: the locale)", "zh 或 en（默认随系统语言）")),
+    ) -> None:
+        del lang  # read before the tree was built: node.cli.texts
+
+    for name, module in GROUPS.items():
+        app.add_typer(importlib.import_module(module).app, name=name)
+    app.command(name="doctor", help=t("Explain what is wrong and the next step.", "说明问题所在和下一步。"))(
+        importlib.import_module("node.cli.doctor").doctor
+    )
+    return app
+
+
+def main() -> None:
+    """Console entry point."""
+    status = 1
+    try:
+        build()(standalone_mode=True)
+        status = 0
+    except LedgerError as error:
+        print_error(error, as_json="--json" in sys.argv)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        err.print(t("stopped", "已停止"))
+        status = 130
+    except OSError as error:
+        print_error(
+            LedgerError("os.error", f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), hint=_os_hint(error))
+        )
+    sys.exit(status)
+
+
+def _os_hint(error: OSError) -> str:
+    if isinstance(error, PermissionError):
+        return t("check the owner and mode of that path", "检查该路径的属主和权限")
+    if isinstance(error, FileNotFoundError):
+        return t("check the path", "检查路径是否正确")
+    return t("run: civicledger doctor", "运行：civicledger doctor")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""What commands print: a table for people, or one JSON document with ``--json``; errors on standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ledger.errors import LedgerError
+from node.cli.texts import t
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output; bytes as hex."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, default=_plain) + "\n")
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, bytes | bytearray):
+        return bytes(value).hex()
+    return str(value)
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A table; an empty one says so in words."""
+    made = Table(title=title, title_justify="left", header_style="bold", title_style="bold")
+    for column in columns:
+        made.add_column(column, overflow="fold")
+    count = 0
+    for row in rows:
+        made.add_row(*[_cell(value) for value in row])
+        count += 1
+    if count:
+        out.print(made)
+    else:
+        out.print(f"{title}: " + t("nothing yet", "暂无"))
+
+
+def _cell(value: object) -> Text:
+    if isinstance(value, bytes):
+        text = value.hex()
+        return Text(text[:16] + "…" if len(text) > 20 else text)
+    if isinstance(value, bool):
+        return Text(t("yes", "是") if value else t("no", "否"))
+    return Text(str(value))
+
+
+def facts(title: str, values: Mapping[str, object]) -> None:
+    """Name-value lines."""
+    made = Table(title=title, title_justify="left", show_header=False, box=None, title_style="bold")
+    made.add_column(style="dim")
+    made.add_column(overflow="fold")
+    for name, value in values.items():
+        made.add_row(name, Text(value.hex()) if isinstance(value, bytes) else _cell(value))
+    out.print(made)
+
+
+def print_error(error: LedgerError, *, as_json: bool = False) -> None:
+    """Message, code and next step on standard error (with ``as_json`` also the error as JSON on standard output)."""
+    if as_json:
+        print_json({"error": error.to_dict()})
+    err.print(Text.assemble((t("error: ", "错误："), "bold red"), error.message, (f"  [{error.code}]", "dim")))
+    if error.expected is not None or error.actual is not None:
+        shown = error.to_dict()
+        err.print(Text(t("  expected ", "  应为 ") + f"{shown.get('expected')}" + t(", got ", "，实为 ") + f"{shown.get('actual')}"))
+    if error.hint:
+        err.print(Text(t("  next step: ", "  下一步：") + error.hint))
