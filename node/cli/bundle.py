@@ -1,0 +1,95 @@
+"""``civicledger bundle``: take a proof away in one file; verify one anywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from ledger.errors import InvalidInputError, LedgerError
+from ledger.model import parse_time
+from ledger.v1 import node_pb2 as pb
+from ledger.v1 import node_pb2_grpc as rpc
+from ledger.verify import verify_bundle
+from node.cli.connect import JsonOption, NodeOption, connect
+from node.cli.output import err, facts, out, print_error, print_json, table
+from node.cli.texts import t
+
+app = typer.Typer(help=t("Proof files (证明文件, .civic).", "证明文件（.civic）。"), no_args_is_help=True)
+MAX_BUNDLE = 1 << 20
+MAX_POLICY = 1 << 20
+
+
+@app.command(
+    help=t(
+        "Write the proof of one record.\n\nExample: civicledger bundle make 42 -o use.civic --policy city.policy",
+        "写出一条记录的证明文件。\n\n例：civicledger bundle make 42 -o use.civic --policy city.policy",
+    )
+)
+def make(
+    index: int = typer.Argument(..., min=0, help=t("index in the own log", "本部门日志中的序号")),
+    output: Path = typer.Option(..., "--output", "-o", help=t("file to write", "输出文件")),
+    policy: Path | None = typer.Option(None, help=t("also write the trust policy here", "同时写出信任策略文件")),
+    wait: int = typer.Option(30, min=0, max=60, help=t("seconds to wait for the anchor", "等待锚定的秒数")),
+    node: Path | None = NodeOption,
+    as_json: bool = JsonOption,
+) -> None:
+    """Record, inclusion, cosigned checkpoint, anchor, finality in one file."""
+    with connect(node) as connection:
+        stub = connection.stub(rpc.ProofServiceStub)
+        bundle = stub.MakeBundle(pb.MakeBundleRequest(index=index, wait_ms=wait * 1_000), timeout=wait + 30).bundle
+        trust = stub.GetPolicy(pb.GetPolicyRequest(), timeout=30).policy if policy else b""
+    output.write_bytes(bundle)
+    if policy:
+        policy.write_bytes(trust)
+    if as_json:
+        print_json({"bundle": str(output), "bytes": len(bundle), "policy": str(policy) if policy else None})
+    else:
+        out.print(t(f"wrote {output} ({len(bundle)} bytes)", f"已写出 {output}（{len(bundle)} 字节）"))
+
+
+@app.command(
+    help=t(
+        "Verify a proof file: no network, no node, only the policy file.\n\n"
+        "Example: civicledger bundle verify use.civic --policy city.policy --json",
+        "验证证明文件：无需网络、无需节点，只需信任策略文件。\n\n例：civicledger bundle verify use.civic --policy city.policy --json",
+    )
+)
+def verify(
+    bundle: Path = typer.Argument(..., help=t("the .civic file", ".civic 文件")),
+    policy: Path = typer.Option(..., "--policy", "-p", help=t("trust policy", "信任策略文件")),
+    at: str = typer.Option("", help=t("time of judging, e.g. 2026-11-22T08:00:00.000Z (default: the policy's)", "判定时间（默认取策略中的时间）")),
+    as_json: bool = JsonOption,
+) -> None:
+    """Exit 0 when verified, 1 with the link that broke when not."""
+    data = _read(bundle, MAX_BUNDLE)
+    trust = _read(policy, MAX_POLICY)
+    try:
+        verdict = verify_bundle(data, trust, parse_time(at) if at else None)
+    except LedgerError as error:
+        if as_json:
+            print_json({"verdict": "refused", **error.to_dict()})
+        else:
+            err.print(t("[bold red]refused[/]", "[bold red]未通过[/]"))
+            print_error(error)
+        raise typer.Exit(1) from None
+    value = verdict.to_dict()
+    if as_json:
+        print_json(value)
+    else:
+        table(
+            f"{bundle.name}: {value['verdict']}",
+            [t("check", "检查项"), "", t("detail", "说明")],
+            [(check["name"], "✓" if check["ok"] else "✗", check["detail"]) for check in value["checks"]],
+        )
+        facts("", {t("verdict", "结论"): value["verdict"], t("reached", "达到"): value["reached"], t("finality", "终局性"): value["finality"]})
+    if value["verdict"] != "verified":
+        raise typer.Exit(1)
+
+
+def _read(path: Path, limit: int) -> bytes:
+    with path.open("rb") as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise InvalidInputError("bundle.too-large", t(f"{path} is over {limit} bytes", f"{path} 超过 {limit} 字节"))
+    return data

@@ -1,0 +1,88 @@
+"""``civicledger node``: run a department's node, see how it is."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import typer
+
+from ledger.v1 import node_pb2 as pb
+from ledger.v1 import node_pb2_grpc as rpc
+from node.cli.connect import CALL_TIMEOUT, JsonOption, NodeOption, connect, node_folder
+from node.cli.output import facts, out, print_json, table
+from node.cli.texts import t
+
+app = typer.Typer(help=t("A department's node: init, run, status (节点).", "部门节点：初始化、运行、状态。"), no_args_is_help=True)
+
+
+@app.command(
+    help=t(
+        "Make the folder and keys of one member, before a city is founded or to join one.\n\n"
+        "Prints the public card (JSON) that the founders put into the roster or the proposal to admit.",
+        "生成一个成员的目录和密钥，用于建城之前或申请加入。\n\n输出公开名片（JSON），供建城名册或接纳提案使用。",
+    )
+)
+def init(
+    folder: Path = typer.Argument(..., help=t("new folder", "新目录")),
+    uscc: str = typer.Option(..., help=t("unified social credit code", "统一社会信用代码")),
+    handle: str = typer.Option(..., help=t("short name, [a-z0-9-]", "代号，[a-z0-9-]")),
+    region: str = typer.Option(..., help=t("GB/T 2260 code", "行政区划代码")),
+    name: str = typer.Option("", help=t("display name of the body", "机构名称")),
+    port: int = typer.Option(7001, min=1, max=65_533, help=t("first of three ports", "三个端口中的第一个")),
+) -> None:
+    """Keys are created 0600, encrypted under a fresh passphrase kept in the folder."""
+    from node.city.found import make_member_folder
+    from node.city.roster import Founder
+
+    founder = Founder(uscc=uscc, name=name or handle, handle=handle, region=region, roles=(), sequencer=False)
+    card = make_member_folder(folder, founder, ports=(port, port + 1, port + 2))
+    print_json(card.to_dict())
+
+
+@app.command(
+    help=t("Run the node until it is stopped (Ctrl-C or SIGTERM drains it).", "运行节点，直到停止（Ctrl-C 或 SIGTERM 会平稳退出）。")
+)
+def run(node: Path | None = NodeOption) -> None:
+    """The daemon, in the foreground."""
+    folder = node_folder(node)
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", "node.daemon", str(folder)])  # noqa: S606 - our own interpreter
+
+
+@app.command(help=t("Height, log, witnesses, anchors, peers.", "高度、日志、见证、锚定、对等节点。"))
+def status(node: Path | None = NodeOption, as_json: bool = JsonOption) -> None:
+    """As the running node tells it."""
+    with connect(node) as connection:
+        found = connection.stub(rpc.StatusServiceStub).GetStatus(pb.GetStatusRequest(), timeout=CALL_TIMEOUT)
+    value = {
+        "member": found.member,
+        "origin": found.origin,
+        "engine": found.engine,
+        "role": found.role,
+        "version": found.version,
+        "height": found.height,
+        "head": found.head,
+        "final_height": found.final_height,
+        "view_age_ms": found.view_age_ms,
+        "log_size": found.log_size,
+        "published_size": found.published_size,
+        "witnessed_size": found.witnessed_size,
+        "anchored_size": found.anchored_size,
+        "indexed_size": found.indexed_size,
+    }
+    peers = [
+        {"member": p.member, "reachable": p.reachable, "height": p.height, "last_seen_ms": p.last_seen_ms, "last_error": p.last_error}
+        for p in found.peers
+    ]
+    if as_json:
+        print_json({**value, "peers": peers})
+        return
+    facts(t("Node", "节点"), value)
+    out.print()
+    table(
+        t("Peers", "对等节点"),
+        [t("member", "成员"), t("reachable", "可达"), t("height", "高度"), t("last error", "最近错误")],
+        [(p["member"], p["reachable"], p["height"], p["last_error"]) for p in peers],
+    )
