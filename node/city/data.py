@@ -1,0 +1,159 @@
+"""Real input for the demonstration: tables that installed libraries carry, and the user's own files.
+
+* GB/T 2260 administrative divisions, from python-stdnum's ``cn/loc`` table (current entries only).
+* The official holiday calendar (国务院办公厅 notices), from chinesecalendar.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from chinese_calendar import constants
+
+from ledger.errors import InvalidInputError, NotFoundError
+
+#: A file of --data may have this many bytes (the default limit of one exchange).
+MAX_FILE = 64 << 20
+MAX_FILES = 50
+_VALIDITY = re.compile(r"\[(\d{4})?-(\d{4})?\](.+)")
+_LINE = re.compile(r"^( *)(\d+) (?:county|province)=\"([^\"]*)\"")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A dataset to publish: catalogue entry and content (a JSON array of rows, or any bytes)."""
+
+    metadata: dict[str, Any]
+    content: bytes
+    count: int
+
+
+def _entry(
+    code: str, name: str, abstract: str, provider: str, fields: list[dict[str, str]], level: str, fmt: str = "json"
+) -> dict[str, Any]:
+    return {
+        "abstract": abstract,
+        "fields": fields,
+        "format": fmt,
+        "level": level,
+        "name": name,
+        "openness": "conditional",
+        "provider": provider,
+        "resourceCode": code,
+        "sharing": {"condition": "按事项申请 (by matter, on request)", "type": "conditional"},
+        "updateCycle": "yearly",
+    }
+
+
+def divisions(provider: str) -> Source:
+    """Present administrative divisions: code, name, province."""
+    rows = list(_divisions())
+    metadata = _entry(
+        "3010000001",
+        "行政区划代码 (administrative divisions, GB/T 2260)",
+        "县级及以上行政区划代码与名称",
+        provider,
+        [
+            {"name": "code", "title": "行政区划代码", "type": "string"},
+            {"name": "name", "title": "名称", "type": "string"},
+            {"name": "province", "title": "所属省份", "type": "string"},
+        ],
+        "general",
+    )
+    return Source(metadata=metadata, content=_json(rows), count=len(rows))
+
+
+def _divisions() -> Iterator[dict[str, str]]:
+    text = files("stdnum.cn").joinpath("loc.dat").read_text("utf-8")
+    prefix = province = ""
+    for line in text.splitlines():
+        found = _LINE.match(line)
+        if not found:
+            continue
+        indent, digits, name = found.groups()
+        if not indent:
+            prefix, province = digits, name
+            continue
+        # Several names over time: "[1983-2019]桥东区,[2020-]襄都区"; the one still in force has an open end.
+        for part in name.split(","):
+            dated = _VALIDITY.fullmatch(part)
+            if dated is None:
+                yield {"code": prefix + digits, "name": part, "province": province}
+            elif dated.group(2) is None:
+                yield {"code": prefix + digits, "name": dated.group(3), "province": province}
+
+
+def holidays(provider: str) -> Source:
+    """Public holidays and make-up working days: date, kind, name."""
+    rows = [{"date": day.isoformat(), "kind": "holiday", "name": str(name)} for day, name in constants.holidays.items()]
+    rows += [{"date": day.isoformat(), "kind": "workday", "name": str(name)} for day, name in constants.workdays.items()]
+    rows.sort(key=lambda row: row["date"])
+    metadata = _entry(
+        "3020000001",
+        "法定节假日安排 (official holiday calendar)",
+        "国务院办公厅公布的节假日与调休上班日；演示中按重要数据管理",
+        provider,
+        [
+            {"name": "date", "title": "日期", "type": "string"},
+            {"name": "kind", "title": "类别", "type": "string"},
+            {"name": "name", "title": "名称", "type": "string"},
+        ],
+        "important",
+    )
+    return Source(metadata=metadata, content=_json(rows), count=len(rows))
+
+
+def own_files(path: Path, provider: str) -> list[Source]:
+    """The user's file, or the files of a folder (not its sub-folders): JSON rows and CSV keep their fields, the rest
+    is shared whole.
+
+    Raises: NotFoundError(data.missing), InvalidInputError(data.too-large, data.too-many, data.empty).
+    """
+    if not path.exists():
+        raise NotFoundError("data.missing", f"no such file or folder: {path}", hint="check the path given to --data")
+    paths = sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]
+    if not paths:
+        raise InvalidInputError("data.empty", f"{path} holds no file")
+    if len(paths) > MAX_FILES:
+        raise InvalidInputError("data.too-many", f"{path} holds more than {MAX_FILES} files", actual=len(paths))
+    return [_own(one, number, provider) for number, one in enumerate(paths, start=1)]
+
+
+def _own(path: Path, number: int, provider: str) -> Source:
+    if path.stat().st_size > MAX_FILE:
+        raise InvalidInputError("data.too-large", f"{path} is over 64 MiB", hint="split it, or raise exchange.max_bytes")
+    content = path.read_bytes()
+    rows = _rows(path, content)
+    names = sorted({str(name) for row in rows for name in row}) if rows else []
+    if rows and names and all(re.fullmatch(r"[^\x00-\x1f]{1,64}", name) for name in names):
+        fields = [{"name": name, "title": name, "type": "string"} for name in names]
+        metadata = _entry(f"9{number:09d}", path.name, f"{path.name}", provider, fields, "general")
+        return Source(metadata=metadata, content=_json([{k: str(v) for k, v in r.items()} for r in rows]), count=len(rows))
+    fields = [{"name": "content", "title": path.name, "type": "binary"}]
+    metadata = _entry(f"9{number:09d}", path.name, f"{path.name}", provider, fields, "general", "binary")
+    return Source(metadata=metadata, content=content, count=1)
+
+
+def _rows(path: Path, content: bytes) -> list[dict[str, Any]]:
+    try:
+        if path.suffix.lower() == ".csv":
+            return list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"))))
+        if path.suffix.lower() == ".json":
+            value = json.loads(content)
+            if isinstance(value, list) and all(isinstance(row, dict) for row in value):
+                return value
+    except (ValueError, csv.Error):
+        return []
+    return []
+
+
+def _json(rows: list[dict[str, str]]) -> bytes:
+    return json.dumps(rows, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()

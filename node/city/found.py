@@ -1,0 +1,188 @@
+"""Founding a city on this machine: every member's folder, the genesis they share, and the gateway's folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from ledger.errors import ConflictError, NotFoundError
+from ledger.model import KeyRole, Roles
+from node.city.roster import Founder
+from node.config import ChainSection, LogSection, load_config
+from node.context import system_clock
+from node.founding import Founding, MemberPlan, found_city, found_member
+from node.keyfiles import key_file, write_key, write_passphrase
+from node.tls import make_named_certificate
+
+CITY_FILE = "city.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """What a member shows of itself before it belongs to a city: public parts only."""
+
+    uscc: str
+    handle: str
+    region: str
+    account: str
+    keys: dict[str, str]
+    grpc: str
+    https: str
+    certificate: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class City:
+    """A founded city: ``<folder>/city.json`` names the members' folders in order, the first is the gateway's home."""
+
+    folder: Path
+    region: str
+    chain_id: int
+    handles: tuple[str, ...]
+
+    def member_folder(self, handle: str) -> Path:
+        """Folder of a member's node."""
+        return self.folder / handle
+
+    @property
+    def gateway_folder(self) -> Path:
+        """Folder of the gateway."""
+        return self.folder / "gateway"
+
+
+def free_ports(count: int) -> list[int]:
+    """Free TCP ports of the loopback interface, all different."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def make_member_folder(folder: Path, founder: Founder, *, ports: tuple[int, int, int]) -> Card:
+    """One member's folder with fresh keys. Raises ConflictError(node.exists)."""
+    founding = _found(folder, founder, ports, None, None)
+    return Card(
+        uscc=founder.uscc,
+        handle=founder.handle,
+        region=founder.region,
+        account="0x" + founding.member.account.hex(),
+        keys={role.word: "0x" + value.hex() for role, value in founding.member.keys},
+        grpc=founding.peer.grpc,
+        https=founding.peer.https,
+        certificate=founding.peer.certificate.decode(),
+    )
+
+
+def _found(
+    folder: Path,
+    founder: Founder,
+    ports: Sequence[int],
+    chain: ChainSection | None,
+    log: LogSection | None,
+) -> Founding:
+    plan = MemberPlan(
+        uscc=founder.uscc,
+        name=founder.name,
+        handle=founder.handle,
+        region=founder.region,
+        roles=Roles.from_words(founder.roles),
+        grpc_port=ports[0],
+        https_port=ports[1],
+        local_port=ports[2],
+    )
+    return found_member(folder, plan, random=os.urandom, now_ms=system_clock(), chain=chain, log=log)
+
+
+def init_city(
+    folder: Path,
+    founders: Sequence[Founder],
+    *,
+    chain_id: int,
+    chain: ChainSection | None = None,
+    log: LogSection | None = None,
+) -> City:
+    """Found a city in a new folder. Raises ConflictError(city.exists); nothing existing is overwritten."""
+    if (folder / CITY_FILE).exists():
+        raise ConflictError(
+            "city.exists", f"{folder} holds a city already", hint=f"start it: civicledger city up {folder}"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    ports = free_ports(3 * len(founders) + 2)
+    foundings = [
+        _found(folder / founder.handle, founder, ports[3 * at : 3 * at + 3], chain, log)
+        for at, founder in enumerate(founders)
+    ]
+    sequencer = next(founder.uscc for founder in founders if founder.sequencer)
+    genesis = found_city(
+        foundings, chain_id=chain_id, region=founders[0].region, time_ms=system_clock(), sequencer=sequencer
+    )
+    home = next(at for at, founder in enumerate(founders) if founder.sequencer)
+    _make_gateway(folder / "gateway", founders[home], ports[3 * home + 2], ports[-2:], genesis)
+    (folder / "gateway" / "peers.json").write_bytes((folder / founders[0].handle / "peers.json").read_bytes())
+    city = City(
+        folder=folder,
+        region=founders[0].region,
+        chain_id=chain_id,
+        handles=tuple(founder.handle for founder in founders),
+    )
+    text = json.dumps(
+        {"v": 1, "region": city.region, "chainId": chain_id, "members": list(city.handles)}, ensure_ascii=False, indent=1
+    )
+    (folder / CITY_FILE).write_text(text + "\n", "utf-8")
+    return city
+
+
+def load_city(folder: Path) -> City:
+    """Read ``city.json``. Raises NotFoundError(city.missing), InvalidInputError through the nodes' own settings."""
+    path = folder / CITY_FILE
+    try:
+        value = json.loads(path.read_text("utf-8"))
+        city = City(
+            folder=folder, region=value["region"], chain_id=value["chainId"], handles=tuple(value["members"])
+        )
+    except FileNotFoundError as error:
+        raise NotFoundError(
+            "city.missing", f"there is no city in {folder}", hint=f"found one: civicledger city init {folder}"
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise NotFoundError("city.broken", f"{path} cannot be read: {error}", hint="restore it from a backup") from error
+    for handle in city.handles:
+        load_config(city.member_folder(handle))
+    return city
+
+
+def _make_gateway(folder: Path, home: Founder, jsonrpc_port: int, ports: Sequence[int], genesis: bytes) -> None:
+    """The gateway's own TLS key is no key of the ledger: it stands in no contract and signs no record."""
+    folder.mkdir(mode=0o700)
+    passphrase = os.urandom(24).hex().encode()
+    write_passphrase(folder / "passphrase", passphrase)
+    secret = bytes([os.urandom(1)[0] & 0x7F]) + os.urandom(31)
+    write_key(key_file(folder, KeyRole.TLS), KeyRole.TLS, secret, passphrase)
+    key = ec.derive_private_key(int.from_bytes(secret, "big"), ec.SECP256R1())
+    names = [x509.DNSName("gateway.civicledger"), x509.DNSName("localhost")]
+    certificate = make_named_certificate(key, "gateway.civicledger", names, system_clock(), x509.random_serial_number())
+    (folder / "tls.crt").write_bytes(certificate)
+    (folder / "genesis.json").write_bytes(genesis)
+    (folder / "gateway.toml").write_text(
+        f'[grpc]\nhost = "127.0.0.1"\nport = {ports[0]}\n\n[https]\nhost = "127.0.0.1"\nport = {ports[1]}\n\n'
+        f'[home]\nmember = "{home.uscc}"\njsonrpc = "http://127.0.0.1:{jsonrpc_port}/"\n\n'
+        '[files]\ngenesis = "genesis.json"\npeers = "peers.json"\npolicy = "policy.json"\n'
+        'certificate = "tls.crt"\nkey = "tls.pem"\npassphrase = "passphrase"\n',
+        "utf-8",
+    )
