@@ -112,6 +112,22 @@ def export_tiles(log: TileSource, target: Path, size: int, note: bytes) -> None:
         replace_file(target / CHECKPOINT_FILE, note)
 
 
+def export_folder(path: str | os.PathLike[str], target: str | os.PathLike[str]) -> int:
+    """Export the published log of a folder, beside its running node or without one; the exported size.
+
+    Raises:
+        ConflictError: ``log.unpublished``, ``log.export-exists``.
+        FatalError: ``log.failed``, ``log.damaged-note``.
+    """
+    file = Path(path) / CHECKPOINT_FILE
+    note = read_note(file)
+    if note is None:
+        raise ConflictError("log.unpublished", "this log has no checkpoint yet", hint="start its node and append a record")
+    head = parse_head(file, note)
+    export_tiles(LogReader.open(os.fspath(path), head.size), Path(target), head.size, note)
+    return head.size
+
+
 def read_tile(log: TileSource, tile: Tile) -> bytes:
     """The bytes of a tile."""
     if tile.level is None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import typer
 
-from ledger.log import export as export_log
-from ledger.log import fsck as fsck_log
+from ledger.logcheck import export_folder
+from ledger.logcheck import fsck as fsck_log
 from ledger.v1 import department_pb2 as pb
 from ledger.v1 import department_pb2_grpc as rpc
 from ledger.v1 import node_pb2, node_pb2_grpc
@@ -77,12 +77,11 @@ def prove(index: int = typer.Argument(..., min=0), node: Path | None = NodeOptio
 )
 def fsck(
     node: Path | None = NodeOption,
-    start: int = typer.Option(0, "--from", min=0, help=t("first entry", "起始条目")),
     as_json: bool = JsonOption,
 ) -> None:
     """Exit 1 when something differs."""
     config = load_config(node_folder(node))
-    report = fsck_log(config.log_folder, first=start)
+    report = fsck_log(config.log_folder).to_dict()
     if as_json:
         print_json(report)
     elif report["ok"]:
@@ -107,7 +106,7 @@ def export(
 ) -> None:
     """Checkpoint, hash tiles and entry bundles up to the newest published checkpoint."""
     config = load_config(node_folder(node))
-    size = export_log(config.log_folder, folder)
+    size = export_folder(config.log_folder, folder)
     if as_json:
         print_json({"folder": str(folder), "size": size})
     else:

@@ -1,0 +1,167 @@
+"""``civicledger city``: a whole city on this machine."""
+
+from __future__ import annotations
+
+import signal
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import typer
+
+from ledger.errors import InvalidInputError
+from node.city.demo import BULK, run_demo
+from node.city.found import City, init_city, load_city
+from node.city.processes import CityProcesses
+from node.city.roster import demo_roster, read_roster
+from node.cli.output import err, out, print_json, table
+from node.cli.texts import t
+from node.config import ChainSection, LogSection, load_config
+
+app = typer.Typer(help=t("A city on this machine: init, up (城市).", "本机上的一座城市：建立、启动。"), no_args_is_help=True)
+#: Chain id of demonstration cities; a real city chooses its own.
+DEMO_CHAIN_ID = 680_310
+_FolderHelp = t("the city's folder", "城市目录")
+
+
+@app.command(
+    help=t(
+        "Found a city: folders, keys, genesis.\n\n"
+        "Examples: civicledger city init ./city            five demonstration members\n\n"
+        "          civicledger city init ./city --roster roster.json --chain-id 4401",
+        "建立城市：目录、密钥、创世文件。\n\n"
+        "例：civicledger city init ./city            五个演示成员\n\n"
+        "    civicledger city init ./city --roster roster.json --chain-id 4401",
+    )
+)
+def init(
+    folder: Path = typer.Argument(..., help=_FolderHelp),
+    roster: Path | None = typer.Option(None, help=t("JSON file naming the founding members (default: five demonstration bodies)", "创始成员名册（JSON；默认为五个演示单位）")),
+    chain_id: int = typer.Option(DEMO_CHAIN_ID, min=1, max=(1 << 53) - 1, help=t("number of the chain", "链编号")),
+    region: str = typer.Option("310000", help=t("GB/T 2260 code, for the demonstration roster", "演示名册所用行政区划代码")),
+    as_json: bool = typer.Option(False, "--json"),
+) -> None:
+    """One folder per member; nothing existing is overwritten."""
+    founders = read_roster(roster) if roster else demo_roster(region)
+    city = init_city(folder, founders, chain_id=chain_id)
+    if as_json:
+        print_json({"folder": str(folder), "chain_id": chain_id, "members": [_describe(city, f.handle) for f in founders]})
+        return
+    table(
+        t("Founded", "已建立"),
+        [t("member", "成员"), t("name", "名称"), t("folder", "目录"), "gRPC"],
+        [(f.uscc, f.name, city.member_folder(f.handle), _describe(city, f.handle)["grpc"]) for f in founders],
+    )
+    out.print(t(f"next: civicledger city up {folder}", f"下一步：civicledger city up {folder}"))
+
+
+def _describe(city: City, handle: str) -> dict[str, str]:
+    config = load_config(city.member_folder(handle))
+    return {
+        "uscc": config.member.uscc,
+        "handle": handle,
+        "folder": str(city.member_folder(handle)),
+        "grpc": f"{config.grpc.host}:{config.grpc.port}",
+        "https": f"{config.https.host}:{config.https.port}",
+        "jsonrpc": f"http://{config.local.host}:{config.local.port}/",
+    }
+
+
+@app.command(
+    help=t(
+        "Start every node and the gateway of a city, each a process of its own.\n\n"
+        "Examples: civicledger city up --demo               found a city, tell its story, stop\n\n"
+        "          civicledger city up --demo --keep        ... and leave it serving\n\n"
+        "          civicledger city up ./city               serve a founded city until Ctrl-C",
+        "启动城市的所有节点和网关，各为独立进程。\n\n"
+        "例：civicledger city up --demo               建立城市、演示、停止\n\n"
+        "    civicledger city up --demo --keep        …并保持服务\n\n"
+        "    civicledger city up ./city               启动已建立的城市，直到 Ctrl-C",
+    )
+)
+def up(
+    folder: Path | None = typer.Argument(None, help=_FolderHelp),
+    demo: bool = typer.Option(False, "--demo", help=t("found a fresh city and tell its story", "新建城市并演示")),
+    keep: bool = typer.Option(False, "--keep", help=t("leave it serving after the story", "演示后保持服务")),
+    data: list[Path] = typer.Option([], "--data", help=t("publish this file or folder too (repeat)", "同时发布此文件或目录（可重复）")),
+    records: int = typer.Option(BULK, min=1, max=10_000_000, help=t("length of the demonstration's bulk trail", "演示审计记录条数")),
+    as_json: bool = typer.Option(False, "--json"),
+) -> None:
+    """With --demo and no folder the city lives in a fresh temporary folder, which is printed and kept."""
+    if not demo and folder is None:
+        raise InvalidInputError(
+            "city.folder", t("which city?", "哪座城市？"), hint=t("civicledger city up ./city, or --demo", "civicledger city up ./city，或 --demo")
+        )
+    if (keep or data) and not demo:
+        raise InvalidInputError("city.options", t("--keep and --data go with --demo", "--keep 和 --data 须与 --demo 同用"))
+    for path in data:
+        if not path.exists():
+            raise InvalidInputError("data.missing", t(f"no such file or folder: {path}", f"没有这个文件或目录：{path}"))
+    started = time.monotonic()
+    city = _demo_city(folder) if demo else load_city(folder or Path())
+    with CityProcesses(city) as processes:
+        with err.status(t("starting five nodes, each a process of its own", "正在启动各节点进程")):
+            processes.start_nodes()
+            page = processes.start_gateway()
+        err.print(t(f"city in {city.folder}, page at {page}", f"城市目录 {city.folder}，页面 {page}"))
+        if demo:
+            story = run_demo(city, data, records)
+            seconds = time.monotonic() - started
+            if as_json:
+                print_json({"city": str(city.folder), "page": page, "seconds": round(seconds, 1), **story.facts})
+            else:
+                table(t("What happened", "经过"), [t("step", "步骤"), t("result", "结果")], story.lines)
+                _next_commands(city, page, keep)
+                out.print(t(f"done in {seconds:.0f} s", f"用时 {seconds:.0f} 秒"))
+        if keep or not demo:
+            err.print(t(f"serving; page at {page}; Ctrl-C stops and drains", f"服务中；页面 {page}；Ctrl-C 平稳停止"))
+            _serve(processes)
+
+
+def _demo_city(folder: Path | None) -> City:
+    where = folder or Path(tempfile.mkdtemp(prefix="civicledger-")) / "city"
+    # A short heartbeat and anchor interval: the story should not wait for clocks made for years.
+    return init_city(
+        where,
+        demo_roster(),
+        chain_id=DEMO_CHAIN_ID,
+        chain=ChainSection(heartbeat_interval=5),
+        log=LogSection(anchor_interval_ms=1_000),
+    )
+
+
+def _next_commands(city: City, page: str, keep: bool) -> None:
+    transport, audit = city.member_folder("transport"), city.member_folder("audit")
+    lines = [
+        f"civicledger bundle verify {city.folder}/use.civic --policy {city.folder}/city.policy",
+        f"civicledger log fsck --node {transport}",
+    ]
+    if keep:
+        lines += [
+            f"civicledger member list --node {audit}",
+            f"civicledger exchange list --across --node {audit}",
+            f"civicledger log show --node {transport}",
+            f"civicledger doctor --node {audit}",
+            t(f"open {page}", f"打开 {page}"),
+        ]
+    else:
+        lines.append(f"civicledger city up {city.folder}")
+    out.print(t("[bold]next, try:[/]", "[bold]接下来可以试：[/]"))
+    for line in lines:
+        out.print(f"  {line}", soft_wrap=True)
+
+
+def _serve(processes: CityProcesses) -> None:
+    stop = threading.Event()
+    previous = signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    try:
+        while not stop.wait(1.0):
+            ended = processes.ended()
+            if ended:
+                err.print(t(f"[bold red]{', '.join(ended)} ended[/]; the others go on", f"[bold red]{'、'.join(ended)} 已退出[/]，其余继续运行"))
+                raise typer.Exit(1)
+    except KeyboardInterrupt:
+        err.print(t("stopping", "正在停止"))
+    finally:
+        signal.signal(signal.SIGTERM, previous)
