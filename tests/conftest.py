@@ -1,0 +1,24 @@
+"""What every test may use: where the vectors of others are, and the project's root."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def vectors_folder() -> Path:
+    """``$CIVICLEDGER_VECTORS``, else ``../shared/vectors`` beside the checkout. Skips, with the reason, where there is none."""
+    folder = Path(os.environ.get("CIVICLEDGER_VECTORS") or ROOT.parent / "shared" / "vectors")
+    if not folder.is_dir():
+        pytest.skip(f"vectors of others are not on this machine ({folder}); set CIVICLEDGER_VECTORS")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def vectors() -> Path:
+    """The folder of test vectors made by others."""
+    return vectors_folder()
