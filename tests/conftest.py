@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def vectors_folder() -> Path:
-    """``$CIVICLEDGER_VECTORS``, else ``../shared/vectors`` beside the checkout. Skips, with the reason, where there is none."""
+    """``$CIVICLEDGER_VECTORS``, else ``../shared/vectors`` beside the checkout; skips where there is none."""
     folder = Path(os.environ.get("CIVICLEDGER_VECTORS") or ROOT.parent / "shared" / "vectors")
     if not folder.is_dir():
         pytest.skip(f"vectors of others are not on this machine ({folder}); set CIVICLEDGER_VECTORS")

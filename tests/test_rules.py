@@ -20,13 +20,13 @@ def lint_imports(root: Path) -> subprocess.CompletedProcess[str]:
     command = [
         sys.executable,
         "-c",
-        "import sys; from importlinter.cli import lint_imports_command as c; sys.argv=['lint-imports','--no-cache']; c()",
+        "from importlinter.cli import lint_imports_command; lint_imports_command(['--no-cache'])",
     ]
     environment = {**os.environ, "PYTHONPATH": str(root)}
     return subprocess.run(command, cwd=root, capture_output=True, text=True, env=environment, check=False, timeout=120)
 
 
-@pytest.fixture()
+@pytest.fixture
 def copy_of_tree(tmp_path: Path) -> Path:
     ignore = shutil.ignore_patterns("__pycache__", "node_modules", ".build", "artifacts")
     for package in PACKAGES:

@@ -64,7 +64,9 @@ def anchor_rewritten(folder: Path) -> LedgerError:
         anchors = Anchors(client.call, genesis.contracts["Anchors"])
         anchored = anchors.anchor(config.member.uscc)
         if anchored is None or anchored.size > _MAX_REWRITE:
-            raise FatalError("demo.attack", "this log is not anchored, or too long to be rewritten in the demonstration")
+            raise FatalError(
+                "demo.attack", "this log is not anchored, or too long to be rewritten in the demonstration"
+            )
         leaves = [leaf_hash(entry) for entry in _entries(config, anchored.size)]
         leaves[0] = leaf_hash(b'{"rewritten":true}')
         leaves.append(leaf_hash(b'{"added":true}'))

@@ -23,6 +23,8 @@ from ledger.errors import InvalidInputError, NotFoundError
 #: A file of --data may have this many bytes (the default limit of one exchange).
 MAX_FILE = 64 << 20
 MAX_FILES = 50
+MAX_FIELDS = 256
+_IDENTIFIER = re.compile(r"[A-Za-z_][0-9A-Za-z_]{0,63}")
 _VALIDITY = re.compile(r"\[(\d{4})?-(\d{4})?\](.+)")
 _LINE = re.compile(r"^( *)(\d+) (?:county|province)=\"([^\"]*)\"")
 
@@ -50,6 +52,7 @@ def _entry(
         "resourceCode": code,
         "sharing": {"condition": "按事项申请 (by matter, on request)", "type": "conditional"},
         "updateCycle": "yearly",
+        "v": 1,
     }
 
 
@@ -94,7 +97,9 @@ def _divisions() -> Iterator[dict[str, str]]:
 def holidays(provider: str) -> Source:
     """Public holidays and make-up working days: date, kind, name."""
     rows = [{"date": day.isoformat(), "kind": "holiday", "name": str(name)} for day, name in constants.holidays.items()]
-    rows += [{"date": day.isoformat(), "kind": "workday", "name": str(name)} for day, name in constants.workdays.items()]
+    rows += [
+        {"date": day.isoformat(), "kind": "workday", "name": str(name)} for day, name in constants.workdays.items()
+    ]
     rows.sort(key=lambda row: row["date"])
     metadata = _entry(
         "3020000001",
@@ -129,17 +134,26 @@ def own_files(path: Path, provider: str) -> list[Source]:
 
 def _own(path: Path, number: int, provider: str) -> Source:
     if path.stat().st_size > MAX_FILE:
-        raise InvalidInputError("data.too-large", f"{path} is over 64 MiB", hint="split it, or raise exchange.max_bytes")
+        raise InvalidInputError(
+            "data.too-large", f"{path} is over 64 MiB", hint="split it, or raise exchange.max_bytes"
+        )
     content = path.read_bytes()
     rows = _rows(path, content)
-    names = sorted({str(name) for row in rows for name in row}) if rows else []
-    if rows and names and all(re.fullmatch(r"[^\x00-\x1f]{1,64}", name) for name in names):
-        fields = [{"name": name, "title": name, "type": "string"} for name in names]
-        metadata = _entry(f"9{number:09d}", path.name, f"{path.name}", provider, fields, "general")
-        return Source(metadata=metadata, content=_json([{k: str(v) for k, v in r.items()} for r in rows]), count=len(rows))
-    fields = [{"name": "content", "title": path.name, "type": "binary"}]
-    metadata = _entry(f"9{number:09d}", path.name, f"{path.name}", provider, fields, "general", "binary")
-    return Source(metadata=metadata, content=content, count=1)
+    titles = sorted({str(name) for row in rows for name in row})
+    if not rows or len(titles) > MAX_FIELDS or any(not 1 <= len(title) <= 100 for title in titles):
+        fields = [{"name": "content", "title": path.name[:100], "type": "string"}]
+        metadata = _entry(f"9{number:09d}", path.name[:200], path.name, provider, fields, "general", "other")
+        return Source(metadata=metadata, content=content, count=1)
+    # A field name is an identifier; a heading that is none stays as the field's title.
+    names = {title: title if _IDENTIFIER.fullmatch(title) else f"c{at}" for at, title in enumerate(titles, start=1)}
+    fields = [{"name": names[title], "title": title, "type": "string"} for title in titles]
+    metadata = _entry(f"9{number:09d}", path.name[:200], path.name, provider, fields, "general")
+    plain = [{names[str(name)]: _text(value) for name, value in row.items()} for row in rows]
+    return Source(metadata=metadata, content=_json(plain), count=len(plain))
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _rows(path: Path, content: bytes) -> list[dict[str, Any]]:

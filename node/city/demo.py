@@ -54,7 +54,12 @@ class Demo:
     def run(self) -> Story:
         """Every step in order. Raises the first LedgerError; nothing is papered over."""
         bar = Progress(
-            SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=err
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=err,
         )
         chapters: list[tuple[str, Callable[[], None]]] = [
             (t("publish datasets", "发布数据资源"), self._publish),
@@ -88,7 +93,11 @@ class Demo:
         self.story.tell(
             t("datasets published", "发布的数据资源"),
             str(2 + len(own)),
-            datasets={"divisions": self._divisions.hex(), "holidays": self._holidays.hex(), "own": [d.hex() for d in own]},
+            datasets={
+                "divisions": self._divisions.hex(),
+                "holidays": self._holidays.hex(),
+                "own": [d.hex() for d in own],
+            },
         )
 
     def _grant(self) -> None:
@@ -134,11 +143,18 @@ class Demo:
         beyond = steps.refused(lambda: steps.pull(transport, self._grants[0], {"fields": ["code", "province"]}))
         self.story.tell(
             t("exchanges with receipts signed by both", "双方签名的共享"),
-            t(f"2 ({len(rows)} rows of one province, 2 of 3 fields)", f"2（一个省份 {len(rows)} 行，3 个字段中的 2 个）"),
+            t(
+                f"2 ({len(rows)} rows of one province, 2 of 3 fields)",
+                f"2（一个省份 {len(rows)} 行，3 个字段中的 2 个）",
+            ),
             exchanges=[p.receipt for p in self._pulled],
             rows=len(rows),
         )
-        self.story.tell(t("a field outside the scope", "超出范围的字段"), t("refused", "已拒绝") + f" [{beyond.code}]", scope_refusal=beyond.code)
+        self.story.tell(
+            t("a field outside the scope", "超出范围的字段"),
+            t("refused", "已拒绝") + f" [{beyond.code}]",
+            scope_refusal=beyond.code,
+        )
 
     def _refuse(self) -> None:
         auditor = self._of["audit"]
@@ -155,14 +171,19 @@ class Demo:
         )
 
     def _trail(self) -> None:
-        bar = Progress(TextColumn("    {task.description}"), BarColumn(), MofNCompleteColumn(), console=err, transient=True)
+        bar = Progress(
+            TextColumn("    {task.description}"), BarColumn(), MofNCompleteColumn(), console=err, transient=True
+        )
         task = bar.add_task(t("records", "记录"), total=self._bulk)
         rate = steps.bulk_trail(
             self._of["transport"], self._bulk, self._divisions, lambda count: bar.advance(task, count)
         )
         self.story.tell(
             t("trail written", "写入审计记录"),
-            t(f"{self._bulk:,} records, {rate:,.0f}/s durable over gRPC", f"{self._bulk:,} 条，经 gRPC 持久写入 {rate:,.0f} 条/秒"),
+            t(
+                f"{self._bulk:,} records, {rate:,.0f}/s durable over gRPC",
+                f"{self._bulk:,} 条，经 gRPC 持久写入 {rate:,.0f} 条/秒",
+            ),
             trail={"records": self._bulk, "per_second": round(rate)},
         )
 
@@ -172,7 +193,10 @@ class Demo:
         self.story.tell(
             t("logs witnessed by the others and anchored", "经他方见证并锚定的日志"),
             f"{len(found)}",
-            logs={n: {"size": s.log_size, "witnessed": s.witnessed_size, "anchored": s.anchored_size} for n, s in found.items()},
+            logs={
+                n: {"size": s.log_size, "witnessed": s.witnessed_size, "anchored": s.anchored_size}
+                for n, s in found.items()
+            },
         )
 
     def _audit(self) -> None:
@@ -185,8 +209,10 @@ class Demo:
             )
         self.story.tell(
             t("the auditor's answer", "审计答复"),
-            t(f"{len(answer.rows)} rows from {len(self._of)} departments, every proof verified",
-              f"{len(self._of)} 个部门共 {len(answer.rows)} 行，证明全部通过"),
+            t(
+                f"{len(answer.rows)} rows from {len(self._of)} departments, every proof verified",
+                f"{len(self._of)} 个部门共 {len(answer.rows)} 行，证明全部通过",
+            ),
             audit={"rows": len(answer.rows), "uses": len(uses)},
         )
 
@@ -209,22 +235,43 @@ class Demo:
         problem = attacks.rewrite_on_disk(self._city.member_folder("transport"), self._city.folder / "attack")
         self.story.tell(
             t("an entry rewritten on disk", "改写磁盘上的记录"),
-            t(f"fsck names {problem['file']}, index {problem['index']}", f"fsck 指出 {problem['file']} 第 {problem['index']} 条"),
+            t(
+                f"fsck names {problem['file']}, index {problem['index']}",
+                f"fsck 指出 {problem['file']} 第 {problem['index']} 条",
+            ),
             attack_disk=problem,
         )
 
     def _attack_anchor(self) -> None:
         error = attacks.anchor_rewritten(self._city.member_folder("labour"))
-        self.story.tell(t("an anchor of a rewritten log", "锚定被改写的日志"), t("the contract refuses", "合约拒绝") + f" [{error.code}]", attack_anchor=error.code)
+        self.story.tell(
+            t("an anchor of a rewritten log", "锚定被改写的日志"),
+            t("the contract refuses", "合约拒绝") + f" [{error.code}]",
+            attack_anchor=error.code,
+        )
 
     def _attack_outsider(self) -> None:
         error = attacks.outsider_transaction(self._city.member_folder("data"))
-        self.story.tell(t("a transaction by an outsider", "外部人员的交易"), t("never executed", "从未执行") + f" [{error.code}]", attack_outsider=error.code)
+        self.story.tell(
+            t("a transaction by an outsider", "外部人员的交易"),
+            t("never executed", "从未执行") + f" [{error.code}]",
+            attack_outsider=error.code,
+        )
 
 
 def verify_offline(bundle: Path, policy: Path) -> dict[str, Any]:
     """Verify in a separate process, without network where the system lets us (``unshare --net``)."""
-    command = [sys.executable, "-m", "node.cli.main", "bundle", "verify", str(bundle), "--policy", str(policy), "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "node.cli.main",
+        "bundle",
+        "verify",
+        str(bundle),
+        "--policy",
+        str(policy),
+        "--json",
+    ]
     isolate = shutil.which("unshare")
     if isolate is not None:
         for flags in (["--net"], ["--net", "--map-root-user"]):

@@ -142,7 +142,9 @@ def init_city(
         handles=tuple(founder.handle for founder in founders),
     )
     text = json.dumps(
-        {"v": 1, "region": city.region, "chainId": chain_id, "members": list(city.handles)}, ensure_ascii=False, indent=1
+        {"v": 1, "region": city.region, "chainId": chain_id, "members": list(city.handles)},
+        ensure_ascii=False,
+        indent=1,
     )
     (folder / CITY_FILE).write_text(text + "\n", "utf-8")
     return city
@@ -153,15 +155,15 @@ def load_city(folder: Path) -> City:
     path = folder / CITY_FILE
     try:
         value = json.loads(path.read_text("utf-8"))
-        city = City(
-            folder=folder, region=value["region"], chain_id=value["chainId"], handles=tuple(value["members"])
-        )
+        city = City(folder=folder, region=value["region"], chain_id=value["chainId"], handles=tuple(value["members"]))
     except FileNotFoundError as error:
         raise NotFoundError(
             "city.missing", f"there is no city in {folder}", hint=f"found one: civicledger city init {folder}"
         ) from error
     except (ValueError, KeyError, TypeError) as error:
-        raise NotFoundError("city.broken", f"{path} cannot be read: {error}", hint="restore it from a backup") from error
+        raise NotFoundError(
+            "city.broken", f"{path} cannot be read: {error}", hint="restore it from a backup"
+        ) from error
     for handle in city.handles:
         load_config(city.member_folder(handle))
     return city

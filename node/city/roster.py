@@ -85,7 +85,7 @@ def read_roster(path: Path) -> tuple[Founder, ...]:
             raise InvalidInputError("roster.duplicate", f"two members have the {field} {doubled[0]}")
     if sum(founder.sequencer for founder in founders) != 1:
         raise InvalidInputError(
-            "roster.sequencer", "exactly one member must have \"sequencer\": true (engine solo)", hint=_HINT
+            "roster.sequencer", 'exactly one member must have "sequencer": true (engine solo)', hint=_HINT
         )
     return founders
 

@@ -18,9 +18,9 @@ from ledger.model import Record
 from ledger.v1 import department_pb2 as pb
 from ledger.v1 import department_pb2_grpc as rpc
 from ledger.v1 import node_pb2, node_pb2_grpc
+from node.city.data import Source
 from node.cli.audit import Answer, ask
 from node.cli.connect import CALL_TIMEOUT, Connection
-from node.city.data import Source
 from node.errors import from_rpc
 
 CHUNK = 1 << 20

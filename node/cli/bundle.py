@@ -58,7 +58,12 @@ def make(
 def verify(
     bundle: Path = typer.Argument(..., help=t("the .civic file", ".civic 文件")),
     policy: Path = typer.Option(..., "--policy", "-p", help=t("trust policy", "信任策略文件")),
-    at: str = typer.Option("", help=t("time of judging, e.g. 2026-11-22T08:00:00.000Z (default: the policy's)", "判定时间（默认取策略中的时间）")),
+    at: str = typer.Option(
+        "",
+        help=t(
+            "time of judging, e.g. 2026-11-22T08:00:00.000Z (default: the policy's)", "判定时间（默认取策略中的时间）"
+        ),
+    ),
     as_json: bool = JsonOption,
 ) -> None:
     """Exit 0 when verified, 1 with the link that broke when not."""
@@ -82,7 +87,14 @@ def verify(
             [t("check", "检查项"), "", t("detail", "说明")],
             [(check["name"], "✓" if check["ok"] else "✗", check["detail"]) for check in value["checks"]],
         )
-        facts("", {t("verdict", "结论"): value["verdict"], t("reached", "达到"): value["reached"], t("finality", "终局性"): value["finality"]})
+        facts(
+            "",
+            {
+                t("verdict", "结论"): value["verdict"],
+                t("reached", "达到"): value["reached"],
+                t("finality", "终局性"): value["finality"],
+            },
+        )
     if value["verdict"] != "verified":
         raise typer.Exit(1)
 

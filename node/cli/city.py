@@ -19,7 +19,9 @@ from node.cli.output import err, out, print_json, table
 from node.cli.texts import t
 from node.config import ChainSection, LogSection, load_config
 
-app = typer.Typer(help=t("A city on this machine: init, up (城市).", "本机上的一座城市：建立、启动。"), no_args_is_help=True)
+app = typer.Typer(
+    help=t("A city on this machine: init, up (城市).", "本机上的一座城市：建立、启动。"), no_args_is_help=True
+)
 #: Chain id of demonstration cities; a real city chooses its own.
 DEMO_CHAIN_ID = 680_310
 _FolderHelp = t("the city's folder", "城市目录")
@@ -37,16 +39,26 @@ _FolderHelp = t("the city's folder", "城市目录")
 )
 def init(
     folder: Path = typer.Argument(..., help=_FolderHelp),
-    roster: Path | None = typer.Option(None, help=t("JSON file naming the founding members (default: five demonstration bodies)", "创始成员名册（JSON；默认为五个演示单位）")),
+    roster: Path | None = typer.Option(
+        None,
+        help=t(
+            "JSON file naming the founding members (default: five demonstration bodies)",
+            "创始成员名册（JSON；默认为五个演示单位）",
+        ),
+    ),
     chain_id: int = typer.Option(DEMO_CHAIN_ID, min=1, max=(1 << 53) - 1, help=t("number of the chain", "链编号")),
-    region: str = typer.Option("310000", help=t("GB/T 2260 code, for the demonstration roster", "演示名册所用行政区划代码")),
+    region: str = typer.Option(
+        "310000", help=t("GB/T 2260 code, for the demonstration roster", "演示名册所用行政区划代码")
+    ),
     as_json: bool = typer.Option(False, "--json"),
 ) -> None:
     """One folder per member; nothing existing is overwritten."""
     founders = read_roster(roster) if roster else demo_roster(region)
     city = init_city(folder, founders, chain_id=chain_id)
     if as_json:
-        print_json({"folder": str(folder), "chain_id": chain_id, "members": [_describe(city, f.handle) for f in founders]})
+        print_json(
+            {"folder": str(folder), "chain_id": chain_id, "members": [_describe(city, f.handle) for f in founders]}
+        )
         return
     table(
         t("Founded", "已建立"),
@@ -84,17 +96,25 @@ def up(
     folder: Path | None = typer.Argument(None, help=_FolderHelp),
     demo: bool = typer.Option(False, "--demo", help=t("found a fresh city and tell its story", "新建城市并演示")),
     keep: bool = typer.Option(False, "--keep", help=t("leave it serving after the story", "演示后保持服务")),
-    data: list[Path] = typer.Option([], "--data", help=t("publish this file or folder too (repeat)", "同时发布此文件或目录（可重复）")),
-    records: int = typer.Option(BULK, min=1, max=10_000_000, help=t("length of the demonstration's bulk trail", "演示审计记录条数")),
+    data: list[Path] = typer.Option(
+        [], "--data", help=t("publish this file or folder too (repeat)", "同时发布此文件或目录（可重复）")
+    ),
+    records: int = typer.Option(
+        BULK, min=1, max=10_000_000, help=t("length of the demonstration's bulk trail", "演示审计记录条数")
+    ),
     as_json: bool = typer.Option(False, "--json"),
 ) -> None:
     """With --demo and no folder the city lives in a fresh temporary folder, which is printed and kept."""
     if not demo and folder is None:
         raise InvalidInputError(
-            "city.folder", t("which city?", "哪座城市？"), hint=t("civicledger city up ./city, or --demo", "civicledger city up ./city，或 --demo")
+            "city.folder",
+            t("which city?", "哪座城市？"),
+            hint=t("civicledger city up ./city, or --demo", "civicledger city up ./city，或 --demo"),
         )
     if (keep or data) and not demo:
-        raise InvalidInputError("city.options", t("--keep and --data go with --demo", "--keep 和 --data 须与 --demo 同用"))
+        raise InvalidInputError(
+            "city.options", t("--keep and --data go with --demo", "--keep 和 --data 须与 --demo 同用")
+        )
     for path in data:
         if not path.exists():
             raise InvalidInputError("data.missing", t(f"no such file or folder: {path}", f"没有这个文件或目录：{path}"))
@@ -159,7 +179,12 @@ def _serve(processes: CityProcesses) -> None:
         while not stop.wait(1.0):
             ended = processes.ended()
             if ended:
-                err.print(t(f"[bold red]{', '.join(ended)} ended[/]; the others go on", f"[bold red]{'、'.join(ended)} 已退出[/]，其余继续运行"))
+                err.print(
+                    t(
+                        f"[bold red]{', '.join(ended)} ended[/]; the others go on",
+                        f"[bold red]{'、'.join(ended)} 已退出[/]，其余继续运行",
+                    )
+                )
                 raise typer.Exit(1)
     except KeyboardInterrupt:
         err.print(t("stopping", "正在停止"))

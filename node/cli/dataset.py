@@ -17,7 +17,9 @@ from node.cli.connect import CALL_TIMEOUT, JsonOption, NodeOption, connect, hex3
 from node.cli.output import facts, out, print_json, table
 from node.cli.texts import t
 
-app = typer.Typer(help=t("Datasets: publish, find, withdraw (数据资源).", "数据资源：发布、查询、撤回。"), no_args_is_help=True)
+app = typer.Typer(
+    help=t("Datasets: publish, find, withdraw (数据资源).", "数据资源：发布、查询、撤回。"), no_args_is_help=True
+)
 CHUNK = 1 << 20
 
 
@@ -43,13 +45,17 @@ def publish(
     if not content.is_file():
         raise NotFoundError("input.file", t(f"no such file: {content}", f"没有这个文件：{content}"))
     with connect(node) as connection:
-        answer = connection.stub(rpc.DatasetServiceStub).Publish(
-            _parts(content, encode(entry), count), timeout=600
-        )
+        answer = connection.stub(rpc.DatasetServiceStub).Publish(_parts(content, encode(entry), count), timeout=600)
     if as_json:
-        print_json({"dataset": describe(answer.dataset), "height": answer.transaction.height, "log_index": answer.log_index})
+        print_json(
+            {"dataset": describe(answer.dataset), "height": answer.transaction.height, "log_index": answer.log_index}
+        )
     else:
-        out.print(t("published ", "已发布 ") + answer.dataset.id.hex() + t(f" in block {answer.transaction.height}", f"，区块 {answer.transaction.height}"))
+        out.print(
+            t("published ", "已发布 ")
+            + answer.dataset.id.hex()
+            + t(f" in block {answer.transaction.height}", f"，区块 {answer.transaction.height}")
+        )
 
 
 def _parts(content: Path, metadata: bytes, count: int) -> Iterator[pb.PublishRequest]:
@@ -102,7 +108,14 @@ def list_(
         return
     table(
         t("Datasets", "数据资源"),
-        [t("id", "标识"), t("provider", "提供方"), t("title", "名称"), t("sharing", "共享类型"), t("level", "分级"), t("versions", "版本")],
+        [
+            t("id", "标识"),
+            t("provider", "提供方"),
+            t("title", "名称"),
+            t("sharing", "共享类型"),
+            t("level", "分级"),
+            t("versions", "版本"),
+        ],
         [(d.id.hex(), d.provider, d.title or d.resource_code, d.sharing, d.level, len(d.versions)) for d in found],
     )
 

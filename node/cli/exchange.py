@@ -30,21 +30,31 @@ app = typer.Typer(help=t("Exchanges under grants (数据共享).", "授权下的
 )
 def pull(
     grant: str = typer.Argument("", help=t("grant id", "授权标识")),
-    dataset: str = typer.Option("", help=t("ask without a grant (will be refused and recorded)", "无授权请求（将被拒绝并留痕）")),
+    dataset: str = typer.Option(
+        "", help=t("ask without a grant (will be refused and recorded)", "无授权请求（将被拒绝并留痕）")
+    ),
     purpose: str = typer.Option("", help=t("purpose, with --dataset", "用途，配合 --dataset")),
     field: list[str] = typer.Option([], help=t("only these fields", "仅这些字段")),
     row: list[str] = typer.Option([], help=t("row filter field=value", "行条件 字段=值")),
     operator: str = typer.Option("", help=t("pseudonym of the operator", "经办人假名")),
-    nonce: str = typer.Option("", help=t("32 bytes in hex: the same nonce resumes the same exchange", "32 字节十六进制：相同即续传")),
-    output: Path | None = typer.Option(None, "--output", "-o", help=t("file to write (default: standard output)", "输出文件（默认标准输出）")),
+    nonce: str = typer.Option(
+        "", help=t("32 bytes in hex: the same nonce resumes the same exchange", "32 字节十六进制：相同即续传")
+    ),
+    output: Path | None = typer.Option(
+        None, "--output", "-o", help=t("file to write (default: standard output)", "输出文件（默认标准输出）")
+    ),
     node: Path | None = NodeOption,
     as_json: bool = JsonOption,
 ) -> None:
     """Payload to the file, receipt to the terminal; a file is put in place only when the receipt is complete."""
     if not grant and not dataset:
-        raise InvalidInputError("input.grant", t("a grant id is needed", "需要授权标识"), hint="civicledger grant list --state active")
+        raise InvalidInputError(
+            "input.grant", t("a grant id is needed", "需要授权标识"), hint="civicledger grant list --state active"
+        )
     if as_json and output is None:
-        raise InvalidInputError("input.output", t("--json needs --output FILE for the payload", "--json 需要 --output 指定数据文件"))
+        raise InvalidInputError(
+            "input.output", t("--json needs --output FILE for the payload", "--json 需要 --output 指定数据文件")
+        )
     query: dict[str, Any] = {}
     if field:
         query["fields"] = sorted(set(field))
@@ -79,14 +89,21 @@ def pull(
         print_json(value)
     else:
         err.print(
-            t(f"receipt {receipt.exchange.hex()} ({receipt.state}), record {receipt.log_index} of the own log",
-              f"回执 {receipt.exchange.hex()}（{receipt.state}），本部门日志第 {receipt.log_index} 条")
+            t(
+                f"receipt {receipt.exchange.hex()} ({receipt.state}), record {receipt.log_index} of the own log",
+                f"回执 {receipt.exchange.hex()}（{receipt.state}），本部门日志第 {receipt.log_index} 条",
+            )
         )
 
 
 def _receive(connection: Connection, wanted: pb.PullRequest, file: BinaryIO) -> Any:
     bar = Progress(
-        TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeElapsedColumn(), console=err
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeElapsedColumn(),
+        console=err,
     )
     with bar:
         task = bar.add_task(t("receiving", "接收中"), total=None)
@@ -96,7 +113,9 @@ def _receive(connection: Connection, wanted: pb.PullRequest, file: BinaryIO) -> 
             file.write(message.chunk)
             bar.advance(task, len(message.chunk))
     raise UnavailableError(
-        "exchange.cut", t("the stream ended without a receipt", "数据流结束但没有回执"), hint=t("repeat with the same --nonce", "用相同的 --nonce 重试")
+        "exchange.cut",
+        t("the stream ended without a receipt", "数据流结束但没有回执"),
+        hint=t("repeat with the same --nonce", "用相同的 --nonce 重试"),
     )
 
 
@@ -135,10 +154,25 @@ def list_(
         return
     table(
         t("Uses", "使用记录"),
-        [t("log", "日志"), "#", t("time", "时间"), t("type", "类型"), t("counterpart", "对方"), t("grant", "授权"), t("proof", "证明")],
         [
-            (r.origin, r.index, r.record["time"], r.record["type"], r.record["body"].get("counterpart", ""),
-             str(r.record["body"].get("grant", ""))[:16], t("verified", "已验证") if r.proven else t("none", "无"))
+            t("log", "日志"),
+            "#",
+            t("time", "时间"),
+            t("type", "类型"),
+            t("counterpart", "对方"),
+            t("grant", "授权"),
+            t("proof", "证明"),
+        ],
+        [
+            (
+                r.origin,
+                r.index,
+                r.record["time"],
+                r.record["type"],
+                r.record["body"].get("counterpart", ""),
+                str(r.record["body"].get("grant", ""))[:16],
+                t("verified", "已验证") if r.proven else t("none", "无"),
+            )
             for r in answer.rows
         ],
     )

@@ -16,7 +16,9 @@ from node.cli.connect import CALL_TIMEOUT, JsonOption, NodeOption, connect, hex3
 from node.cli.output import facts, out, print_json, table
 from node.cli.texts import t
 
-app = typer.Typer(help=t("Grants: ask, approve, refuse, revoke (授权).", "授权：申请、批准、拒绝、撤销。"), no_args_is_help=True)
+app = typer.Typer(
+    help=t("Grants: ask, approve, refuse, revoke (授权).", "授权：申请、批准、拒绝、撤销。"), no_args_is_help=True
+)
 _DAY = 86_400
 
 
@@ -61,7 +63,12 @@ def request(
     _print(answer, as_json)
 
 
-@app.command(help=t("Approve a grant (as provider, or as supervisor for 重要/核心 data).", "批准授权（提供方；重要、核心数据还需监管方）。"))
+@app.command(
+    help=t(
+        "Approve a grant (as provider, or as supervisor for 重要/核心 data).",
+        "批准授权（提供方；重要、核心数据还需监管方）。",
+    )
+)
 def approve(grant: str, node: Path | None = NodeOption, as_json: bool = JsonOption) -> None:
     """One approval of those its level needs."""
     with connect(node) as connection:
@@ -103,7 +110,9 @@ def revoke(
     _print(answer, as_json)
 
 
-@app.command("list", help=t("Grants by provider, consumer, dataset or state.", "按提供方、使用方、数据资源、状态列出授权。"))
+@app.command(
+    "list", help=t("Grants by provider, consumer, dataset or state.", "按提供方、使用方、数据资源、状态列出授权。")
+)
 def list_(
     provider: str = typer.Option("", help=t("USCC or handle", "代码或代号")),
     consumer: str = typer.Option("", help=t("USCC or handle", "代码或代号")),
@@ -134,9 +143,25 @@ def list_(
         return
     table(
         t("Grants", "授权"),
-        ["id", t("provider", "提供方"), t("consumer", "使用方"), t("purpose", "用途"), t("state", "状态"), t("used", "已用"), t("missing", "待批准")],
         [
-            (g.id.hex(), g.provider, g.consumer, g.purpose, g.state, f"{g.used}/{g.ceiling}", ", ".join(g.missing_approvals))
+            "id",
+            t("provider", "提供方"),
+            t("consumer", "使用方"),
+            t("purpose", "用途"),
+            t("state", "状态"),
+            t("used", "已用"),
+            t("missing", "待批准"),
+        ],
+        [
+            (
+                g.id.hex(),
+                g.provider,
+                g.consumer,
+                g.purpose,
+                g.state,
+                f"{g.used}/{g.ceiling}",
+                ", ".join(g.missing_approvals),
+            )
             for g in found
         ],
     )

@@ -50,4 +50,9 @@ def rotate(
     if as_json:
         print_json({"role": answer.key.role, "material": answer.key.material, "height": answer.transaction.height})
     else:
-        out.print(t(f"new {answer.key.role} key {answer.key.material.hex()}", f"新的 {answer.key.role} 密钥 {answer.key.material.hex()}"))
+        out.print(
+            t(
+                f"new {answer.key.role} key {answer.key.material.hex()}",
+                f"新的 {answer.key.role} 密钥 {answer.key.material.hex()}",
+            )
+        )

@@ -31,7 +31,9 @@ def _group(name: str) -> typer.Typer:
         target: str = typer.Option("", help=t("member who must act (USCC or handle)", "责任成员（代码或代号）")),
         matter: str = typer.Option("", help=t("matter it serves", "服务的事项")),
         due: int = typer.Option(0, help=t("Unix seconds", "期限（Unix 秒）")),
-        basis: Path | None = typer.Option(None, help=t("file with the legal basis (its digest goes on chain)", "法律依据文件（摘要上链）")),
+        basis: Path | None = typer.Option(
+            None, help=t("file with the legal basis (its digest goes on chain)", "法律依据文件（摘要上链）")
+        ),
         node: Path | None = NodeOption,
         as_json: bool = JsonOption,
     ) -> None:
@@ -44,9 +46,7 @@ def _group(name: str) -> typer.Typer:
                 target=resolve_member(connection, target) if target else "",
                 basis_digest=hashlib.sha256(basis.read_bytes()).digest() if basis else b"",
             )
-            answer = connection.stub(rpc.ListServiceStub).Add(
-                pb.AddListEntryRequest(entry=entry), timeout=CALL_TIMEOUT
-            )
+            answer = connection.stub(rpc.ListServiceStub).Add(pb.AddListEntryRequest(entry=entry), timeout=CALL_TIMEOUT)
         if as_json:
             print_json({"entry": _describe(answer.entry), "height": answer.transaction.height})
         else:
@@ -77,13 +77,22 @@ def _group(name: str) -> typer.Typer:
             return
         table(
             _HELP[name],
-            ["id", t("member", "成员"), t("item", "资源"), t("matter", "事项"), t("target", "责任方"), t("state", "状态")],
+            [
+                "id",
+                t("member", "成员"),
+                t("item", "资源"),
+                t("matter", "事项"),
+                t("target", "责任方"),
+                t("state", "状态"),
+            ],
             [(e.id.hex(), e.member, e.item, e.matter, e.target, e.state) for e in found],
         )
 
     if name != "negative":
 
-        @group.command("answer", help=t("Answer an entry by a dataset, or from the negative list.", "以数据资源或负面清单答复。"))
+        @group.command(
+            "answer", help=t("Answer an entry by a dataset, or from the negative list.", "以数据资源或负面清单答复。")
+        )
         def answer(
             entry: str,
             dataset: str = typer.Option("", help=t("dataset that supplies it", "对应的数据资源")),

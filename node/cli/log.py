@@ -18,7 +18,9 @@ from node.cli.output import out, print_json, table
 from node.cli.texts import t
 from node.config import load_config
 
-app = typer.Typer(help=t("The log: show, prove, check, export (日志).", "日志：查看、证明、检查、导出。"), no_args_is_help=True)
+app = typer.Typer(
+    help=t("The log: show, prove, check, export (日志).", "日志：查看、证明、检查、导出。"), no_args_is_help=True
+)
 
 
 @app.command(help=t("The newest records (or from --first).", "查看最新记录（或从 --first 起）。"))
@@ -85,7 +87,12 @@ def fsck(
     if as_json:
         print_json(report)
     elif report["ok"]:
-        out.print(t(f"[green]clean[/]: {report['size']} entries, root {report['root']}", f"[green]无误[/]：{report['size']} 条，根 {report['root']}"))
+        out.print(
+            t(
+                f"[green]clean[/]: {report['size']} entries, root {report['root']}",
+                f"[green]无误[/]：{report['size']} 条，根 {report['root']}",
+            )
+        )
     else:
         table(
             t("[bold red]damaged[/]", "[bold red]已损坏[/]"),

@@ -75,7 +75,9 @@ def main() -> None:
         status = 130
     except OSError as error:
         print_error(
-            LedgerError("os.error", f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), hint=_os_hint(error))
+            LedgerError(
+                "os.error", f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), hint=_os_hint(error)
+            )
         )
     sys.exit(status)
 

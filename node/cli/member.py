@@ -43,15 +43,21 @@ def list_(node: Path | None = NodeOption, as_json: bool = JsonOption) -> None:
         return
     table(
         t("Members", "成员"),
-        [t("USCC", "统一社会信用代码"), t("handle", "代号"), t("name", "名称"), t("status", "状态"), t("roles", "角色")],
+        [
+            t("USCC", "统一社会信用代码"),
+            t("handle", "代号"),
+            t("name", "名称"),
+            t("status", "状态"),
+            t("roles", "角色"),
+        ],
         [(m.uscc, m.handle, m.name, m.status, ", ".join(m.roles)) for m in members],
     )
 
 
 @app.command(
     help=t(
-        "Propose a change the members vote on.\n\nExample: civicledger member propose suspend --arguments '{\"member\":\"…\"}'",
-        "提出一项由成员表决的变更。\n\n例：civicledger member propose suspend --arguments '{\"member\":\"…\"}'",
+        'Propose a change the members vote on.\n\nExample: civicledger member propose suspend --arguments \'{"member":"…"}\'',
+        '提出一项由成员表决的变更。\n\n例：civicledger member propose suspend --arguments \'{"member":"…"}\'',
     )
 )
 def propose(
@@ -74,7 +80,9 @@ def propose(
             pb.ProposeRequest(kind=kind, arguments=encode(value), expires=expires), timeout=CALL_TIMEOUT
         )
     if as_json:
-        print_json({"proposal": answer.proposal, "transaction": answer.transaction.hash, "height": answer.transaction.height})
+        print_json(
+            {"proposal": answer.proposal, "transaction": answer.transaction.hash, "height": answer.transaction.height}
+        )
     else:
         out.print(t(f"proposal {answer.proposal} is open", f"提案 {answer.proposal} 已提交"))
 

@@ -14,7 +14,9 @@ from node.cli.connect import CALL_TIMEOUT, JsonOption, NodeOption, connect, node
 from node.cli.output import facts, out, print_json, table
 from node.cli.texts import t
 
-app = typer.Typer(help=t("A department's node: init, run, status (节点).", "部门节点：初始化、运行、状态。"), no_args_is_help=True)
+app = typer.Typer(
+    help=t("A department's node: init, run, status (节点).", "部门节点：初始化、运行、状态。"), no_args_is_help=True
+)
 
 
 @app.command(
@@ -42,7 +44,10 @@ def init(
 
 
 @app.command(
-    help=t("Run the node until it is stopped (Ctrl-C or SIGTERM drains it).", "运行节点，直到停止（Ctrl-C 或 SIGTERM 会平稳退出）。")
+    help=t(
+        "Run the node until it is stopped (Ctrl-C or SIGTERM drains it).",
+        "运行节点，直到停止（Ctrl-C 或 SIGTERM 会平稳退出）。",
+    )
 )
 def run(node: Path | None = NodeOption) -> None:
     """The daemon, in the foreground."""
@@ -73,7 +78,13 @@ def status(node: Path | None = NodeOption, as_json: bool = JsonOption) -> None:
         "indexed_size": found.indexed_size,
     }
     peers = [
-        {"member": p.member, "reachable": p.reachable, "height": p.height, "last_seen_ms": p.last_seen_ms, "last_error": p.last_error}
+        {
+            "member": p.member,
+            "reachable": p.reachable,
+            "height": p.height,
+            "last_seen_ms": p.last_seen_ms,
+            "last_error": p.last_error,
+        }
         for p in found.peers
     ]
     if as_json:

@@ -70,6 +70,13 @@ def print_error(error: LedgerError, *, as_json: bool = False) -> None:
     err.print(Text.assemble((t("error: ", "错误："), "bold red"), error.message, (f"  [{error.code}]", "dim")))
     if error.expected is not None or error.actual is not None:
         shown = error.to_dict()
-        err.print(Text(t("  expected ", "  应为 ") + f"{shown.get('expected')}" + t(", got ", "，实为 ") + f"{shown.get('actual')}"))
+        err.print(
+            Text(
+                t("  expected ", "  应为 ")
+                + f"{shown.get('expected')}"
+                + t(", got ", "，实为 ")
+                + f"{shown.get('actual')}"
+            )
+        )
     if error.hint:
         err.print(Text(t("  next step: ", "  下一步：") + error.hint))

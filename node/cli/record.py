@@ -35,10 +35,10 @@ def group() -> None:
 @app.command(
     help=t(
         "Append records from files or standard input, one JSON object a line.\n\n"
-        "A line is {\"type\":…, \"body\":{…}} and may carry \"time\"; member and version are filled in.\n\n"
+        'A line is {"type":…, "body":{…}} and may carry "time"; member and version are filled in.\n\n'
         "Example: civicledger record add uses.jsonl      zcat *.gz | civicledger record add -",
         "从文件或标准输入追加记录，每行一个 JSON 对象。\n\n"
-        "每行为 {\"type\":…, \"body\":{…}}，可带 \"time\"；成员与版本自动填写。\n\n"
+        '每行为 {"type":…, "body":{…}}，可带 "time"；成员与版本自动填写。\n\n'
         "例：civicledger record add uses.jsonl      zcat *.gz | civicledger record add -",
     )
 )
@@ -70,7 +70,12 @@ def add(
     if as_json:
         print_json({"first": first, "count": count, "seconds": round(seconds, 3)})
     else:
-        out.print(t(f"{count} records in {seconds:.1f} s, from index {first}", f"已写入 {count} 条，用时 {seconds:.1f} 秒，起始序号 {first}"))
+        out.print(
+            t(
+                f"{count} records in {seconds:.1f} s, from index {first}",
+                f"已写入 {count} 条，用时 {seconds:.1f} 秒，起始序号 {first}",
+            )
+        )
 
 
 def _count(path: Path) -> int | None:
@@ -102,13 +107,17 @@ def _records(file: BinaryIO, name: str, member: str) -> Iterator[bytes]:
 def _record(value: Any, member: str) -> Record:
     if not isinstance(value, dict) or not isinstance(value.get("type"), str) or not isinstance(value.get("body"), dict):
         raise InvalidInputError(
-            "input.record", 'a line needs "type" and "body"', hint='{"type":"access.used","body":{…}}; docs/audit-events.md'
+            "input.record",
+            'a line needs "type" and "body"',
+            hint='{"type":"access.used","body":{…}}; docs/audit-events.md',
         )
     unknown = set(value) - {"type", "body", "time", "member", "v"}
     if unknown:
         raise InvalidInputError("input.record", f"unknown field {sorted(unknown)[0]!r}", hint="docs/formats.md, record")
     if value.get("member", member) != member:
-        raise InvalidInputError("input.record", "the record is another member's", expected=member, actual=value["member"])
+        raise InvalidInputError(
+            "input.record", "the record is another member's", expected=member, actual=value["member"]
+        )
     stamp = value.get("time") or format_time(time.time_ns() // 1_000_000)
     return Record(type=value["type"], member=member, time_ms=parse_time(stamp), body=value["body"])
 
