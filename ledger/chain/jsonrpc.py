@@ -1,0 +1,116 @@
+"""JSON-RPC 2.0 over the embedded chain: the envelope, batches, bounds. Transport is somebody else's."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from importlib import metadata
+from typing import Any
+
+import msgspec
+
+from ledger.chain.engine import EmbeddedChain
+from ledger.chain.rpc.errors import (
+    INTERNAL,
+    INVALID_REQUEST,
+    METHOD_NOT_FOUND,
+    PARSE_ERROR,
+    RpcError,
+    from_ledger_error,
+    invalid_params,
+)
+from ledger.chain.rpc.filters import Filters
+from ledger.chain.rpc.methods import Methods
+from ledger.errors import LedgerError
+
+_LOG = logging.getLogger(__name__)
+
+MAX_BODY_BYTES = 1 << 20
+MAX_BATCH = 100
+_MAX_ID_CHARS = 128
+
+
+class JsonRpc:
+    """Answers requests about one chain. Thread-safe."""
+
+    def __init__(self, chain: EmbeddedChain, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._methods = Methods(chain, Filters(clock), version=_version()).table
+
+    @property
+    def methods(self) -> frozenset[str]:
+        """The names answered."""
+        return frozenset(self._methods)
+
+    def handle(self, body: bytes) -> bytes:
+        """The answer to a request body; empty when nothing is to be answered (notifications only). Never raises."""
+        if len(body) > MAX_BODY_BYTES:
+            return _encode(_failure(None, RpcError(INVALID_REQUEST, f"a body has at most {MAX_BODY_BYTES} bytes")))
+        try:
+            request = msgspec.json.decode(body)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            return _encode(_failure(None, RpcError(PARSE_ERROR, "the body is not JSON")))
+        if not isinstance(request, list):
+            answer = self._answer(request)
+            return b"" if answer is None else _encode(answer)
+        if not 1 <= len(request) <= MAX_BATCH:
+            return _encode(_failure(None, RpcError(INVALID_REQUEST, f"a batch has 1 to {MAX_BATCH} requests")))
+        answers = [answer for answer in map(self._answer, request) if answer is not None]
+        return _encode(answers) if answers else b""
+
+    def dispatch(self, method: str, params: object) -> Any:
+        """The result of one call, JSON-ready. Raises RpcError."""
+        known = self._methods.get(method)
+        if known is None:
+            raise RpcError(METHOD_NOT_FOUND, f"the method {method[:64]} does not exist")
+        if params is None:
+            params = []
+        if not isinstance(params, list | tuple):
+            raise invalid_params("parameters are a list")
+        try:
+            return known(list(params))
+        except LedgerError as error:
+            raise from_ledger_error(error) from error
+
+    def _answer(self, request: object) -> dict[str, Any] | None:
+        if not isinstance(request, Mapping):
+            return _failure(None, RpcError(INVALID_REQUEST, "a request is an object"))
+        call_id = request.get("id")
+        method = request.get("method")
+        if request.get("jsonrpc") != "2.0" or not isinstance(method, str) or not _is_id(call_id):
+            return _failure(
+                call_id if _is_id(call_id) else None,
+                RpcError(INVALID_REQUEST, "a request has jsonrpc 2.0, a method and a short id"),
+            )
+        answer: dict[str, Any] | None
+        try:
+            answer = {"jsonrpc": "2.0", "id": call_id, "result": self.dispatch(method, request.get("params"))}
+        except RpcError as error:
+            answer = _failure(call_id, error)
+        except Exception:  # one bad request must not take the server down, nor show its insides
+            _LOG.exception("the method %s failed", method[:64])
+            answer = _failure(call_id, RpcError(INTERNAL, "internal error"))
+        return answer if "id" in request else None
+
+
+def _version() -> str:
+    try:
+        return f"civicledger/{metadata.version('civicledger')}"
+    except metadata.PackageNotFoundError:
+        return "civicledger/source"  # run from a source tree
+
+
+def _is_id(value: object) -> bool:
+    if isinstance(value, bool):
+        return False
+    if isinstance(value, str):
+        return len(value) <= _MAX_ID_CHARS
+    return value is None or isinstance(value, int | float)
+
+
+def _failure(call_id: object, error: RpcError) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": call_id, "error": error.to_dict()}
+
+
+def _encode(answer: object) -> bytes:
+    return msgspec.json.encode(answer)
