@@ -39,7 +39,7 @@ class ChainSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     block_interval_ms: Milliseconds = 50
     heartbeat_interval: Seconds = 60
     max_view_age: Seconds = 180
-    cosign_interval_ms: Milliseconds = 100
+    head_interval_ms: Milliseconds = 100
     admission_timeout: Seconds = 30
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -11,9 +11,9 @@ from ledger.errors import UnavailableError
 
 if TYPE_CHECKING:
     from ledger.chain.account import TransactionSender
-    from ledger.chain.bindings import Anchors, Consortium, Directory, Grants
+    from ledger.chain.bindings import Contracts
     from ledger.chain.engine import EmbeddedChain
-    from ledger.evidence.finality import SoloFinality
+    from ledger.evidence.bundle import AnchorParts
     from ledger.log import DepartmentLog
     from ledger.storage.exchanges import ExchangeStore, NonceStore
     from ledger.storage.indexes import RecordIndex
@@ -35,16 +35,6 @@ def system_clock() -> int:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Contracts:
-    """Typed reads of the four contracts at the head of this node's chain."""
-
-    consortium: Consortium
-    directory: Directory
-    grants: Grants
-    anchors: Anchors
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
     """A signed checkpoint: ``note`` holds the log's signature and the cosignatures gathered so far."""
 
@@ -61,17 +51,11 @@ class Published:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AnchorParts:
-    """Everything of a bundle but its record: the witnessed note (exactly the quorum's cosignatures), the header of a
-    final block that holds its anchor, EIP-1186 proofs of both contracts at that block, and the finality."""
+class KeptAnchor:
+    """An anchored and final checkpoint of ``size`` records; ``parts`` is everything of a bundle but its record."""
 
     size: int
-    note: bytes
-    height: int
-    header: bytes
-    consortium: Mapping[str, object]
-    anchors: Mapping[str, object]
-    finality: SoloFinality
+    parts: AnchorParts
 
 
 class Publisher(Protocol):
@@ -93,10 +77,10 @@ class Publisher(Protocol):
 class AnchorKeeper(Protocol):
     """The newest anchored and final checkpoint, ready for bundles."""
 
-    def newest(self) -> AnchorParts | None:
-        """The newest parts; None before the first anchor is final."""
+    def newest(self) -> KeptAnchor | None:
+        """The newest anchor; None before the first is final."""
 
-    def parts(self, covering_index: int, timeout_s: float) -> AnchorParts:
+    def parts(self, covering_index: int, timeout_s: float) -> KeptAnchor:
         """Parts whose checkpoint covers a record, waiting for them.
 
         Raises: UnavailableError(anchor.timeout), with what is missing in the hint.
@@ -146,8 +130,8 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeContext:
-    """The parts of a running node. ``member`` is its USCC, ``signers`` also carries the TLS identity; ``store`` holds the
-    services' own rows (documents by digest, exchange nonces, salts)."""
+    """The parts of a running node. ``member`` is its USCC, ``signers`` also carries the TLS identity; ``store`` holds
+    the services' own rows (documents by digest, exchange nonces, salts)."""
 
     member: str
     config: NodeConfig

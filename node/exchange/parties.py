@@ -24,9 +24,7 @@ def receipt_keys(context: NodeContext, member: str) -> tuple[bytes, ...]:
     """
     now_s = context.clock() // 1000
     keys = [
-        key
-        for key in context.contracts.consortium.keys(member)
-        if key.role is KeyRole.RECEIPT and usable(key, now_s)
+        key for key in context.contracts.consortium.keys(member) if key.role is KeyRole.RECEIPT and usable(key, now_s)
     ]
     if not keys:
         raise NotAllowedError(

@@ -1,0 +1,359 @@
+"""The composition root: one folder becomes one running node."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import structlog
+
+from ledger.chain.account import TransactionSender
+from ledger.chain.jsonrpc import JsonRpc
+from ledger.errors import FatalError, LedgerError
+from ledger.evidence.checkpoint import Checkpoint
+from ledger.identifiers import witness_name
+from ledger.keys import AccountSigner
+from ledger.model import KeyRole, Record
+from ledger.storage.chainstate import StoredBlock
+from node.anchoring import AnchorLoop, anchored_checkpoint
+from node.blocks import BlockServicer
+from node.chainloop import Follower, Sequencer
+from node.context import Clock, NodeContext, system_clock
+from node.core import NodeCore
+from node.doctor import diagnose
+from node.feeding import WitnessFeed
+from node.gate import Gate
+from node.https import public_app
+from node.local import local_app
+from node.loops import Loop
+from node.opening import LogOpening, closed_reason
+from node.publishing import CheckpointPublisher
+from node.serving import serve_grpc
+from node.status import public_status, register_gauges
+from node.tls import server_context
+from node.version import VERSION
+from node.webserver import WebServer
+from node.witnessing import LogWitness
+
+logger = structlog.get_logger("node")
+
+_INDEX_BATCH = 20_000
+_INDEX_POLL_S = 0.25
+#: At the end: how long the last checkpoint may gather cosignatures, and calls under way may take, seconds.
+_WITNESS_WAIT_S = 2.0
+_GRACE_S = 10.0
+_JOIN_S = 10.0
+
+
+class Node:
+    """A department's node. ``open`` takes the folder, ``start`` serves, ``drain`` stops without losing anything."""
+
+    def __init__(self, core: NodeCore) -> None:
+        self.core = core
+        self.failure: LedgerError | None = None
+        self.failed = threading.Event()
+        self.gate = Gate()
+        self._stopping = threading.Event()
+        self._feeds: dict[str, WitnessFeed] = {}
+        self.sender = self._make_sender()
+        self.witness = LogWitness(
+            member=core.member,
+            name=witness_name(core.config.member.region, core.config.member.handle),
+            signer=lambda: core.keys[KeyRole.WITNESS],
+            store=core.stores.witness,
+            roster=core.rosters.current,
+            clock=core.clock,
+            metrics=core.metrics,
+        )
+        self.publisher = CheckpointPublisher(
+            member=core.member,
+            log=core.log,
+            store=core.stores.checkpoints,
+            roster=core.rosters.current,
+            metrics=core.metrics,
+            on_signed=self._wake_feeds,
+            on_witnessed=lambda: self.anchors.loop.wake(),
+        )
+        self.anchors = AnchorLoop(
+            member=core.member,
+            chain=core.chain,
+            contracts=core.contracts,
+            sender=self.sender,
+            log=core.log,
+            publisher=self.publisher,
+            board=core.board,
+            roster=core.rosters.current,
+            interval_ms=core.config.log.anchor_interval_ms,
+            metrics=core.metrics,
+            on_fatal=self._fatal,
+        )
+        self.opening = LogOpening(
+            member=core.member,
+            log=core.log,
+            roster=core.rosters.current,
+            anchored=self._anchored,
+            peers=core.peers,
+            tracker=core.tracker,
+            timeout=float(core.config.log.witness_timeout),
+            metrics=core.metrics,
+            on_open=self._opened,
+            on_fatal=self._fatal,
+        )
+        self.orderer = self._make_orderer()
+        self._publishing = Loop("publisher", self._publish, metrics=core.metrics, on_fatal=self._fatal)
+        self._indexing = Loop("index", self._index, metrics=core.metrics, on_fatal=self._fatal)
+        self.context = self._make_context()
+        self._unclean = False
+
+    @classmethod
+    def open(
+        cls, folder: str | os.PathLike[str], *, clock: Clock = system_clock, environ: Mapping[str, str] | None = None
+    ) -> Node:
+        """Read settings and keys, lock and recover every folder. ``environ`` may carry the passphrase.
+
+        Raises: any LedgerError, with code and hint; everything opened so far is closed again.
+        """
+        core = NodeCore.open(Path(folder), clock, os.environ if environ is None else environ)
+        try:
+            return cls(core)
+        except BaseException:
+            core.closing.run()
+            raise
+
+    # --- running ------------------------------------------------------------------------------------------------------
+    def start(self) -> None:
+        """Listen and begin all loops. Department services answer once the log is open (``wait_open``).
+
+        Raises: ConflictError(listen.in-use); everything is closed again.
+        """
+        try:
+            self._listen()
+        except BaseException:
+            self.core.closing.run()
+            raise
+        self._unclean = self.core.mark_running()
+        for loop in self.loops():
+            loop.start()
+        logger.info("node.started", member=self.core.member, version=VERSION, height=self.core.chain.head().height)
+
+    def wait_open(self, timeout: float) -> bool:
+        """Wait until all services answer; False when the time is over first. Raises what broke the node."""
+        self.gate.wait(timeout)
+        if self.failure is not None:
+            raise self.failure
+        return self.gate.is_open
+
+    def drain(self) -> None:
+        """Take nothing new, let calls finish, publish what was appended, close everything. Once is enough."""
+        if self._stopping.is_set():
+            return
+        self._stopping.set()
+        self.gate.close("it is stopping")
+        self.core.board.changed()
+        logger.info("node.draining", member=self.core.member)
+        self.core.closing.run()
+        if self.failure is None:
+            self.core.mark_stopped()
+        logger.info("node.stopped", member=self.core.member)
+
+    def closed_reason(self) -> LedgerError | None:
+        """Why the log is closed; None when it is open."""
+        return closed_reason(self.core.log, self.opening)
+
+    def loops(self) -> Iterator[Loop]:
+        """Every background loop."""
+        yield from (self.orderer.loop, self.opening.loop, self._publishing, self.anchors.loop, self._indexing)
+        if isinstance(self.orderer, Follower):
+            yield self.orderer.cosigner
+        yield from (feed.loop for feed in tuple(self._feeds.values()))
+
+    # --- parts --------------------------------------------------------------------------------------------------------
+    def _make_sender(self) -> TransactionSender:
+        account, chain = self.core.keys[KeyRole.ACCOUNT], self.core.chain
+        if not isinstance(account, AccountSigner):
+            raise FatalError("key.wrong-kind", "the account key cannot sign transactions")
+        return TransactionSender(
+            account, chain_id=chain.chain_id, nonce=chain.nonce, submit=chain.submit, wait=chain.wait
+        )
+
+    def _make_orderer(self) -> Sequencer | Follower:
+        core = self.core
+        if core.is_sequencer:
+            return Sequencer(
+                chain=core.chain,
+                board=core.board,
+                signer=lambda: core.keys[KeyRole.SEQUENCER],
+                config=core.config.chain,
+                clock=core.clock,
+                metrics=core.metrics,
+                on_fatal=self._fatal,
+            )
+        return Follower(
+            chain=core.chain,
+            board=core.board,
+            signer=lambda: core.keys[KeyRole.SEQUENCER],
+            peers=core.peers,
+            tracker=core.tracker,
+            metrics=core.metrics,
+            on_fatal=self._fatal,
+        )
+
+    def _make_context(self) -> NodeContext:
+        core = self.core
+        return NodeContext(
+            member=core.member,
+            config=core.config,
+            genesis_digest=core.genesis.digest,
+            sequencer=core.genesis.sequencer,
+            signers=core.keys,
+            chain=core.chain,
+            contracts=core.contracts,
+            sender=self.sender,
+            log=core.log,
+            index=core.stores.index,
+            payloads=core.stores.payloads,
+            exchanges=core.stores.exchanges,
+            nonces=core.stores.nonces,
+            store=core.stores.services,
+            witness_store=core.stores.witness,
+            peers=core.peers,
+            publisher=self.publisher,
+            anchors=self.anchors,
+            view=core.board,
+            metrics=core.metrics,
+            clock=core.clock,
+            peer_states=core.tracker.states,
+            diagnose=lambda: diagnose(self),
+        )
+
+    def _listen(self) -> None:
+        core, closing = self.core, self.core.closing
+        context = server_context(core.keys.certificate_file, core.keys.folder / "tls.pem", core.keys.passphrase)
+        https = core.config.https
+        app = public_app(core.log, self.publisher, self.witness, self._status)
+        public = WebServer(app, https.host, https.port, context, name="https")
+        closing.add("https", public.close)
+        app = local_app(JsonRpc(core.chain).handle, core.metrics, self._healthy)
+        local = WebServer(app, core.config.local.host, core.config.local.port, None, name="local")
+        closing.add("local", local.close)
+        closing.add("subscription", core.chain.subscribe(self._saw_block))
+        closing.add("loops", self._stop_loops)
+        closing.add("publish", self._publish_last)
+        blocks = BlockServicer(
+            chain=core.chain,
+            board=core.board,
+            tracker=core.tracker,
+            is_sequencer=core.is_sequencer,
+            stopping=self._stopping.is_set,
+        )
+        self.grpc = serve_grpc(core, self.gate, self.context, blocks)
+        closing.add("grpc", lambda: self.grpc.stop(_GRACE_S))
+        register_gauges(
+            core.metrics,
+            chain=core.chain,
+            board=core.board,
+            log=core.log,
+            index=core.stores.index,
+            publisher=self.publisher,
+            anchors=self.anchors,
+            tracker=core.tracker,
+            is_open=lambda: self.gate.is_open,
+        )
+        public.start()
+        local.start()
+
+    # --- what happens while it runs -----------------------------------------------------------------------------------
+    def _saw_block(self, block: StoredBlock) -> None:
+        self.core.metrics.block(len(block.transactions))
+        self.core.board.changed()
+
+    def _opened(self) -> None:
+        core = self.core
+        if self._unclean:
+            self._record("system.recovered", {"size": core.log.size})
+        self._record("system.started", {"version": VERSION})
+        self.gate.open()
+        self.grpc.set_serving(serving=True)
+        self._publishing.wake()
+        logger.info("node.open", member=core.member, size=core.log.size)
+
+    def _record(self, kind: str, body: dict[str, object]) -> None:
+        core = self.core
+        core.log.append_record(Record(type=kind, member=core.member, time_ms=core.clock(), body=body))
+
+    def _publish(self) -> float | None:
+        if self.core.log.why_closed is not None:
+            return None
+        self._start_feeds()
+        self.publisher.publish()
+        return self.core.config.log.checkpoint_interval_ms / 1_000
+
+    def _publish_last(self) -> None:
+        if self.core.log.why_closed is None and self.failure is None:
+            self.publisher.publish_now(wait_witnessed_s=_WITNESS_WAIT_S)
+
+    def _start_feeds(self) -> None:
+        """One feed per other active member; members admitted while we run get theirs here."""
+        core = self.core
+        for info in core.rosters.current().others(core.member):
+            if info.uscc in self._feeds or info.uscc not in core.peers or self._stopping.is_set():
+                continue
+            feed = WitnessFeed(
+                info.uscc,
+                log=core.log,
+                publisher=self.publisher,
+                peers=core.peers,
+                tracker=core.tracker,
+                metrics=core.metrics,
+                timeout=float(core.config.log.witness_timeout),
+                on_fatal=self._fatal,
+            )
+            self._feeds[info.uscc] = feed
+            feed.loop.start()
+
+    def _wake_feeds(self) -> None:
+        for feed in tuple(self._feeds.values()):
+            feed.loop.wake()
+
+    def _index(self) -> float:
+        done = self.core.stores.index.follow(self.core.log, limit=_INDEX_BATCH)
+        return 0.0 if done == _INDEX_BATCH else _INDEX_POLL_S
+
+    def _anchored(self) -> Checkpoint | None:
+        core = self.core
+        return anchored_checkpoint(core.contracts, core.member, core.log.origin, core.generation)
+
+    def _stop_loops(self) -> None:
+        for loop in self.loops():
+            loop.stop()
+        self.orderer.stop()
+        for loop in self.loops():
+            if not loop.join(_JOIN_S):
+                logger.warning("loop.stuck", loop=loop.name)
+        for feed in self._feeds.values():
+            feed.close()
+
+    def _fatal(self, error: LedgerError) -> None:
+        """Our data or disk is broken: stop answering at once, let the daemon end the process."""
+        if self.failure is None:
+            self.failure = error
+            self.gate.close(error.message)
+            logger.error("node.failed", code=error.code, message=error.message, hint=error.hint)
+        self.failed.set()
+
+    def _status(self) -> dict[str, object]:
+        core = self.core
+        return public_status(
+            member=core.member,
+            origin=core.log.origin,
+            chain=core.chain,
+            board=core.board,
+            publisher=self.publisher,
+            anchors=self.anchors,
+        )
+
+    def _healthy(self) -> tuple[bool, str]:
+        closed = self.closed_reason()
+        return self.gate.is_open, closed.message if closed else self.gate.reason

@@ -1,0 +1,169 @@
+"""The passive half of a node: everything opened from its folder, before anything listens or runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import structlog
+
+from ledger.chain.bindings import Contracts
+from ledger.chain.engine import EmbeddedChain
+from ledger.chain.genesis import MAX_GENESIS_BYTES, decode_genesis
+from ledger.errors import FatalError, InvalidInputError, LedgerError, NotFoundError
+from ledger.evidence.finality import SoloFinality
+from ledger.identifiers import origin
+from ledger.log import DepartmentLog
+from ledger.model import KeyRole
+from node.blocks import forward_to
+from node.blockwire import finality_message, stored_finality
+from node.config import NodeConfig, load_config
+from node.context import Clock
+from node.drain import Closing
+from node.heads import HeadBoard
+from node.keyfiles import read_passphrase
+from node.keyring import KeyRing
+from node.metrics import Metrics
+from node.peers import PeerBook
+from node.roster import RosterView
+from node.stores import open_stores
+from node.tracker import PeerTracker
+
+logger = structlog.get_logger("node")
+
+_RUNNING_FILE = "running"
+
+
+class NodeCore:
+    """Settings, keys, stores, chain, contracts, roster, head board, log. ``closing`` closes them in reverse order."""
+
+    def __init__(self, config: NodeConfig, keys: KeyRing, genesis: bytes, clock: Clock, closing: Closing) -> None:
+        self.config = config
+        self.keys = keys
+        self.clock = clock
+        self.closing = closing
+        self.member = config.member.uscc
+        self.metrics = Metrics()
+        self.tracker = PeerTracker(clock)
+        self.genesis = decode_genesis(genesis)
+        self.is_sequencer = self.genesis.sequencer == self.member
+        self.peers = PeerBook(config.peers_file, keys.identity)
+        closing.add("peers", self.peers.close)
+        self.stores = open_stores(config, closing)
+        timeout = float(config.chain.admission_timeout)
+        forward = None if self.is_sequencer else forward_to(self.peers, self.genesis.sequencer, self.tracker, timeout)
+        self.chain = EmbeddedChain.open(self.stores.chain, genesis, forward=forward)
+        closing.add("chain", self.chain.close)
+        consortium = self.genesis.contracts["Consortium"]
+        self.contracts = Contracts.in_force(self.chain.call, consortium)
+        self.rosters = RosterView(self.contracts.consortium, lambda: self._storage_root(consortium))
+        self._adopt_rotated_keys()
+        self.board = self._make_board()
+        self.log, self.generation = self._open_log()
+        closing.add("log", self.log.close)
+
+    @classmethod
+    def open(cls, folder: Path, clock: Clock, environ: Mapping[str, str]) -> NodeCore:
+        """Read settings and keys, lock and recover every folder, bring chain and log to their last whole state.
+
+        Raises: any LedgerError, with code and hint; everything opened so far is closed again.
+        """
+        config = load_config(folder)
+        passphrase = read_passphrase(config.folder, config.passphrase_file, environ)
+        keys = KeyRing(config.keys_folder, config.member.uscc, passphrase)
+        genesis = _read_genesis(config.genesis_file)
+        closing = Closing()
+        try:
+            return cls(config, keys, genesis, clock, closing)
+        except BaseException:
+            closing.run()
+            raise
+
+    def mark_running(self) -> bool:
+        """Leave the mark that only a clean stop removes; True when the last run left it."""
+        mark = self.config.folder / _RUNNING_FILE
+        unclean = mark.exists()
+        mark.touch()
+        return unclean
+
+    def mark_stopped(self) -> None:
+        """Remove the mark: this run ended cleanly."""
+        (self.config.folder / _RUNNING_FILE).unlink(missing_ok=True)
+
+    def _storage_root(self, address: bytes) -> bytes:
+        root = self.chain.native.account(address)["storage_hash"]
+        if not isinstance(root, bytes):
+            raise FatalError("chain.account", "the state machine answered no storage root")
+        return root
+
+    def _adopt_rotated_keys(self) -> None:
+        roster = self.rosters.current()
+        for role in self.keys.reconcile(lambda role, material: roster.has_key(self.member, role, material)):
+            logger.info("key.adopted", role=role.word)
+
+    def _make_board(self) -> HeadBoard:
+        store = self.stores.chain
+        kept = store.finality()
+
+        def block_hash(height: int) -> bytes | None:
+            block = store.block(height)
+            return None if block is None else block.hash
+
+        def keep(finality: SoloFinality) -> None:
+            store.put_finality(finality.head.height, finality_message(finality).SerializeToString())
+
+        return HeadBoard(
+            sequencer=self.genesis.sequencer,
+            chain=self.genesis.digest,
+            clock=self.clock,
+            roster=self.rosters.current,
+            block_hash=block_hash,
+            is_sequencer=self.is_sequencer,
+            store=keep,
+            stored=None if kept is None else stored_finality(kept[1]),
+            oldest_time_ms=self.chain.head().time * 1_000,
+        )
+
+    def _open_log(self) -> tuple[DepartmentLog, int]:
+        """The log of the generation the chain says (a retired log's folder stays as it is, beside the next one)."""
+        section = self.config.member
+        info = self.rosters.current().members.get(self.member)
+        if info is not None and (info.handle, info.region) != (section.handle, section.region):
+            raise InvalidInputError(
+                "config.member-mismatch",
+                "node.toml names another handle or region than the chain",
+                hint="correct the [member] section: the log's origin is made of them",
+                expected=f"{info.region}.{info.handle}",
+                actual=f"{section.region}.{section.handle}",
+            )
+        # A body just admitted does not find itself in its view until it has caught up.
+        generation = info.generation if info else 1
+        folder = self.config.log_folder
+        log = DepartmentLog.open(
+            folder if generation == 1 else folder.with_name(f"log.{generation}"),
+            origin=info.origin if info else origin(section.region, section.handle),
+            signer=self.keys[KeyRole.LOG],
+            clock=self.clock,
+        )
+        return log, generation
+
+
+def report(error: LedgerError) -> str:
+    """One clear error for a terminal: message, code, next step."""
+    hint = f"\n  {error.hint}" if error.hint else ""
+    return f"error: {error.message} [{error.code}]{hint}"
+
+
+def _read_genesis(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_GENESIS_BYTES + 1)
+    except FileNotFoundError as error:
+        raise NotFoundError(
+            "genesis.missing",
+            f"there is no {path}",
+            hint="copy genesis.json from another member of the city: it is the same file everywhere",
+        ) from error
+    except OSError as error:
+        raise FatalError("genesis.unreadable", f"{path} cannot be read: {error.strerror}") from error
+    return data

@@ -1,0 +1,80 @@
+"""Running a node until it is told to stop: ``python -m node.daemon FOLDER``."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import structlog
+
+from ledger.errors import LedgerError
+from node.compose import Node
+from node.config import load_config
+from node.core import report
+from node.logging import configure_logging
+
+logger = structlog.get_logger("node.daemon")
+
+
+def run(folder: str) -> int:
+    """Open, start, serve until SIGTERM or SIGINT, drain. Returns the exit code: 0 after a clean stop, 1 after an error,
+    which is one message with its code and next step on standard error.
+
+    Prints one JSON line ``{"event": "listening", …}`` on standard output when the ports answer, and ``{"event":
+    "serving", …}`` when all services do, for whoever started the process.
+    """
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    try:
+        config = load_config(folder)
+        configure_logging(config.logging.level, Path(folder) / config.logging.file if config.logging.file else None)
+        node = Node.open(folder)
+        node.start()
+    except LedgerError as error:
+        print(report(error), file=sys.stderr, flush=True)
+        return 1
+    ports = {"grpc": config.grpc.port, "https": config.https.port, "local": config.local.port}
+    _say("listening", **ports)
+    threading.Thread(target=_tell_when_open, args=(node, stop), name="opening-watch", daemon=True).start()
+    threading.Thread(target=_stop_when_failed, args=(node, stop), name="failure-watch", daemon=True).start()
+    stop.wait()
+    node.drain()
+    if node.failure is not None:
+        print(report(node.failure), file=sys.stderr, flush=True)
+        return 1
+    return 0
+
+
+def _tell_when_open(node: Node, stop: threading.Event) -> None:
+    while not stop.is_set():
+        try:
+            if node.wait_open(1.0):
+                _say("serving", size=node.core.log.size, height=node.core.chain.head().height)
+                return
+        except LedgerError:
+            return
+
+
+def _stop_when_failed(node: Node, stop: threading.Event) -> None:
+    node.failed.wait()
+    stop.set()
+
+
+def _say(event: str, **figures: int) -> None:
+    print(json.dumps({"event": event, **figures}), flush=True)
+
+
+def main() -> int:
+    """The command line: one argument, the node's folder."""
+    if len(sys.argv) != 2:
+        print("usage: python -m node.daemon FOLDER", file=sys.stderr)
+        return 2
+    return run(sys.argv[1])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

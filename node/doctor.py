@@ -1,0 +1,183 @@
+"""The doctor: what is wrong with this node and its city, each finding with the next step."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from ledger.errors import LedgerError
+from ledger.model import KeyRole
+from node.context import Finding
+
+if TYPE_CHECKING:
+    from node.compose import Node
+
+#: Free space below which a node is in danger, and below which it will stop soon, bytes.
+LOW_DISK = 2 << 30
+VERY_LOW_DISK = 256 << 20
+
+
+def diagnose(node: Node) -> tuple[Finding, ...]:
+    """Every check, problems first. What is fine is an ``ok`` line, so that silence is never mistaken for it."""
+    checks: tuple[Callable[[Node], Iterable[Finding]], ...] = (
+        _broken, _membership, _log, _chain, _finality, _peers, _loops, _disk, _files,
+    )  # fmt: skip
+    findings = [finding for check in checks for finding in check(node)]
+    order = {"problem": 0, "warning": 1, "ok": 2}
+    return tuple(sorted(findings, key=lambda finding: order[finding.severity]))
+
+
+def _broken(node: Node) -> Iterable[Finding]:
+    failure = node.failure or node.core.chain.failure
+    if failure is not None:
+        yield _problem(failure.code, failure.message, failure.hint)
+
+
+def _membership(node: Node) -> Iterable[Finding]:
+    roster = node.core.rosters.current()
+    info = roster.members.get(node.core.member)
+    if info is None:
+        yield _problem(
+            "member.unknown",
+            "the chain as this node knows it has no such member",
+            "wait until the node has caught up; if it stays so, the consortium has not admitted it: `member propose`",
+        )
+        return
+    if not roster.is_active(node.core.member):
+        yield _problem(
+            "member.not-active", f"this member is {info.status.word}", "the other members decide: `member list`"
+        )
+    for role in (KeyRole.ACCOUNT, KeyRole.TLS, KeyRole.LOG, KeyRole.WITNESS, KeyRole.RECEIPT, KeyRole.SEQUENCER):
+        if node.core.keys.material(role) not in roster.materials(node.core.member, role):
+            yield _problem(
+                "key.not-active",
+                f"the {role.word} key in this folder is not an active key on chain",
+                "restore the right key file, or rotate: `civicledger key list`",
+            )
+
+
+def _log(node: Node) -> Iterable[Finding]:
+    closed = node.closed_reason()
+    if closed is not None:
+        yield _problem(closed.code, closed.message, closed.hint)
+        return
+    published = node.publisher.newest()
+    if published is not None and not published.witnessed:
+        silent = [state.member for state in node.core.tracker.states() if not state.reachable]
+        yield _warning(
+            "log.not-witnessed",
+            f"the newest checkpoint ({published.size}) has {published.cosignatures} of {published.quorum} cosignatures",
+            "start the other members' nodes" + (f": {', '.join(silent)}" if silent else "; they may be catching up"),
+        )
+    lag = node.core.log.size - node.anchors.anchored_size()
+    witnessed = node.publisher.witnessed()
+    if witnessed is not None and witnessed.size > node.anchors.anchored_size() and node.anchors.loop.problem:
+        problem = node.anchors.loop.problem
+        yield _warning(problem.code, f"{lag} records are not anchored: {problem.message}", problem.hint)
+    else:
+        yield _ok("log.open", f"the log is open: {node.core.log.size} records, {lag} not anchored yet")
+
+
+def _chain(node: Node) -> Iterable[Finding]:
+    age, limit = node.core.board.age_ms(), node.core.config.chain.max_view_age * 1_000
+    sequencer = node.core.genesis.sequencer
+    if age > limit:
+        state = next((state for state in node.core.tracker.states() if state.member == sequencer), None)
+        why = state.last_error if state and state.last_error else "no signed head came"
+        yield _problem(
+            "chain.stale",
+            f"the newest signed time of the chain is {age // 1_000} s old: {why}",
+            "start this node's sequencer loop"
+            if node.core.is_sequencer
+            else f"start the sequencer's node ({sequencer})",
+        )
+    elif age > 2 * node.core.config.chain.heartbeat_interval * 1_000:
+        yield _warning(
+            "chain.late", f"the sequencer's heartbeat is late: {age // 1_000} s", f"look at the node of {sequencer}"
+        )
+    else:
+        yield _ok("chain.fresh", f"height {node.core.chain.head().height}, signed {age // 1_000} s ago")
+
+
+def _finality(node: Node) -> Iterable[Finding]:
+    height, final = node.core.chain.head().height, node.core.board.final_height()
+    newest = node.core.board.newest
+    if node.core.board.finality is not None and final >= height:
+        yield _ok("chain.final", f"height {final} is final")
+        return
+    if newest is not None:
+        yield _warning(
+            "chain.not-final",
+            f"the head is at height {height}, final is {final}",
+            "cosignatures of a quorum of other members are missing: see the peers below",
+        )
+
+
+def _peers(node: Node) -> Iterable[Finding]:
+    roster = node.core.rosters.current()
+    states = {state.member: state for state in node.core.tracker.states()}
+    missing = []
+    for info in roster.others(node.core.member):
+        state = states.get(info.uscc)
+        if info.uscc not in node.core.peers:
+            yield _warning(
+                "peers.unknown", f"no address of {info.handle} ({info.uscc}) is known here", "add it to peers.json"
+            )
+        elif state is None or not state.reachable:
+            missing.append(info.handle)
+            text = state.last_error if state else "not contacted yet"
+            yield _warning(
+                "peer.unreachable", f"{info.handle} ({info.uscc}): {text}", "check that its node runs and its address"
+            )
+    others = len(roster.others(node.core.member))
+    if others - len(missing) < min(roster.quorum, others):
+        yield _problem(
+            "peers.no-quorum",
+            f"{others - len(missing)} of {others} other members answer, {roster.quorum} are needed",
+            f"start {', '.join(missing)}",
+        )
+    elif not missing:
+        yield _ok("peers.reachable", f"all {others} other members' nodes answer")
+
+
+def _loops(node: Node) -> Iterable[Finding]:
+    for loop in node.loops():
+        problem: LedgerError | None = loop.problem
+        if problem is not None and loop.name not in ("anchor",) and not loop.name.startswith("witness-"):
+            yield _warning(problem.code, f"{loop.name}: {problem.message}", problem.hint)
+
+
+def _disk(node: Node) -> Iterable[Finding]:
+    free = shutil.disk_usage(node.core.config.folder).free
+    text = f"{free // (1 << 20)} MiB are free under {node.core.config.folder}"
+    if free < VERY_LOW_DISK:
+        yield _problem("disk.full", text, "free space now: the node refuses writes when the disk is full")
+    elif free < LOW_DISK:
+        yield _warning("disk.low", text, "free space or move the folder to a larger disk")
+    else:
+        yield _ok("disk.free", text)
+
+
+def _files(node: Node) -> Iterable[Finding]:
+    problem = node.core.peers.problem
+    if problem is not None:
+        yield _warning(problem.code, f"{problem.message}; the last good content is used", problem.hint)
+    if node.core.clock() + 5_000 < node.core.board.newest_time_ms():
+        yield _warning(
+            "clock.behind",
+            "the sequencer's signed time is ahead of this machine's clock",
+            "synchronise both clocks (NTP)",
+        )
+
+
+def _ok(code: str, message: str) -> Finding:
+    return Finding(severity="ok", code=code, message=message, hint="")
+
+
+def _warning(code: str, message: str, hint: str) -> Finding:
+    return Finding(severity="warning", code=code, message=message, hint=hint)
+
+
+def _problem(code: str, message: str, hint: str) -> Finding:
+    return Finding(severity="problem", code=code, message=message, hint=hint)

@@ -1,0 +1,66 @@
+"""The loopback HTTP surface for the machine's own tools: Ethereum JSON-RPC, metrics, health. No TLS, no other host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from ledger.errors import InvalidInputError, LedgerError, NotFoundError
+from node.metrics import Metrics
+from node.webserver import SECURITY_HEADERS, bounded_body, endpoint, error_response
+
+#: Bodies of JSON-RPC requests, bytes.
+MAX_RPC_BODY = 1 << 20
+_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
+
+
+def local_app(handle: Callable[[bytes], bytes], metrics: Metrics, healthy: Callable[[], tuple[bool, str]]) -> Starlette:
+    """The application. ``handle`` answers one JSON-RPC body; ``healthy`` says (serving, why not)."""
+
+    async def rpc(request: Request) -> Response:
+        try:
+            _own_page_only(request)
+            body = await bounded_body(request, MAX_RPC_BODY)
+        except LedgerError as error:
+            return error_response(error)
+        answer = await run_in_threadpool(handle, body)
+        return Response(answer, media_type="application/json", headers=SECURITY_HEADERS)
+
+    def show_metrics(_request: Request) -> Response:
+        return Response(metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    def health(_request: Request) -> Response:
+        serving, reason = healthy()
+        if serving:
+            return PlainTextResponse("ok\n")
+        return JSONResponse({"status": "not serving", "reason": reason}, status_code=503)
+
+    return Starlette(
+        routes=[
+            Route("/", rpc, methods=["POST"]),
+            Route("/metrics", endpoint(show_metrics)),
+            Route("/healthz", endpoint(health)),
+        ],
+        exception_handlers={404: _not_found},
+    )
+
+
+def _own_page_only(request: Request) -> None:
+    """A web page the operator looks at must not drive this port: no foreign Host (DNS rebinding), no Origin at all.
+
+    Raises: InvalidInputError(http.foreign-page).
+    """
+    host = request.headers.get("host", "").rsplit(":", 1)[0]
+    if host not in _HOSTS or "origin" in request.headers:
+        raise InvalidInputError(
+            "http.foreign-page", "this port answers programs of this machine only, not web pages", actual=host[:80]
+        )
+
+
+async def _not_found(_request: Request, _error: Exception) -> Response:
+    return error_response(NotFoundError("http.path", "there is nothing at this path"))

@@ -1,0 +1,60 @@
+"""The node's own log lines: JSON, one per event, and never a field that could carry personal data."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from pathlib import Path
+from typing import Any, TextIO
+
+import structlog
+
+#: The only fields a line may carry. Request bodies, queries, records and operators' names have no field here, so they
+#: cannot reach a log line by accident: an unknown field is dropped and its name counted under ``dropped``.
+FIELDS = frozenset(
+    {
+        "event", "level", "timestamp", "logger", "member", "peer", "method", "status", "code", "message", "hint",
+        "loop", "height", "size", "hash", "transaction", "dataset", "grant", "exchange", "port", "seconds", "count",
+        "cosignatures", "quorum", "origin", "reason", "exception", "version", "signal", "role", "material", "table",
+    }
+)  # fmt: skip
+_MAX_TEXT = 2_000
+
+
+def only_known_fields(_logger: object, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """structlog processor: keep ``FIELDS``, bound texts, show bytes as hex."""
+    kept: dict[str, Any] = {}
+    dropped = 0
+    for key, value in event.items():
+        if key not in FIELDS:
+            dropped += 1
+        elif isinstance(value, bytes):
+            kept[key] = value.hex()
+        elif isinstance(value, str):
+            kept[key] = value[:_MAX_TEXT]
+        else:
+            kept[key] = value if isinstance(value, bool | int | float | None) else str(value)[:_MAX_TEXT]
+    if dropped:
+        kept["dropped"] = dropped
+    return kept
+
+
+def configure_logging(level: str, file: Path | None) -> None:
+    """Send the process's log lines to a file (appended) or to standard error. Called once, by the daemon."""
+    stream: TextIO = file.open("a", encoding="utf-8") if file else sys.stderr
+    number = {"debug": 10, "info": 20, "warning": 30, "error": 40}[level]
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            only_known_fields,
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.WriteLoggerFactory(file=stream),
+        cache_logger_on_first_use=True,
+    )
+    # Libraries log through the standard module (uvicorn, grpc): their warnings only, without request lines.
+    logging.basicConfig(stream=stream, level=max(number, logging.WARNING), format="%(message)s", force=True)

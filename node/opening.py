@@ -1,0 +1,101 @@
+"""Opening the log at start: nothing is appended or signed before enough witnesses said what they saw of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import structlog
+
+from ledger.errors import LedgerError, UnavailableError
+from ledger.evidence.checkpoint import Checkpoint
+from node.feeding import witness_view
+from node.loops import Loop
+from node.metrics import Metrics
+from node.peers import PeerBook
+from node.roster import Roster
+from node.tracker import PeerTracker
+
+if TYPE_CHECKING:
+    from ledger.log import DepartmentLog
+
+logger = structlog.get_logger("node.opening")
+
+_RETRY_S = 0.3
+
+
+class LogOpening:
+    """Asks the witnesses until a quorum of them answered, compares, then calls ``on_open`` once.
+
+    A quorum is enough: whatever was witnessed or anchored before was cosigned by a quorum, and two quorums share an
+    honest member. ``waiting_for`` says what is missing, for the doctor.
+    """
+
+    def __init__(
+        self,
+        *,
+        member: str,
+        log: DepartmentLog,
+        roster: Callable[[], Roster],
+        anchored: Callable[[], Checkpoint | None],
+        peers: PeerBook,
+        tracker: PeerTracker,
+        timeout: float,
+        metrics: Metrics,
+        on_open: Callable[[], None],
+        on_fatal: Callable[[LedgerError], None],
+    ) -> None:
+        self._member = member
+        self._log = log
+        self._roster = roster
+        self._anchored = anchored
+        self._peers = peers
+        self._tracker = tracker
+        self._timeout = timeout
+        self._on_open = on_open
+        self.waiting_for = "the witnesses' view of the log"
+        self.loop = Loop("opening", self._step, metrics=metrics, on_fatal=on_fatal)
+
+    def _step(self) -> float | None:
+        if self._log.why_closed is None:
+            return None
+        roster = self._roster()
+        others = [info.uscc for info in roster.others(self._member)]
+        needed = min(roster.quorum, len(others))
+        seen: list[Checkpoint] = []
+        silent: list[str] = []
+        with ThreadPoolExecutor(max_workers=max(1, min(len(others), 16)), thread_name_prefix="opening") as pool:
+            for uscc, answer in zip(others, pool.map(lambda one: self._ask(one, roster), others), strict=True):
+                if isinstance(answer, LedgerError):
+                    silent.append(uscc)
+                elif answer is not None:
+                    seen.append(answer)
+        if len(others) - len(silent) < needed:
+            self.waiting_for = (
+                f"{len(others) - len(silent)} of the {needed} witnesses needed answered; silent: {', '.join(silent)}"
+            )
+            # Not an error of this round: at the start of a whole city everybody waits a moment for the others.
+            return _RETRY_S
+        anchored = self._anchored()
+        self._log.guard([*seen, anchored] if anchored else seen)
+        logger.info("log.opened", size=self._log.size, count=len(others) - len(silent))
+        self._on_open()
+        return None
+
+    def _ask(self, uscc: str, roster: Roster) -> Checkpoint | LedgerError | None:
+        try:
+            view = witness_view(self._peers.require(uscc), self._log.origin, roster, self._timeout)
+        except LedgerError as error:
+            self._tracker.missed(uscc, error.message)
+            return error
+        self._tracker.reached(uscc)
+        return view
+
+
+def closed_reason(log: DepartmentLog, opening: LogOpening) -> LedgerError | None:
+    """Why the log is closed, with what is waited for; None when it is open."""
+    error = log.why_closed
+    if error is not None and error.code == "log.unguarded":
+        return UnavailableError(error.code, f"the log is not open yet: {opening.waiting_for}", hint=error.hint)
+    return error

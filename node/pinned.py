@@ -1,0 +1,87 @@
+"""A small HTTPS client to one peer: one kept connection, one pinned certificate, bounded answers."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+from dataclasses import dataclass
+
+from ledger.errors import UnavailableError
+from node.peers import Peer
+from node.tls import client_context
+
+MAX_ANSWER = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """Status and whole body of an answer."""
+
+    status: int
+    body: bytes
+
+
+class PinnedClient:
+    """Requests to a peer's HTTPS address; only the certificate of ``peers.json`` is accepted. Thread-safe, one request
+    at a time."""
+
+    def __init__(self, peer: Peer, timeout: float) -> None:
+        self.peer = peer
+        self._timeout = timeout
+        self._lock = threading.Lock()
+        self._connection: http.client.HTTPSConnection | None = None
+
+    def get(self, path: str) -> Answer:
+        """GET. Raises: UnavailableError(peer.unreachable)."""
+        return self._request("GET", path, None)
+
+    def post(self, path: str, body: bytes) -> Answer:
+        """POST. Raises: UnavailableError(peer.unreachable)."""
+        return self._request("POST", path, body)
+
+    def close(self) -> None:
+        """Drop the connection."""
+        with self._lock:
+            self._drop()
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _request(self, method: str, path: str, body: bytes | None) -> Answer:
+        with self._lock:
+            kept = self._connection is not None
+            try:
+                return self._once(method, path, body)
+            except (OSError, http.client.HTTPException) as error:
+                self._drop()
+                if not kept:
+                    raise self._unreachable(error) from error
+            try:
+                # The kept connection may have been closed by the peer while idle: once more on a new one. Both
+                # requests this client makes may be repeated without harm.
+                return self._once(method, path, body)
+            except (OSError, http.client.HTTPException) as error:
+                self._drop()
+                raise self._unreachable(error) from error
+
+    def _once(self, method: str, path: str, body: bytes | None) -> Answer:
+        if self._connection is None:
+            host, _, port = self.peer.https.rpartition(":")
+            self._connection = http.client.HTTPSConnection(
+                host, int(port), timeout=self._timeout, context=client_context(self.peer.certificate)
+            )
+        self._connection.request(method, path, body=body)
+        response = self._connection.getresponse()
+        data = response.read(MAX_ANSWER + 1)
+        if len(data) > MAX_ANSWER:
+            raise http.client.HTTPException("the answer is larger than 1 MiB")
+        return Answer(status=response.status, body=data)
+
+    def _unreachable(self, error: Exception) -> UnavailableError:
+        return UnavailableError(
+            "peer.unreachable",
+            f"the node of {self.peer.uscc} at https://{self.peer.https} cannot be reached: {error}",
+            hint="check that it runs, that the address in peers.json is right, and that its certificate is the same",
+        )

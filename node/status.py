@@ -1,0 +1,82 @@
+"""What a running node says about itself: the public subset, and the gauges of its metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ledger.chain.engine import EmbeddedChain
+from ledger.log import DepartmentLog
+from ledger.storage.indexes import RecordIndex
+from node.anchoring import AnchorLoop
+from node.heads import HeadBoard
+from node.metrics import Metrics
+from node.publishing import CheckpointPublisher
+from node.tracker import PeerTracker
+from node.version import VERSION
+
+
+def public_status(
+    *,
+    member: str,
+    origin: str,
+    chain: EmbeddedChain,
+    board: HeadBoard,
+    publisher: CheckpointPublisher,
+    anchors: AnchorLoop,
+) -> dict[str, Any]:
+    """What everybody may know: no log size beyond the published one, no peers."""
+    head = chain.head()
+    published, witnessed = publisher.newest(), publisher.witnessed()
+    return {
+        "member": member,
+        "origin": origin,
+        "engine": "solo",
+        "chain": chain.genesis_digest.hex(),
+        "height": head.height,
+        "head": head.hash.hex(),
+        "final_height": board.final_height(),
+        "view_age_ms": board.age_ms(),
+        "log_size": published.size if published else 0,
+        "witnessed_size": witnessed.size if witnessed else 0,
+        "anchored_size": anchors.anchored_size(),
+        "version": VERSION,
+    }
+
+
+def register_gauges(
+    metrics: Metrics,
+    *,
+    chain: EmbeddedChain,
+    board: HeadBoard,
+    log: DepartmentLog,
+    index: RecordIndex,
+    publisher: CheckpointPublisher,
+    anchors: AnchorLoop,
+    tracker: PeerTracker,
+    is_open: Callable[[], bool],
+) -> None:
+    """Gauges read at scrape time."""
+
+    def published() -> int:
+        found = publisher.newest()
+        return found.size if found else 0
+
+    def witnessed() -> int:
+        found = publisher.witnessed()
+        return found.size if found else 0
+
+    metrics.gauge("chain_height", "Height of the newest block", lambda: chain.head().height)
+    metrics.gauge("chain_final_height", "Height of the newest final head", board.final_height)
+    metrics.gauge("chain_age_seconds", "Time since the newest signed head", lambda: board.age_ms() / 1_000)
+    metrics.gauge("mempool_transactions", "Transactions waiting here", lambda: len(chain.pool))
+    metrics.gauge("log_size", "Durable records", lambda: log.size)
+    metrics.gauge("log_published_size", "Records under the newest signed checkpoint", published)
+    metrics.gauge("log_witnessed_size", "Records under the newest witnessed checkpoint", witnessed)
+    metrics.gauge("log_anchored_size", "Records under the newest final anchor", anchors.anchored_size)
+    metrics.gauge("anchor_lag_records", "Durable records not anchored yet", lambda: log.size - anchors.anchored_size())
+    metrics.gauge("log_indexed_size", "Records in the audit index", lambda: index.indexed_size)
+    metrics.gauge(
+        "peers_reachable", "Members' nodes that answered last time", lambda: sum(s.reachable for s in tracker.states())
+    )
+    metrics.gauge("serving", "1 when all services answer", lambda: float(is_open()))

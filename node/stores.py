@@ -1,0 +1,56 @@
+"""The folders of a node, opened together: chain, node state, index, payloads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ledger.storage.chainstate import ChainStore
+from ledger.storage.exchanges import CheckpointStore, ExchangeStore, NonceStore
+from ledger.storage.indexes import RecordIndex
+from ledger.storage.payloads import PayloadStore
+from ledger.storage.store import Store
+from ledger.storage.witness import WitnessStore
+from node.config import NodeConfig
+from node.drain import Closing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stores:
+    """Everything a node keeps but its log. Several databases, because a chain block, a payload and an index batch must
+    not wait for each other's disk syncs."""
+
+    chain: ChainStore
+    witness: WitnessStore
+    exchanges: ExchangeStore
+    nonces: NonceStore
+    checkpoints: CheckpointStore
+    services: Store
+    index: RecordIndex
+    payloads: PayloadStore
+
+
+def open_stores(config: NodeConfig, closing: Closing) -> Stores:
+    """Open all folders; each is added to ``closing``.
+
+    Raises: ConflictError(store.locked) when another process has one open, FatalError(store.corrupt),
+    UnavailableError(disk.full).
+    """
+
+    def opened(name: str) -> Store:
+        store = Store.open(config.store_folder / name)
+        closing.add(f"store-{name}", store.close)
+        return store
+
+    chain, node, index = opened("chain"), opened("node"), opened("index")
+    payloads = Store.open(config.payloads_folder)
+    closing.add("payloads", payloads.close)
+    return Stores(
+        chain=ChainStore(chain),
+        witness=WitnessStore(node.sub(b"witness/")),
+        exchanges=ExchangeStore(node.sub(b"exchange/")),
+        nonces=NonceStore(node.sub(b"nonce/")),
+        checkpoints=CheckpointStore(node.sub(b"checkpoint/")),
+        services=node.sub(b"services/"),
+        index=RecordIndex(index),
+        payloads=PayloadStore(payloads),
+    )
