@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -51,8 +51,12 @@ def certificate_name(uscc: str) -> str:
 def make_certificate(secret: bytes, uscc: str, now_ms: int, serial: int) -> bytes:
     """A self-signed PEM certificate over a P-256 secret (32 bytes). ``serial`` is a random positive number of at most
     159 bits (RFC 5280 4.1.2.2)."""
-    key = _private_key(secret)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, certificate_name(uscc))])
+    return make_named_certificate(_private_key(secret), (certificate_name(uscc),), now_ms, serial)
+
+
+def make_named_certificate(key: ec.EllipticCurvePrivateKey, names: Sequence[str], now_ms: int, serial: int) -> bytes:
+    """A self-signed PEM certificate for DNS ``names``, the first of which is its common name."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
     now = datetime.fromtimestamp(now_ms / 1000, UTC)
     certificate = (
         x509.CertificateBuilder()
@@ -63,7 +67,7 @@ def make_certificate(secret: bytes, uscc: str, now_ms: int, serial: int) -> byte
         # A day back: the clocks of two departments differ.
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=CERTIFICATE_DAYS))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(certificate_name(uscc))]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(one) for one in names]), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(
             x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False

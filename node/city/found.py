@@ -177,8 +177,8 @@ def _make_gateway(folder: Path, home: Founder, jsonrpc_port: int, ports: Sequenc
     secret = bytes([os.urandom(1)[0] & 0x7F]) + os.urandom(31)
     write_key(key_file(folder, KeyRole.TLS), KeyRole.TLS, secret, passphrase)
     key = ec.derive_private_key(int.from_bytes(secret, "big"), ec.SECP256R1())
-    names = [x509.DNSName("gateway.civicledger"), x509.DNSName("localhost")]
-    certificate = make_named_certificate(key, "gateway.civicledger", names, system_clock(), x509.random_serial_number())
+    names = ("gateway.civicledger", "localhost")
+    certificate = make_named_certificate(key, names, system_clock(), x509.random_serial_number())
     (folder / "tls.crt").write_bytes(certificate)
     (folder / "genesis.json").write_bytes(genesis)
     (folder / "gateway.toml").write_text(
