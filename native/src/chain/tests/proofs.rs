@@ -55,7 +55,7 @@ fn the_answers_of_execution_apis_verify() {
             assert_eq!(format!("{:#x}", account.nonce), text(&answer["nonce"]));
             assert_eq!(format!("{:#x}", account.balance), text(&answer["balance"]));
             for slot in answer["storageProof"].as_array().expect("a list") {
-                let key = B256::left_padding_from(&hex::decode(text(&slot["key"])).expect("hex"));
+                let key = B256::from(text(&slot["key"]).parse::<U256>().expect("a number"));
                 let value = verify_storage(account.storage_hash, key, &nodes(&slot["proof"])).expect("verifies");
                 assert_eq!(format!("{value:#x}"), text(&slot["value"]));
             }
