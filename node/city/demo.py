@@ -25,8 +25,6 @@ from node.cli.output import err
 from node.cli.texts import t
 from node.errors import from_rpc
 
-BULK = 100_000
-
 
 @dataclass(slots=True, kw_only=True)
 class Story:
@@ -296,7 +294,7 @@ def connections(city: City) -> Iterator[dict[str, Connection]]:
         yield {handle: stack.enter_context(connect(city.member_folder(handle))) for handle in city.handles}
 
 
-def run_demo(city: City, data: list[Path], bulk: int = BULK) -> Story:
+def run_demo(city: City, data: list[Path], bulk: int) -> Story:
     """Tell the story on a running city. Raises LedgerError."""
     with connections(city) as of:
         try:

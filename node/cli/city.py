@@ -11,7 +11,6 @@ from pathlib import Path
 import typer
 
 from ledger.errors import InvalidInputError
-from node.city.demo import BULK, run_demo
 from node.city.found import City, init_city, load_city
 from node.city.processes import CityProcesses
 from node.city.roster import demo_roster, read_roster
@@ -22,6 +21,8 @@ from node.config import ChainSection, LogSection, load_config
 app = typer.Typer(
     help=t("A city on this machine: init, up (城市).", "本机上的一座城市：建立、启动。"), no_args_is_help=True
 )
+#: Length of the demonstration's bulk trail.
+BULK = 100_000
 #: Chain id of demonstration cities; a real city chooses its own.
 DEMO_CHAIN_ID = 680_310
 _FolderHelp = t("the city's folder", "城市目录")
@@ -126,6 +127,8 @@ def up(
             page = processes.start_gateway()
         err.print(t(f"city in {city.folder}, page at {page}", f"城市目录 {city.folder}，页面 {page}"))
         if demo:
+            from node.city.demo import run_demo
+
             story = run_demo(city, data, records)
             seconds = time.monotonic() - started
             if as_json:

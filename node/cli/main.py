@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from collections.abc import Sequence
 
 import typer
 
@@ -28,8 +29,8 @@ GROUPS = {
 }
 
 
-def build() -> typer.Typer:
-    """The whole command tree in the language of this run."""
+def build(words: Sequence[str] = ()) -> typer.Typer:
+    """The command tree in the language of this run: only the group that ``words`` name, or all of them for help."""
     app = typer.Typer(
         name="civicledger",
         help=t(
@@ -52,8 +53,10 @@ def build() -> typer.Typer:
     ) -> None:
         del lang  # read before the tree was built: node.cli.texts
 
+    named = next((word for word in words if word in GROUPS or word == "doctor"), None)
     for name, module in GROUPS.items():
-        app.add_typer(importlib.import_module(module).app, name=name)
+        if named in (None, name):
+            app.add_typer(importlib.import_module(module).app, name=name)
     app.command(name="doctor", help=t("Explain what is wrong and the next step.", "说明问题所在和下一步。"))(
         importlib.import_module("node.cli.doctor").doctor
     )
@@ -64,7 +67,7 @@ def main() -> None:
     """Console entry point."""
     status = 1
     try:
-        build()(standalone_mode=True)
+        build(sys.argv[1:])()
         status = 0
     except LedgerError as error:
         print_error(error, as_json="--json" in sys.argv)
