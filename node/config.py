@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -155,16 +156,14 @@ def decode_config(data: bytes, folder: Path) -> NodeConfig:
         if "folder" in table:
             raise ValueError("Object contains unknown field `folder`")
         config = msgspec.convert(table, NodeConfig)
-        parse_uscc(config.member.uscc)
-        parse_handle(config.member.handle)
-        parse_region(config.member.region)
+        for name, parse in (("uscc", parse_uscc), ("handle", parse_handle), ("region", parse_region)):
+            _member_field(name, parse, getattr(config.member, name))
         if config.local.host not in ("127.0.0.1", "::1", "localhost"):
             raise ValueError("local.host must be a loopback address: it answers without authentication")
-    except (ValueError, msgspec.ValidationError, LedgerError) as error:
+    except (ValueError, msgspec.ValidationError) as error:
         # tomllib.TOMLDecodeError and UnicodeDecodeError are ValueErrors.
-        text = error.message if isinstance(error, LedgerError) else str(error)
         raise InvalidInputError(
-            "config.invalid", f"node.toml: {text}", hint="docs/operations.md lists every setting with its bounds"
+            "config.invalid", f"node.toml: {error}", hint="docs/operations.md lists every setting with its bounds"
         ) from error
     return msgspec.structs.replace(config, folder=folder)
 
@@ -181,6 +180,13 @@ def encode_config(config: NodeConfig) -> bytes:
         for key, value in msgspec.structs.asdict(section).items():
             lines.append(f"{key} = {_toml_text(value) if isinstance(value, str) else value}")
     return ("\n".join(lines) + "\n").encode()
+
+
+def _member_field(name: str, parse: Callable[[str], str], text: str) -> None:
+    try:
+        parse(text)
+    except LedgerError as error:
+        raise ValueError(f"member.{name}: {error.message}") from error
 
 
 def _toml_text(value: str) -> str:

@@ -77,10 +77,10 @@ class KeyRing(Mapping[KeyRole, Signer]):
             raise NotFoundError("key.not-staged", f"no rotation of the {role.word} key was begun")
         current = key_file(self.folder, role)
         ended = self.folder / f"{role.word}.{self._materials[role].hex()[:16]}.ended"
-        if role is KeyRole.TLS:
-            os.replace(self.folder / "tls.next.crt", self.certificate_file)
         os.replace(current, ended)
         os.replace(self._next(role), current)
+        if role is KeyRole.TLS:
+            os.replace(self.folder / "tls.next.crt", self.certificate_file)
         _sync_folder(self.folder)
         self._load(role)
         if role is KeyRole.TLS:
@@ -122,6 +122,11 @@ class KeyRing(Mapping[KeyRole, Signer]):
         self._materials[role] = _material(role, signer, secret)
 
     def _load_identity(self) -> None:
+        fresh = self.folder / "tls.next.crt"
+        if fresh.exists() and spki_of_pem(fresh.read_bytes()) == self._materials[KeyRole.TLS]:
+            # Killed in adopt between the key and its certificate.
+            os.replace(fresh, self.certificate_file)
+            _sync_folder(self.folder)
         try:
             certificate = self.certificate_file.read_bytes()
         except OSError as error:

@@ -1,0 +1,58 @@
+"""What the tests of the node core are made of: members, keys, ports. Everything real, nothing random but the keys."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from stdnum.cn import uscc as uscc_number
+
+from ledger.model import KeyRole
+from node.keyfiles import NODE_ROLES, key_file, write_key
+from node.tls import make_certificate
+
+PASSPHRASE = b"a passphrase for tests"
+NOW_MS = 1_763_784_000_000
+
+
+def make_uscc(number: int) -> str:
+    """A valid unified social credit code of a public body (type 11, Shanghai)."""
+    body = f"11310000MB{number:07d}"
+    return body + uscc_number.calc_check_digit(body)
+
+
+def seeded(seed: str) -> Callable[[int], bytes]:
+    """A source of bytes that are the same in every run, so that a failure can be repeated."""
+    counter = 0
+
+    def draw(count: int) -> bytes:
+        nonlocal counter
+        counter += 1
+        return hashlib.shake_256(f"{seed}/{counter}".encode()).digest(count)
+
+    return draw
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports nobody listens on now; held together until all are known, so that none is given twice."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [int(one.getsockname()[1]) for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def make_keys(folder: Path, uscc: str, seed: str = "keys") -> None:
+    """All key files of a node and its certificate."""
+    draw = seeded(seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    for role in NODE_ROLES:
+        secret = b"\x01" + draw(31)
+        write_key(key_file(folder, role), role, secret, PASSPHRASE)
+        if role is KeyRole.TLS:
+            (folder / "tls.crt").write_bytes(make_certificate(secret, uscc, NOW_MS, 77))
