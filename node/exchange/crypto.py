@@ -1,8 +1,8 @@
 """The encryption of a payload in flight: AES-256-GCM per chunk, a fresh key per stream, a counter as nonce.
 
 The consumer holds only ciphertext until it signed for it; the key follows (``docs/formats.md``, receipt of an
-exchange). The exchange id is the additional data of every chunk, so that chunks of two exchanges never mix; a dropped or added
-chunk shows in the ciphertext digest both sides sign.
+exchange). The exchange id is the additional data of every chunk, so that chunks of two exchanges never mix; a
+dropped or added chunk shows in the ciphertext digest both sides sign.
 """
 
 from __future__ import annotations

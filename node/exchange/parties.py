@@ -17,14 +17,16 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def receipt_keys(context: NodeContext, member: str) -> tuple[bytes, ...]:
-    """The Ed25519 public keys a member may sign receipts with now, newest first.
+def receipt_keys(context: NodeContext, member: str, *, ended_too: bool = False) -> tuple[bytes, ...]:
+    """The Ed25519 public keys a member signs receipts with now, newest first; with those retired, if asked for.
 
     Raises: NotAllowedError(exchange.no-receipt-key).
     """
     now_s = context.clock() // 1000
     keys = [
-        key for key in context.contracts.consortium.keys(member) if key.role is KeyRole.RECEIPT and usable(key, now_s)
+        key.material
+        for key in context.contracts.consortium.keys(member)
+        if key.role is KeyRole.RECEIPT and (usable(key, now_s) or (ended_too and key.status == "retired"))
     ]
     if not keys:
         raise NotAllowedError(
@@ -33,7 +35,7 @@ def receipt_keys(context: NodeContext, member: str) -> tuple[bytes, ...]:
             hint="it enters one with `civicledger key rotate receipt`",
             actual=member,
         )
-    return tuple(key.material for key in reversed(keys))
+    return tuple(reversed(keys))
 
 
 def usable(key: KeyInfo, now_s: int) -> bool:
@@ -41,12 +43,14 @@ def usable(key: KeyInfo, now_s: int) -> bool:
     return key.status == "active" and key.valid_from <= now_s and (not key.valid_to or now_s < key.valid_to)
 
 
-def by_any_key(context: NodeContext, member: str, check: Callable[[bytes], T]) -> tuple[bytes, T]:
+def by_any_key(
+    context: NodeContext, member: str, check: Callable[[bytes], T], *, ended_too: bool = False
+) -> tuple[bytes, T]:
     """(key, answer) of the first of a member's receipt keys under which ``check`` passes.
 
     Raises: UntrustedError of the last key tried; NotAllowedError(exchange.no-receipt-key).
     """
-    *others, last = receipt_keys(context, member)
+    *others, last = receipt_keys(context, member, ended_too=ended_too)
     for key in others:
         with contextlib.suppress(UntrustedError):
             return key, check(key)

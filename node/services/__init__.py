@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import grpc
 
 from ledger.v1 import department_pb2_grpc, node_pb2_grpc, peer_pb2_grpc
+from node.documents import Documents
 from node.services.datasets import DatasetService
 from node.services.exchange import ExchangeService, PeerExchangeService
 from node.services.forward import ForwardService
@@ -28,16 +29,17 @@ if TYPE_CHECKING:
 
 def register(server: grpc.Server, context: NodeContext) -> None:
     """Add every service of this package to a server."""
+    documents = Documents(context)
     records = RecordService(context)
-    grants = GrantService(context)
+    grants = GrantService(context, documents)
     department_pb2_grpc.add_MemberServiceServicer_to_server(MemberService(context), server)
     department_pb2_grpc.add_KeyServiceServicer_to_server(KeyService(context), server)
-    department_pb2_grpc.add_DatasetServiceServicer_to_server(DatasetService(context), server)
-    department_pb2_grpc.add_ListServiceServicer_to_server(ListService(context), server)
+    department_pb2_grpc.add_DatasetServiceServicer_to_server(DatasetService(context, documents), server)
+    department_pb2_grpc.add_ListServiceServicer_to_server(ListService(context, documents), server)
     department_pb2_grpc.add_GrantServiceServicer_to_server(grants, server)
     department_pb2_grpc.add_RecordServiceServicer_to_server(records, server)
     department_pb2_grpc.add_ExchangeServiceServicer_to_server(ExchangeService(context), server)
     node_pb2_grpc.add_ProofServiceServicer_to_server(ProofService(context), server)
     node_pb2_grpc.add_StatusServiceServicer_to_server(StatusService(context), server)
     node_pb2_grpc.add_ForwardServiceServicer_to_server(ForwardService(context, records, grants), server)
-    peer_pb2_grpc.add_PeerExchangeServiceServicer_to_server(PeerExchangeService(context), server)
+    peer_pb2_grpc.add_PeerExchangeServiceServicer_to_server(PeerExchangeService(context, documents), server)

@@ -16,7 +16,6 @@ DEFAULT_PAGE = 100
 MAX_JSON = 60_000
 MAX_TEXT = 2_000
 
-_MATTER = re.compile(r"[!-~]{1,32}\Z")
 _WORD = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}\Z")
 
 
@@ -64,13 +63,11 @@ def purpose(text: str) -> str:
     return parse_purpose(text)
 
 
-def matter(text: str) -> str:
-    """A matter code (事项): 1 to 32 printable ASCII characters without blanks, as the chain holds it."""
-    if not _MATTER.match(text):
-        raise refuse(
-            "matter", "is a code of 1 to 32 printable ASCII characters", hint="Use the matter's code, not its title."
-        )
-    return text
+def matter(value: str) -> str:
+    """The matter (事项) a use serves: 1 to 64 characters."""
+    if len(value) > 64:
+        raise refuse("matter", "is longer than 64 characters", expected=64, actual=len(value))
+    return text("matter", value, limit=256)
 
 
 def text(field: str, value: str, *, limit: int = MAX_TEXT, required: bool = True) -> str:

@@ -1,0 +1,223 @@
+"""RecordService: the department's trail, written in bulk and read with proofs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from ledger.errors import InvalidInputError, NotFoundError, UnavailableError
+from ledger.events import TYPES
+from ledger.evidence.checkpoint import format_proof
+from ledger.storage.indexes import RecordFilter
+from ledger.v1 import department_pb2, department_pb2_grpc, types_pb2
+from node.auth import Call
+from node.context import Published
+from node.services import fields
+from node.services.bodies import check_bodies
+
+if TYPE_CHECKING:
+    from node.context import NodeContext
+
+#: Bounds of one append.
+MAX_RECORDS = 20_000
+MAX_BYTES = 4 << 20
+MAX_RECORD = 60_000
+#: Largest range one Read streams.
+MAX_READ = 100_000
+_READ_STEP = 500
+#: The index catches up by at most this many records before a query is answered.
+_CATCH_UP = 5_000
+#: How long a query with proofs waits for the quorum over the newest rows, seconds.
+_WITNESS_WAIT_S = 3.0
+
+#: What a department's own systems may write; everything else is written by the node when it happens.
+APPENDABLE = frozenset({"access.used", "disclosure.opened", "erasure.done"})
+
+# Canonical form orders the fields: body, member, time, type, v. The log engine checks that form of every record, so the
+# end of the bytes says the member and the type without decoding the body.
+_TAIL = re.compile(
+    rb'"member":"([0-9A-Z]{18})","time":"[0-9T:.\-]{23}Z","type":"([a-z0-9.-]{3,64})","v":1\}\Z', re.DOTALL
+)
+_TAIL_BYTES = 200
+
+
+class RecordService(department_pb2_grpc.RecordServiceServicer):
+    """The log of this node's department."""
+
+    def __init__(self, context: NodeContext) -> None:
+        self._context = context
+        self._member = context.member.encode()
+
+    def Append(self, request: department_pb2.AppendRequest, call: Call) -> department_pb2.AppendResponse:
+        """Records of the department's own systems; durable when answered. All of them, or none."""
+        return self._append(request)
+
+    def AppendStream(
+        self, requests: Iterator[department_pb2.AppendRequest], call: Call
+    ) -> Iterator[department_pb2.AppendResponse]:
+        """The same in bulk. One request is read after the one before was answered: that is the back-pressure."""
+        height = self._context.chain.head().height
+        for request in requests:
+            head = self._context.chain.head().height
+            if head != height:
+                # A suspension acts on a stream under way, too.
+                call.recheck()
+                height = head
+            yield self._append(request)
+
+    def Query(self, request: department_pb2.QueryRequest, call: Call) -> department_pb2.QueryResponse:
+        """Rows by dataset, grant, counterpart, type and time, complete among the first ``indexed_size`` records."""
+        wanted = RecordFilter(
+            dataset=fields.optional_id32("dataset", request.dataset),
+            grant=fields.optional_id32("grant", request.grant),
+            counterpart=fields.optional_member("counterpart", request.counterpart),
+            type=_type(request.type),
+            from_ms=fields.number("from", getattr(request, "from"), 0, 2**53 - 1),
+            to_ms=fields.number("to", request.to, 0, 2**53 - 1),
+        )
+        size = fields.number("page_size", request.page_size, 0, fields.MAX_PAGE) or fields.DEFAULT_PAGE
+        token = _token(request.page_token)
+        self._context.index.follow(self._context.log, limit=_CATCH_UP)
+        page = self._context.index.query(wanted, size, token)
+        last = max((row.index for row in page.rows), default=-1)
+        published = self._checkpoint(last, must_cover=request.with_proofs)
+        rows = []
+        for row in page.rows:
+            record = self._context.log.read(row.index, 1)[0]
+            rows.append(self._row(row.index, record, published if request.with_proofs else None))
+        return department_pb2.QueryResponse(
+            rows=rows,
+            next_page_token=page.token.hex(),
+            checkpoint=published.note.decode() if published else "",
+            indexed_size=page.indexed_size,
+        )
+
+    def Read(self, request: department_pb2.ReadRequest, call: Call) -> Iterator[types_pb2.RecordRow]:
+        """Entries [first, first + count) in order."""
+        size = self._context.log.size
+        first = fields.number("first", request.first, 0, 2**53 - 1)
+        count = fields.number("count", request.count, 1, MAX_READ)
+        if first + count > size:
+            raise NotFoundError(
+                "record.range",
+                f"this log has {size} records",
+                hint="ask for a range below that",
+                expected=size,
+                actual=first + count,
+            )
+        published = self._checkpoint(first + count - 1, must_cover=True) if request.with_proofs else None
+        for start in range(first, first + count, _READ_STEP):
+            step = min(_READ_STEP, first + count - start)
+            for offset, record in enumerate(self._context.log.read(start, step)):
+                yield self._row(start + offset, record, published)
+
+    # --- inside -------------------------------------------------------------------------------------------------------
+
+    def _append(self, request: department_pb2.AppendRequest) -> department_pb2.AppendResponse:
+        records = request.records
+        if not 1 <= len(records) <= MAX_RECORDS:
+            raise fields.refuse(
+                "records", f"are 1 to {MAX_RECORDS} in one request", expected=MAX_RECORDS, actual=len(records)
+            )
+        if request.batch and len(request.batch) != 16:
+            raise fields.refuse("batch", "has 16 bytes, or none", expected=16, actual=len(request.batch))
+        self._check(records)
+        first, count = self._context.log.append(records, request.batch or None)
+        return department_pb2.AppendResponse(first=first, count=count)
+
+    def _check(self, records: Sequence[bytes]) -> None:
+        """Size, member, type and body of every record; the canonical form is the log engine's to check."""
+        total, member = 0, self._member
+        for number, record in enumerate(records):
+            total += len(record)
+            match = _TAIL.search(record[-_TAIL_BYTES:])
+            if match is None or len(record) > MAX_RECORD:
+                raise _malformed(number, record)
+            if match[1] != member:
+                raise InvalidInputError(
+                    "record.other-member",
+                    f"record {number} names another member than this log's",
+                    hint="a department writes its own trail only",
+                    expected=self._context.member,
+                    actual=match[1].decode(),
+                )
+            if match[2].decode() not in APPENDABLE:
+                raise _not_appendable(number, match[2].decode())
+        if total > MAX_BYTES:
+            raise fields.refuse(
+                "records", "are larger than 4 MiB together", hint="send them in several requests", actual=total
+            )
+        check_bodies(records)
+
+    def _checkpoint(self, last: int, *, must_cover: bool) -> Published | None:
+        """A checkpoint over record ``last``, a witnessed one where there is one in time."""
+        publisher = self._context.publisher
+        for published in (publisher.witnessed(), publisher.newest()):
+            if published is not None and published.size > last and (published.witnessed or not must_cover):
+                return published
+        if not must_cover:
+            return publisher.newest()
+        published = publisher.publish_now(wait_witnessed_s=_WITNESS_WAIT_S)
+        if last >= 0 and (published is None or published.size <= last):
+            raise UnavailableError(
+                "checkpoint.not-covered", f"no checkpoint covers record {last} yet", hint="try again in a second"
+            )
+        return published
+
+    def _row(self, index: int, record: bytes, published: Published | None) -> types_pb2.RecordRow:
+        proof = ""
+        if published is not None:
+            proof = format_proof(index, self._context.log.prove_inclusion(index, published.size), published.note)
+        return types_pb2.RecordRow(origin=self._context.log.origin, index=index, record=record, proof=proof)
+
+
+def _type(value: str) -> str | None:
+    if value and value not in TYPES:
+        raise fields.refuse(
+            "type", "is no record type", hint="docs/audit-events.md lists them", actual=ascii(value)[:40]
+        )
+    return value or None
+
+
+def _token(text: str) -> bytes:
+    try:
+        if len(text) > 200:
+            raise ValueError(text)
+        return bytes.fromhex(text)
+    except ValueError:
+        raise fields.refuse(
+            "page_token", "was not made by this node", hint="send back the token of the page before, unchanged"
+        ) from None
+
+
+def _malformed(number: int, record: bytes) -> InvalidInputError:
+    if len(record) > MAX_RECORD:
+        return InvalidInputError(
+            "record.too-large",
+            f"record {number} is larger than {MAX_RECORD} bytes",
+            hint="log a commitment and keep the rest in the department's own system",
+            expected=MAX_RECORD,
+            actual=len(record),
+        )
+    return InvalidInputError(
+        "record.fields",
+        f"record {number} does not end like a canonical record",
+        hint="JSON in canonical form (RFC 8785) with exactly body, member, time, type and v: docs/formats.md",
+    )
+
+
+def _not_appendable(number: int, type_: str) -> InvalidInputError:
+    if type_ not in TYPES:
+        return InvalidInputError(
+            "record.type",
+            f"record {number} has the unknown type {type_}",
+            hint="docs/audit-events.md lists the types",
+            actual=type_,
+        )
+    return InvalidInputError(
+        "record.type-reserved",
+        f"record {number}: {type_} is written by the node itself when it happens",
+        hint="a department's own systems write " + ", ".join(sorted(APPENDABLE)),
+        actual=type_,
+    )
