@@ -160,6 +160,11 @@ class DepartmentLog:
             self._replace(CHECKPOINT_FILE, note)
             return note
 
+    def use_signer(self, signer: Signer) -> None:
+        """Sign the next checkpoints with another ``log`` key: the old one was retired on chain."""
+        with self._lock:
+            self._signer = signer
+
     def keep_cosigned(self, note: bytes) -> None:
         """Serve the last note with its cosignatures.
 

@@ -72,6 +72,13 @@ class TransactionSender:
         self._order = threading.Lock()
         self._in_flight: set[int] = set()
 
+    def use_signer(self, signer: AccountSigner) -> None:
+        """Send from another account from now on: the old one was replaced on chain."""
+        with self._order:
+            self._signer = signer
+            self.address = signer.address
+            self._in_flight.clear()
+
     def send(
         self, to: bytes | None, calldata: bytes, *, gas: int = DEFAULT_GAS, timeout: float = DEFAULT_TIMEOUT_S
     ) -> TransactionOutcome:
