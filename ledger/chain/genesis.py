@@ -120,6 +120,8 @@ def decode_genesis(data: bytes) -> Genesis:
                 f"version {file['v']} with engine {file['engine']['name']} is not known here",
                 hint="this software runs version 1 with the solo engine",
             )
+        if not isinstance(file["members"], list) or [row["name"] for row in file["contracts"]] != list(CONTRACTS):
+            raise InvalidInputError("genesis.contracts", f"a genesis lists members and makes {', '.join(CONTRACTS)}")
         made = {row["name"]: row for row in file["contracts"]}
         members = tuple(_member(row) for row in file["members"])
         genesis = Genesis(
@@ -137,7 +139,9 @@ def decode_genesis(data: bytes) -> Genesis:
     except (KeyError, TypeError, AttributeError) as error:
         raise InvalidInputError("genesis.field", f"the genesis file lacks or mistypes a field: {error!r}") from error
     if dict(genesis.contracts) != contract_addresses():
-        raise InvalidInputError("genesis.contracts", f"a genesis makes {', '.join(CONTRACTS)}, in this order")
+        raise InvalidInputError("genesis.contracts", "the contracts stand at other addresses than their order gives")
+    if genesis.member(genesis.sequencer) is None:
+        raise InvalidInputError("genesis.sequencer", f"the sequencer {genesis.sequencer} is no founding member")
     return genesis
 
 

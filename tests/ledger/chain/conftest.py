@@ -1,0 +1,99 @@
+"""A small chain with known members: one without a block loop for step-by-step tests, one running behind HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from ledger.chain.account import sign_transaction
+from ledger.chain.bindings import Contracts
+from ledger.chain.blocks import Receipt
+from ledger.chain.devnet import CHAIN_ID, Devnet, DevMember, dev_genesis, dev_members
+from ledger.chain.engine import EmbeddedChain
+from ledger.chain.genesis import contract_addresses
+from ledger.identifiers import dataset_id
+from ledger.model import Level, Sharing
+from ledger.storage.chainstate import ChainStore
+from ledger.storage.store import Store
+
+T0_MS = 1_795_000_000_000
+
+
+@dataclass(slots=True)
+class Bench:
+    """A chain whose blocks the test makes itself, with shorthands for signing."""
+
+    chain: EmbeddedChain
+    contracts: Contracts
+    members: tuple[DevMember, ...]
+    now_ms: int = T0_MS + 1_000
+
+    def sign(self, who: int, to: bytes, data: bytes, *, nonce: int | None = None, gas: int = 4_000_000) -> bytes:
+        account = self.members[who].account
+        if nonce is None:
+            nonce = self.chain.pending_nonce(account.address)
+        return sign_transaction(account, chain_id=CHAIN_ID, nonce=nonce, to=to, data=data, gas=gas)
+
+    def publish(self, who: int, code: str, *, nonce: int | None = None, gas: int = 4_000_000) -> bytes:
+        """A signed publication of a dataset: a transaction that changes state."""
+        directory = self.contracts.directory
+        data = directory.encode_publish(
+            dataset_id(self.members[who].uscc, code),
+            sharing=Sharing.CONDITIONAL,
+            level=Level.GENERAL,
+            metadata_digest=b"\x01" * 32,
+            resource_code=code,
+        )
+        return self.sign(who, directory.address, data, nonce=nonce, gas=gas)
+
+    def run(self, who: int, to: bytes, data: bytes) -> Receipt:
+        """Send one transaction in a block of its own, a second later than the last."""
+        hash_ = self.chain.submit(self.sign(who, to, data))
+        self.now_ms += 1_000
+        self.chain.produce(self.now_ms)
+        receipt = self.chain.receipt(hash_)
+        assert receipt is not None
+        return receipt
+
+
+@pytest.fixture(scope="session")
+def members() -> tuple[DevMember, ...]:
+    return dev_members()
+
+
+@pytest.fixture(scope="session")
+def genesis(members: tuple[DevMember, ...]) -> bytes:
+    return dev_genesis(members, time_ms=T0_MS)
+
+
+@pytest.fixture
+def open_chain(genesis: bytes) -> Iterator[Callable[..., EmbeddedChain]]:
+    """Opens chains in folders; closes them all at the end."""
+    opened: list[tuple[EmbeddedChain, Store]] = []
+
+    def open_(folder: Path, **options: object) -> EmbeddedChain:
+        store = Store.open(folder)
+        chain = EmbeddedChain.open(ChainStore(store), genesis, **options)  # type: ignore[arg-type]
+        opened.append((chain, store))
+        return chain
+
+    yield open_
+    for chain, store in opened:
+        chain.close()
+        store.close()
+
+
+@pytest.fixture
+def bench(open_chain: Callable[..., EmbeddedChain], tmp_path: Path, members: tuple[DevMember, ...]) -> Bench:
+    chain = open_chain(tmp_path / "chain")
+    return Bench(chain=chain, contracts=Contracts.at(chain.call, contract_addresses()), members=members)
+
+
+@pytest.fixture(scope="module")
+def devnet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devnet]:
+    """A running chain with JSON-RPC on loopback, one for a module."""
+    with Devnet(tmp_path_factory.mktemp("devnet") / "chain") as net:
+        yield net
