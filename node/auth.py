@@ -9,6 +9,7 @@ Consortium contract (design README, section 7).
 from __future__ import annotations
 
 import enum
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -200,16 +201,15 @@ def check_rule(rule: Rule, caller: Caller, method: str) -> None:
     )
 
 
-def interceptors(node: NodeContext) -> tuple[grpc.ServerInterceptor, ...]:
-    """What the node's server is made with."""
-    return (Authorisation(node),)
-
-
 class Authorisation(grpc.ServerInterceptor):
-    """Judges every call by ``METHODS`` and turns the library's errors into gRPC's. One per server."""
+    """Judges every call by ``METHODS`` and turns the library's errors into gRPC's. One per server.
 
-    def __init__(self, node: NodeContext) -> None:
+    ``observe(method, code, seconds)`` is told of every call that ended: ``code`` is ``ok`` or the error's.
+    """
+
+    def __init__(self, node: NodeContext, observe: Callable[[str, str, float], None]) -> None:
         self._node = node
+        self._observe = observe
 
     def intercept_service(self, continuation: Any, details: grpc.HandlerCallDetails) -> Any:
         """Wrap the handler of a known method; gRPC answers UNIMPLEMENTED for an unknown one."""
@@ -259,31 +259,38 @@ class Authorisation(grpc.ServerInterceptor):
 
     def _unary(self, method: str, behaviour: Any) -> Any:
         def run(request: Any, context: grpc.ServicerContext) -> Any:
+            started = time.perf_counter()
             try:
-                return behaviour(request, self.admit(method, context))
+                response = behaviour(request, self.admit(method, context))
             except Exception as error:
-                self._fail(method, context, error)
+                self._fail(method, context, error, started)
+            self._observe(method, "ok", time.perf_counter() - started)
+            return response
 
         return run
 
     def _streaming(self, method: str, behaviour: Any) -> Any:
         def run(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+            started = time.perf_counter()
             try:
                 yield from behaviour(request, self.admit(method, context))
             except Exception as error:
-                self._fail(method, context, error)
+                self._fail(method, context, error, started)
+            self._observe(method, "ok", time.perf_counter() - started)
 
         return run
 
-    def _fail(self, method: str, context: grpc.ServicerContext, error: Exception) -> NoReturn:
+    def _fail(self, method: str, context: grpc.ServicerContext, error: Exception, started: float) -> NoReturn:
+        seconds = time.perf_counter() - started
         if isinstance(error, LedgerError):
-            self._node.metrics.refused(error.code)
+            self._observe(method, error.code, seconds)
             abort(context, error)
         if not context.is_active() or _aborted(error, context):
             # The caller went away in the middle of a stream, or the behaviour has ended the call itself.
+            self._observe(method, "rpc.ended", seconds)
             raise error
         log.exception("rpc.failed", method=method)
-        self._node.metrics.refused("internal.error")
+        self._observe(method, "internal.error", seconds)
         abort(
             context,
             FatalError("internal.error", "the node failed to answer", hint="the cause is in the node's own log"),

@@ -6,7 +6,7 @@ is ASCII: the hint is percent-encoded like gRPC's own message.
 
 from __future__ import annotations
 
-from typing import NoReturn
+from typing import Any, NoReturn
 from urllib.parse import quote, unquote
 
 import grpc
@@ -64,7 +64,7 @@ def from_rpc(error: grpc.RpcError, peer: str = "the node") -> LedgerError:
     """The library's error of a failed call, for clients. A call that never reached its peer is ``peer.unreachable``."""
     status = error.code() if isinstance(error, grpc.Call) else grpc.StatusCode.UNKNOWN
     details = (error.details() or "") if isinstance(error, grpc.Call) else str(error)
-    metadata = dict(error.trailing_metadata() or ()) if isinstance(error, grpc.Call) else {}
+    metadata: dict[str, Any] = dict(error.trailing_metadata() or ()) if isinstance(error, grpc.Call) else {}
     code = _text(metadata.get(CODE_KEY))
     hint = unquote(_text(metadata.get(HINT_KEY)))
     if code:

@@ -202,6 +202,6 @@ class GrantService(department_pb2_grpc.GrantServiceServicer):
 
     def _show(self, info: GrantInfo, *, fetch: bool) -> types_pb2.Grant:
         # Both sides count their own exchanges; everybody else sees none here.
-        role = "provider" if info.provider == self._context.member else "consumer"
-        used = self._context.exchanges.counts(role, info.id).used
+        counts = self._context.exchanges.counts
+        used = counts("provider" if info.provider == self._context.member else "consumer", info.id).used
         return translate.grant(info, used, self._documents.agreement(info, fetch=fetch))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ledger.errors import InvalidInputError, NotFoundError
 from ledger.evidence.bundle import assemble
-from ledger.evidence.checkpoint import format_proof, parse_checkpoint, parse_note
+from ledger.evidence.checkpoint import format_proof
 from ledger.v1 import node_pb2, node_pb2_grpc
 from node.auth import Call
 from node.context import Published
@@ -63,11 +63,10 @@ class ProofService(node_pb2_grpc.ProofServiceServicer):
         size = self._context.log.size
         if request.index >= size:
             raise _range("index", request.index, size - 1)
-        parts = self._context.anchors.parts(request.index, request.wait_ms / 1000)
-        anchored = parse_checkpoint(parse_note(parts.note).text)
+        anchor = self._context.anchors.parts(request.index, request.wait_ms / 1000)
         record = self._context.log.read(request.index, 1)[0]
-        hashes = self._context.log.prove_inclusion(request.index, anchored.size)
-        return node_pb2.MakeBundleResponse(bundle=assemble(record, request.index, hashes, parts))
+        hashes = self._context.log.prove_inclusion(request.index, anchor.size)
+        return node_pb2.MakeBundleResponse(bundle=assemble(record, request.index, hashes, anchor.parts))
 
     def GetPolicy(self, request: node_pb2.GetPolicyRequest, call: Call) -> node_pb2.GetPolicyResponse:
         """The trust policy of this chain, pinned at the newest final head."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ledger.evidence.checkpoint import parse_checkpoint, parse_note
 from ledger.v1 import node_pb2, node_pb2_grpc
 from node import translate
 from node.auth import Call
@@ -37,7 +36,7 @@ class StatusService(node_pb2_grpc.StatusServiceServicer):
             log_size=context.log.size,
             published_size=published.size if published else 0,
             witnessed_size=witnessed.size if witnessed else 0,
-            anchored_size=parse_checkpoint(parse_note(anchored.note).text).size if anchored else 0,
+            anchored_size=anchored.size if anchored else 0,
             indexed_size=context.index.indexed_size,
             peers=[translate.peer(state) for state in context.peer_states()],
             version=VERSION,
