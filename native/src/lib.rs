@@ -5,5 +5,6 @@ pub mod chain;
 mod door;
 pub mod error;
 pub mod json;
+pub mod log;
 pub mod merkle;
 pub mod sign;

@@ -1,6 +1,7 @@
 //! Arguments that refuse with `InvalidInputError` instead of `TypeError` and `OverflowError`.
 
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 
 use super::fault::raise;
 use crate::error::{Class, Error};
@@ -52,6 +53,15 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Count {
             Err(_) => Err(wrong_type("a whole number", &object)),
         }
     }
+}
+
+/// Every item of a sequence, as bytes.
+pub fn byte_strings<'py>(items: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyBytes>>> {
+    let mut strings = Vec::with_capacity(items.len().unwrap_or(0));
+    for item in items.try_iter().map_err(|_| wrong_type("a sequence of bytes", items))? {
+        strings.push(item?.cast_into::<PyBytes>().map_err(|error| wrong_type("bytes", &error.into_inner()))?);
+    }
+    Ok(strings)
 }
 
 fn wrong_type(needed: &str, object: &Bound<'_, PyAny>) -> PyErr {

@@ -5,6 +5,7 @@ mod blob;
 mod chain;
 mod executed;
 mod fault;
+mod log;
 mod merkle;
 mod sign;
 
@@ -14,5 +15,6 @@ use pyo3::prelude::*;
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     chain::register(module)?;
     merkle::register(module)?;
-    sign::register(module)
+    sign::register(module)?;
+    log::register(module)
 }

@@ -1,0 +1,224 @@
+//! The log engine of the door.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList};
+
+use super::args::{Bytes, Count, Fixed, byte_strings};
+use super::fault::{call, call_detached};
+use super::merkle::hash_list;
+use crate::error::{Class, Error, Result};
+use crate::log::storage::Folder;
+use crate::log::view::{self, Entries};
+use crate::log::{self, Options};
+
+/// Adds this area's classes and functions to the module.
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<LogEngine>()?;
+    module.add_class::<LogReader>()?;
+    module.add_function(wrap_pyfunction!(log_fsck, module)?)
+}
+
+#[pyclass(frozen, module = "ledger._native")]
+struct LogEngine(log::LogEngine);
+
+#[pymethods]
+impl LogEngine {
+    #[staticmethod]
+    #[pyo3(signature = (path, *, pool_bytes = Count(64 << 20), now_ms = Count(0)))]
+    fn open(py: Python<'_>, path: &str, pool_bytes: Count, now_ms: Count) -> PyResult<Self> {
+        let pool_bytes = usize::try_from(pool_bytes.0).unwrap_or(usize::MAX);
+        let options = Options { pool_bytes, now_ms: now_ms.0 };
+        call_detached(py, || log::LogEngine::open(Arc::new(Folder::lock(Path::new(path))?), options)).map(Self)
+    }
+
+    fn append(&self, py: Python<'_>, entry: Bytes<'_>) -> PyResult<u64> {
+        call_detached(py, || Ok(self.0.append(&[entry.0], None)?.0))
+    }
+
+    #[pyo3(signature = (entries, batch_id = None, now_ms = Count(0)))]
+    fn append_batch(
+        &self,
+        py: Python<'_>,
+        entries: &Bound<'_, PyAny>,
+        batch_id: Option<Fixed<16>>,
+        now_ms: Count,
+    ) -> PyResult<(u64, u64)> {
+        let held = byte_strings(entries)?;
+        let entries: Vec<&[u8]> = held.iter().map(|entry| entry.as_bytes()).collect();
+        call_detached(py, || self.0.append(&entries, batch_id.map(|id| (id.0, now_ms.0))))
+    }
+
+    #[pyo3(signature = (entries, batch_id = None, now_ms = Count(0)))]
+    fn append_records(
+        &self,
+        py: Python<'_>,
+        entries: &Bound<'_, PyAny>,
+        batch_id: Option<Fixed<16>>,
+        now_ms: Count,
+    ) -> PyResult<(u64, u64)> {
+        let held = byte_strings(entries)?;
+        let entries: Vec<&[u8]> = held.iter().map(|entry| entry.as_bytes()).collect();
+        call_detached(py, || self.0.append_records(&entries, batch_id.map(|id| (id.0, now_ms.0))))
+    }
+
+    fn size(&self) -> PyResult<u64> {
+        call(|| Ok(self.0.size()))
+    }
+
+    #[pyo3(signature = (size = None))]
+    fn root<'py>(&self, py: Python<'py>, size: Option<Count>) -> PyResult<Bound<'py, PyBytes>> {
+        let root = call_detached(py, || self.0.root(size.map(|size| size.0)))?;
+        Ok(PyBytes::new(py, &root))
+    }
+
+    fn leaf<'py>(&self, py: Python<'py>, index: Count) -> PyResult<Bound<'py, PyBytes>> {
+        let hash = call_detached(py, || self.0.leaf(index.0))?;
+        Ok(PyBytes::new(py, &hash))
+    }
+
+    fn inclusion_proof<'py>(&self, py: Python<'py>, index: Count, size: Count) -> PyResult<Bound<'py, PyList>> {
+        hash_list(py, &call_detached(py, || self.0.inclusion_proof(index.0, size.0))?)
+    }
+
+    fn consistency_proof<'py>(&self, py: Python<'py>, size1: Count, size2: Count) -> PyResult<Bound<'py, PyList>> {
+        hash_list(py, &call_detached(py, || self.0.consistency_proof(size1.0, size2.0))?)
+    }
+
+    fn read<'py>(&self, py: Python<'py>, first: Count, count: Count) -> PyResult<Bound<'py, PyList>> {
+        entry_list(py, call_detached(py, || self.0.read(first.0, count.0))?)
+    }
+
+    fn hash_tile<'py>(
+        &self,
+        py: Python<'py>,
+        level: Count,
+        index: Count,
+        width: Count,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let tile = call_detached(py, || self.0.hash_tile(level.0, index.0, width.0))?;
+        Ok(PyBytes::new(py, &tile))
+    }
+
+    fn entry_tile<'py>(&self, py: Python<'py>, index: Count, width: Count) -> PyResult<Bound<'py, PyBytes>> {
+        let tile = call_detached(py, || self.0.entry_tile(index.0, width.0))?;
+        Ok(PyBytes::new(py, &tile))
+    }
+
+    fn stat<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let stat = call(|| Ok(self.0.stat()))?;
+        let figures = PyDict::new(py);
+        figures.set_item("size", stat.progress.durable)?;
+        figures.set_item("entries_bytes", stat.progress.entries_bytes)?;
+        figures.set_item("commits", stat.progress.commits)?;
+        figures.set_item("watermark", stat.progress.watermark)?;
+        figures.set_item("pool_bytes", stat.pool_bytes)?;
+        figures.set_item("batches", stat.progress.batches)?;
+        Ok(figures)
+    }
+
+    fn sync(&self, py: Python<'_>) -> PyResult<()> {
+        call_detached(py, || self.0.sync())
+    }
+
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        call_detached(py, || self.0.close())
+    }
+}
+
+#[pyclass(frozen, module = "ledger._native")]
+struct LogReader(view::LogReader);
+
+impl LogReader {
+    fn upto(&self, size: u64) -> Result<u64> {
+        if size <= self.0.size() {
+            return Ok(size);
+        }
+        Err(Error::new(Class::NotFound, "log.range", "the reader was not opened for so many entries")
+            .hint("open a reader at the size of a newer checkpoint")
+            .numbers(self.0.size(), size))
+    }
+}
+
+#[pymethods]
+impl LogReader {
+    #[staticmethod]
+    fn open(py: Python<'_>, path: &str, size: Count) -> PyResult<Self> {
+        call_detached(py, || view::LogReader::open(Path::new(path), size.0)).map(Self)
+    }
+
+    fn size(&self) -> PyResult<u64> {
+        call(|| Ok(self.0.size()))
+    }
+
+    #[pyo3(signature = (size = None))]
+    fn root<'py>(&self, py: Python<'py>, size: Option<Count>) -> PyResult<Bound<'py, PyBytes>> {
+        let root = call_detached(py, || {
+            let size = self.upto(size.map_or(self.0.size(), |size| size.0))?;
+            self.0.view().root(size)
+        })?;
+        Ok(PyBytes::new(py, &root))
+    }
+
+    fn leaf<'py>(&self, py: Python<'py>, index: Count) -> PyResult<Bound<'py, PyBytes>> {
+        let hash = call_detached(py, || self.0.view().leaf(index.0, self.0.size()))?;
+        Ok(PyBytes::new(py, &hash))
+    }
+
+    fn inclusion_proof<'py>(&self, py: Python<'py>, index: Count, size: Count) -> PyResult<Bound<'py, PyList>> {
+        hash_list(py, &call_detached(py, || self.0.view().inclusion_proof(index.0, self.upto(size.0)?))?)
+    }
+
+    fn consistency_proof<'py>(&self, py: Python<'py>, size1: Count, size2: Count) -> PyResult<Bound<'py, PyList>> {
+        hash_list(py, &call_detached(py, || self.0.view().consistency_proof(size1.0, self.upto(size2.0)?))?)
+    }
+
+    fn read<'py>(&self, py: Python<'py>, first: Count, count: Count) -> PyResult<Bound<'py, PyList>> {
+        entry_list(py, call_detached(py, || self.0.view().read(first.0, count.0, self.0.size()))?)
+    }
+
+    fn hash_tile<'py>(
+        &self,
+        py: Python<'py>,
+        level: Count,
+        index: Count,
+        width: Count,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let tile = call_detached(py, || self.0.view().hash_tile(level.0, index.0, width.0, self.0.size()))?;
+        Ok(PyBytes::new(py, &tile))
+    }
+
+    fn entry_tile<'py>(&self, py: Python<'py>, index: Count, width: Count) -> PyResult<Bound<'py, PyBytes>> {
+        let tile = call_detached(py, || self.0.view().entry_tile(index.0, width.0, self.0.size()))?;
+        Ok(PyBytes::new(py, &tile))
+    }
+}
+
+#[pyfunction]
+#[pyo3(signature = (path, first = Count(0)))]
+fn log_fsck<'py>(py: Python<'py>, path: &str, first: Count) -> PyResult<Bound<'py, PyDict>> {
+    let report = call_detached(py, || log::fsck::fsck(Path::new(path), first.0))?;
+    let problems = report
+        .problems
+        .iter()
+        .map(|problem| {
+            let row = PyDict::new(py);
+            row.set_item("file", &problem.file)?;
+            row.set_item("index", problem.index)?;
+            row.set_item("detail", &problem.detail)?;
+            Ok(row)
+        })
+        .collect::<PyResult<Vec<_>>>()?;
+    let answer = PyDict::new(py);
+    answer.set_item("ok", problems.is_empty())?;
+    answer.set_item("size", report.size)?;
+    answer.set_item("root", alloy_primitives::hex::encode(report.root))?;
+    answer.set_item("problems", problems)?;
+    Ok(answer)
+}
+
+fn entry_list(py: Python<'_>, (bytes, ranges): Entries) -> PyResult<Bound<'_, PyList>> {
+    PyList::new(py, ranges.into_iter().map(|(from, to)| PyBytes::new(py, &bytes[from..to])))
+}
