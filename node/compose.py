@@ -17,12 +17,14 @@ from ledger.identifiers import witness_name
 from ledger.keys import AccountSigner
 from ledger.model import KeyRole, Record
 from ledger.storage.chainstate import StoredBlock
+from node import overdue
 from node.anchoring import AnchorLoop, anchored_checkpoint
 from node.blocks import BlockServicer
 from node.chainloop import Follower, Sequencer
 from node.context import Clock, NodeContext, system_clock
 from node.core import NodeCore
 from node.doctor import diagnose
+from node.exchange.recovery import recover
 from node.feeding import WitnessFeed
 from node.gate import Gate
 from node.https import public_app
@@ -104,6 +106,7 @@ class Node:
         self.orderer = self._make_orderer()
         self._publishing = Loop("publisher", self._publish, metrics=core.metrics, on_fatal=self._fatal)
         self._indexing = Loop("index", self._index, metrics=core.metrics, on_fatal=self._fatal)
+        self._overdue = Loop("overdue", self._note_overdue, metrics=core.metrics, on_fatal=self._fatal)
         self.context = self._make_context()
         self._unclean = False
 
@@ -165,6 +168,7 @@ class Node:
     def loops(self) -> Iterator[Loop]:
         """Every background loop."""
         yield from (self.orderer.loop, self.opening.loop, self._publishing, self.anchors.loop, self._indexing)
+        yield self._overdue
         if isinstance(self.orderer, Follower):
             yield self.orderer.cosigner
         yield from (feed.loop for feed in tuple(self._feeds.values()))
@@ -274,6 +278,7 @@ class Node:
         if self._unclean:
             self._record("system.recovered", {"size": core.log.size})
         self._record("system.started", {"version": VERSION})
+        recover(self.context)
         self.gate.open()
         self.grpc.set_serving(serving=True)
         self._publishing.wake()
@@ -320,6 +325,12 @@ class Node:
     def _index(self) -> float:
         done = self.core.stores.index.follow(self.core.log, limit=_INDEX_BATCH)
         return 0.0 if done == _INDEX_BATCH else _INDEX_POLL_S
+
+    def _note_overdue(self) -> float:
+        if not self.gate.is_open:
+            return 1.0
+        overdue.note_overdue(self.context)
+        return overdue.INTERVAL_S
 
     def _anchored(self) -> Checkpoint | None:
         core = self.core
