@@ -59,7 +59,7 @@ class AnchorLoop:
         contracts: Contracts,
         sender: TransactionSender,
         log: DepartmentLog,
-        publisher: Callable[[], CheckpointPublisher],
+        publisher: CheckpointPublisher,
         board: HeadBoard,
         roster: Callable[[], Roster],
         interval_ms: int,
@@ -94,7 +94,7 @@ class AnchorLoop:
         """
         if (kept := self._kept) is not None and kept.size > covering_index:
             return kept
-        self._publisher().publish()
+        self._publisher.publish()
         self.loop.wake()
         with self._condition:
             self._condition.wait_for(lambda: self.anchored_size() > covering_index, timeout_s)
@@ -148,7 +148,7 @@ class AnchorLoop:
 
     def _step(self) -> float | None:
         began = time.monotonic()
-        witnessed = self._publisher().witnessed()
+        witnessed = self._publisher.witnessed()
         if witnessed is None:
             return None
         anchored = self._contracts.anchors.anchor(self._member)
@@ -159,14 +159,14 @@ class AnchorLoop:
             self._keep(witnessed, outcome.height)
         elif self.anchored_size() < anchored.size:
             # Killed between the anchor and its finality: the note is kept, the proof can still be made.
-            note = self._publisher().at(anchored.size)
+            note = self._publisher.at(anchored.size)
             if note is not None and note.witnessed:
                 self._keep(note, self._chain.head().height)
         # Woken by the next witnessed checkpoint, but not before the interval is over.
         rest = self._interval - (time.monotonic() - began)
         if rest > 0:
             self.loop.pause(rest)
-        newest = self._publisher().witnessed()
+        newest = self._publisher.witnessed()
         return 0.0 if newest is not None and newest.size > witnessed.size else None
 
     def _keep(self, published: Published, height: int) -> None:
@@ -228,7 +228,7 @@ class AnchorLoop:
         return KeptAnchor(size=kept[0], parts=decode_parts(kept[1]))
 
     def _missing(self, index: int) -> str:
-        publisher = self._publisher()
+        publisher = self._publisher
         newest, witnessed = publisher.newest(), publisher.witnessed()
         if newest is None or newest.size <= index:
             return "no checkpoint covers it yet: the log may be closed, see `civicledger doctor`"

@@ -54,11 +54,12 @@ class LogOpening:
         self._tracker = tracker
         self._timeout = timeout
         self._on_open = on_open
+        self._done = False
         self.waiting_for = "the witnesses' view of the log"
         self.loop = Loop("opening", self._step, metrics=metrics, on_fatal=on_fatal)
 
     def _step(self) -> float | None:
-        if self._log.why_closed is None:
+        if self._done:
             return None
         roster = self._roster()
         others = [info.uscc for info in roster.others(self._member)]
@@ -81,6 +82,7 @@ class LogOpening:
         self._log.guard([*seen, anchored] if anchored else seen)
         logger.info("log.opened", size=self._log.size, count=len(others) - len(silent))
         self._on_open()
+        self._done = True
         return None
 
     def _ask(self, uscc: str, roster: Roster) -> Checkpoint | LedgerError | None:

@@ -39,8 +39,8 @@ class GrpcServer:
         interceptors: Sequence[grpc.ServerInterceptor],
         workers: int,
     ) -> None:
-        self._pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="grpc")
-        self.server = grpc.server(self._pool, interceptors=tuple(interceptors), options=SERVER_OPTIONS)
+        pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="grpc")
+        self.server = grpc.server(pool, interceptors=tuple(interceptors), options=SERVER_OPTIONS)
         self._health = health.HealthServicer(experimental_non_blocking=False)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self.server)
         self.set_serving(serving=False)
@@ -68,5 +68,5 @@ class GrpcServer:
     def stop(self, grace: float) -> None:
         """Take no new calls, give those under way ``grace`` seconds, return when all ended."""
         self.set_serving(serving=False)
+        # The pool is left to its last reference: late events of the core may still be handed to it.
         self.server.stop(grace).wait()
-        self._pool.shutdown(wait=False, cancel_futures=True)

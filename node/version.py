@@ -8,4 +8,4 @@ try:
     VERSION = metadata.version("civicledger")
 except metadata.PackageNotFoundError:
     # Run from a source tree that is not installed.
-    VERSION = "0+source"
+    VERSION = "0-source"

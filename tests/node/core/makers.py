@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import socket
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from stdnum.cn import uscc as uscc_number
 
 from ledger.model import KeyRole
 from node.keyfiles import NODE_ROLES, key_file, write_key
 from node.tls import make_certificate
+
+T = TypeVar("T")
 
 PASSPHRASE = b"a passphrase for tests"
 NOW_MS = 1_763_784_000_000
@@ -56,3 +60,17 @@ def make_keys(folder: Path, uscc: str, seed: str = "keys") -> None:
         write_key(key_file(folder, role), role, secret, PASSPHRASE)
         if role is KeyRole.TLS:
             (folder / "tls.crt").write_bytes(make_certificate(secret, uscc, NOW_MS, 77))
+
+
+def eventually(read: Callable[[], T], seconds: float = 30.0) -> T:
+    """The first true answer of ``read``, asked again and again; fails when there is none in time. For what another
+    process or thread will do without telling us: bounded polling, not a sleep of a guessed length."""
+    pause = threading.Event()
+    for _ in range(int(seconds / 0.02)):
+        answer = read()
+        if answer:
+            return answer
+        pause.wait(0.02)
+    answer = read()
+    assert answer, "this did not come true in time"
+    return answer
