@@ -143,7 +143,7 @@ def identify(node: NodeContext, pem: bytes | None) -> Caller:
         raise NotAllowedError(
             "auth.not-member",
             "this certificate belongs to no member of the consortium",
-            hint="Use the member's own TLS key; a new key counts once its rotation is on chain.",
+            hint="use the member's own TLS key; a new key counts once its rotation is on chain",
             actual=material,
         )
     now_s = node.clock() // 1000
@@ -151,7 +151,7 @@ def identify(node: NodeContext, pem: bytes | None) -> Caller:
         raise NotAllowedError(
             "auth.key-ended",
             f"this TLS key of {key.member} is {key.status} or outside its validity",
-            hint="Use the key that replaced it (civicledger key list).",
+            hint="use the key that replaced it (civicledger key list)",
             actual=material,
         )
     return active_member(node, key.member)
@@ -167,14 +167,14 @@ def active_member(node: NodeContext, uscc: str) -> Caller:
         raise NotAllowedError(
             "auth.not-member",
             f"{uscc} is no member of the consortium",
-            hint="A member is admitted by vote: civicledger member propose admit.",
+            hint="a member is admitted by vote: civicledger member propose admit",
             actual=uscc,
         )
     if info.status is not MemberStatus.ACTIVE:
         raise NotAllowedError(
             "auth.suspended",
             f"member {uscc} is suspended",
-            hint="The other members reinstate it by vote: civicledger member propose reinstate.",
+            hint="the other members reinstate it by vote: civicledger member propose reinstate",
             actual=uscc,
         )
     return Caller(info=info, own=info.uscc == node.member)
@@ -190,13 +190,13 @@ def check_rule(rule: Rule, caller: Caller, method: str) -> None:
         raise NotAllowedError(
             "auth.role",
             f"{method} is for this department itself, the supervisor and auditors",
-            hint="Ask your own node, or ask the supervisor or an auditor.",
+            hint="ask your own node, or ask the supervisor or an auditor",
             actual=caller.member,
         )
     raise NotAllowedError(
         "auth.not-own",
         f"{method} is for this department itself only",
-        hint="Call your own node: every department writes through its own.",
+        hint="call your own node: every department writes through its own",
         actual=caller.member,
     )
 
@@ -242,7 +242,7 @@ class Authorisation(grpc.ServerInterceptor):
             raise NotAllowedError(
                 "auth.not-listed",
                 f"no rule says who may call {method}, so nobody may",
-                hint="Add the method to the table of node/auth.py.",
+                hint="add the method to the table of node/auth.py",
             )
         if rule is Rule.ENVELOPE:
             return Call(context, None, lambda: None)
@@ -311,5 +311,5 @@ def _no_certificate() -> NotAllowedError:
     return NotAllowedError(
         "auth.no-certificate",
         "this call needs a member's TLS certificate",
-        hint="Give the client the member's certificate and key (civicledger reads them from the member's folder).",
+        hint="give the client the member's certificate and key (civicledger reads them from the member's folder)",
     )

@@ -73,17 +73,17 @@ def from_rpc(error: grpc.RpcError, peer: str = "the node") -> LedgerError:
         return UnavailableError(
             "peer.unreachable",
             f"{peer} cannot be reached or refused this certificate: {details}",
-            hint="Check that it runs, that the address is right, and that both certificates are on chain.",
+            hint="check that it runs, that the address is right, and that both certificates are on chain",
         )
     if status is grpc.StatusCode.DEADLINE_EXCEEDED:
-        return UnavailableError("peer.timeout", f"{peer} did not answer in time", hint="Try again; look at its status.")
+        return UnavailableError("peer.timeout", f"{peer} did not answer in time", hint="try again; look at its status")
     if status is grpc.StatusCode.RESOURCE_EXHAUSTED:
-        return InvalidInputError("peer.too-large", f"{peer} refused the message: {details}", hint="Send smaller parts.")
+        return InvalidInputError("peer.too-large", f"{peer} refused the message: {details}", hint="send smaller parts")
     if status is grpc.StatusCode.UNIMPLEMENTED:
-        return NotFoundError("peer.no-method", f"{peer} does not offer this method", hint="Compare the versions.")
+        return NotFoundError("peer.no-method", f"{peer} does not offer this method", hint="compare the versions")
     if status is grpc.StatusCode.CANCELLED:
-        return UnavailableError("peer.cancelled", f"the call to {peer} was cancelled", hint="Try again.")
-    return FatalError("peer.failed", f"{peer} failed: {details}", hint="Look at that node's log.")
+        return UnavailableError("peer.cancelled", f"the call to {peer} was cancelled", hint="try again")
+    return FatalError("peer.failed", f"{peer} failed: {details}", hint="look at that node's log")
 
 
 def refusal(code: str, message: str, hint: str = "") -> LedgerError:

@@ -27,7 +27,7 @@ class _Counted:
     def __init__(self, key: bytes, exchange: bytes) -> None:
         if len(key) != KEY_BYTES or len(exchange) != 32:
             raise InvalidInputError(
-                "exchange.key", "a payload key and an exchange id have 32 bytes", hint="Ask the provider again."
+                "exchange.key", "a payload key and an exchange id have 32 bytes", hint="ask the provider again"
             )
         self._aead = AESGCM(key)
         self._exchange = exchange
@@ -73,5 +73,5 @@ class Opener(_Counted):
             raise UntrustedError(
                 "exchange.ciphertext",
                 f"chunk {self._count - 1} does not open with the key the provider released",
-                hint="Pull again with the same nonce; if it fails again, the provider's node is at fault.",
+                hint="pull again with the same nonce; if it fails again, the provider's node is at fault",
             ) from error

@@ -59,7 +59,7 @@ def optional_id32(field: str, data: bytes) -> bytes | None:
 def purpose(text: str) -> str:
     """A purpose code. Raises InvalidInputError(input.field | identifier.purpose)."""
     if not text:
-        raise refuse("purpose", "is required", hint="Name the purpose code under which the data is used.")
+        raise refuse("purpose", "is required", hint="name the purpose code under which the data is used")
     return parse_purpose(text)
 
 
@@ -107,7 +107,7 @@ def json_object(field: str, data: bytes, *, required: bool = True, limit: int = 
     if not data and not required:
         return {}
     if not data:
-        raise refuse(field, "is required", hint="Send a JSON object in canonical form (RFC 8785).")
+        raise refuse(field, "is required", hint="send a JSON object in canonical form (RFC 8785)")
     if len(data) > limit:
         raise refuse(field, f"is longer than {limit} bytes", expected=limit, actual=len(data))
     value = decode(bytes(data), max_bytes=limit)
@@ -133,6 +133,6 @@ def page(size: int, token: str) -> Page:
     number("page_size", size, 0, MAX_PAGE)
     if token and (len(token) > 12 or not token.isascii() or not token.isdecimal()):
         raise refuse(
-            "page_token", "was not made by this node", hint="Send back the token of the page before, unchanged."
+            "page_token", "was not made by this node", hint="send back the token of the page before, unchanged"
         )
     return Page(start=int(token or 0), size=size or DEFAULT_PAGE)
