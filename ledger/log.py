@@ -33,7 +33,7 @@ Clock = Callable[[], int]
 class DepartmentLog:
     """The one writer of a log folder. Thread-safe: any number of callers append, read and publish."""
 
-    __slots__ = ("_clock", "_engine", "_last", "_lock", "_note", "_path", "_signer", "_why_closed", "origin")
+    __slots__ = ("_clock", "_closed", "_engine", "_last", "_lock", "_note", "_path", "_signer", "_why_closed", "origin")
 
     def __init__(self, path: Path, engine: LogEngine, origin: str, signer: Signer, clock: Clock) -> None:
         self._path = path
@@ -43,6 +43,7 @@ class DepartmentLog:
         self._lock = threading.Lock()
         self._last: Checkpoint | None = None
         self._note: bytes | None = None
+        self._closed = False
         self._why_closed: LedgerError | None = _unguarded()
         self.origin = origin
 
@@ -235,10 +236,15 @@ class DepartmentLog:
         return head.size
 
     def close(self) -> None:
-        """Make the level files durable and let go of the folder."""
+        """Make the level files durable and let go of the folder; a second call does nothing."""
         with self._lock:
-            self._engine.sync()
-            self._engine.close()
+            if self._closed:
+                return
+            self._closed = True
+            try:
+                self._engine.sync()
+            finally:
+                self._engine.close()
 
     def __enter__(self) -> Self:
         return self

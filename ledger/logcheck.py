@@ -122,7 +122,9 @@ def export_folder(path: str | os.PathLike[str], target: str | os.PathLike[str]) 
     file = Path(path) / CHECKPOINT_FILE
     note = read_note(file)
     if note is None:
-        raise ConflictError("log.unpublished", "this log has no checkpoint yet", hint="start its node and append a record")
+        raise ConflictError(
+            "log.unpublished", "this log has no checkpoint yet", hint="start its node and append a record"
+        )
     head = parse_head(file, note)
     export_tiles(LogReader.open(os.fspath(path), head.size), Path(target), head.size, note)
     return head.size

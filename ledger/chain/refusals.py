@@ -102,6 +102,9 @@ _CONSORTIUM = {
     "Consortium__RotatedRecently": _conflict(
         "{id} changed its consensus key at height {atHeight}", "wait {windowBlocks} blocks between changes"
     ),
+    "Consortium__WasInForce": _conflict(
+        "the contract at {account} was in force before", "deploy the adopted code anew: a contract is in force once"
+    ),
     "Consortium__NotReplaceable": _denied("{name} can never be replaced", "start a new chain by city recover"),
     "Consortium__WrongCode": _conflict(
         "the code at {account} has hash {actual}, the proposal says {expected}", "deploy the adopted code first"

@@ -75,7 +75,7 @@ def connect(folder: Path | None) -> Iterator[Connection]:
     """Open the folder's keys for TLS; gRPC errors inside the block come out as LedgerError."""
     config = load_config(node_folder(folder))
     passphrase = read_passphrase(config.folder, config.passphrase_file, os.environ)
-    secret = load_secret(key_file(config.folder, KeyRole.TLS), KeyRole.TLS, passphrase)
+    secret = load_secret(key_file(config.keys_folder, KeyRole.TLS), KeyRole.TLS, passphrase)
     identity = Identity(key=key_pem(secret), certificate=config.certificate_file.read_bytes())
     book = PeerBook(config.peers_file, identity)
     try:

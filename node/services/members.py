@@ -61,7 +61,7 @@ class MemberService(department_pb2_grpc.MemberServiceServicer):
         number = fields.number("proposal", request.proposal, 1, 2**53 - 1)
         if consortium.proposal(number) is None:
             raise NotFoundError(
-                "proposal.unknown", f"there is no proposal {number}", hint="civicledger member list shows the proposals"
+                "proposal.unknown", f"there is no proposal {number}", hint="civicledger member proposals"
             )
         outcome = self._context.sender.send(consortium.address, consortium.encode_vote(number, request.yes))
         trail.write(self._context, "member.voted", {"proposal": number, "yes": request.yes})

@@ -16,7 +16,8 @@ _CALL_FIELDS = frozenset(
     {"from", "to", "gas", "gasPrice", "maxFeePerGas", "maxPriorityFeePerGas", "value", "data", "input", "nonce"}
     | {"accessList", "type", "chainId"}
 )
-MAX_INPUT_BYTES = 1 << 19
+#: As hex it still fits into a body of 1 MiB.
+MAX_INPUT_BYTES = 400_000
 MAX_ADDRESSES = 100
 MAX_TOPIC_VALUES = 100
 MAX_SLOTS = 256

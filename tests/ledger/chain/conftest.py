@@ -11,7 +11,7 @@ import pytest
 from ledger.chain.account import sign_transaction
 from ledger.chain.bindings import Contracts
 from ledger.chain.blocks import Receipt
-from ledger.chain.devnet import CHAIN_ID, Devnet, DevMember, dev_genesis, dev_members
+from ledger.chain.devnet import CHAIN_ID, DevMember, Devnet, dev_genesis, dev_members
 from ledger.chain.engine import EmbeddedChain
 from ledger.chain.genesis import contract_addresses
 from ledger.identifiers import dataset_id

@@ -205,7 +205,7 @@ def test_subscribers_see_every_block_in_order_and_cannot_break_it(bench: Bench) 
     assert bench.chain.head().height == 3
 
 
-# --- followers ----------------------------------------------------------------------------------------------------------
+# --- followers ---
 def test_a_follower_re_executes_every_block_and_forwards(bench: Bench, open_chain: Opener, tmp_path: Path) -> None:
     follower = open_chain(tmp_path / "follower", forward=bench.chain.submit_many)
     assert follower.is_follower
