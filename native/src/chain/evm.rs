@@ -222,10 +222,9 @@ impl<'a> Overlay<'a> {
             if account.is_created() {
                 entry.cleared = true;
                 entry.slots.clear();
-                if let Some(code) = account.info.code.filter(|code| !code.is_empty()) {
-                    if self.state.code(&fields.code_hash).is_none() {
-                        self.codes.insert(fields.code_hash, code);
-                    }
+                let new = self.state.code(&fields.code_hash).is_none();
+                if let Some(code) = account.info.code.filter(|code| new && !code.is_empty()) {
+                    self.codes.insert(fields.code_hash, code);
                 }
             }
             entry.fields = Some(fields);

@@ -29,6 +29,9 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
 /// A transaction that was taken, or (code, message).
 type Checked<'py> = Bound<'py, PyTuple>;
 
+/// A row to store.
+type Row<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>);
+
 /// The chain state machine.
 #[pyclass(frozen, module = "ledger._native")]
 pub struct Chain(engine::Chain);
@@ -36,10 +39,7 @@ pub struct Chain(engine::Chain);
 #[pymethods]
 impl Chain {
     #[staticmethod]
-    fn genesis<'py>(
-        py: Python<'py>,
-        genesis: Bytes<'_>,
-    ) -> PyResult<(Self, Vec<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)>)> {
+    fn genesis<'py>(py: Python<'py>, genesis: Bytes<'_>) -> PyResult<(Self, Vec<Row<'py>>)> {
         let file = genesis.0.to_vec();
         let (chain, rows) = call_detached(py, move || engine::Chain::genesis(&file))?;
         // A genesis deletes nothing.

@@ -86,7 +86,7 @@ fn headers_are_decoded_strictly() {
     spaced.push(0);
     assert_eq!(Sealed::decode(&spaced).err().map(|e| e.code), Some("header.malformed"));
     assert_eq!(Sealed::decode(&[]).err().map(|e| e.code), Some("header.malformed"));
-    let fields: [fn(&mut Header); 8] = [
+    let fields: [Change; 8] = [
         |h| h.base_fee_per_gas = Some(1),
         |h| h.base_fee_per_gas = None,
         |h| h.withdrawals_root = Some(B256::ZERO),
@@ -151,13 +151,15 @@ fn a_follower_comes_to_the_same_block() {
     assert_eq!(leader.head().sealed.hash, follower.head().sealed.hash);
 }
 
+type Change = fn(&mut Header);
+
 #[test]
 fn verify_block_names_the_first_difference() {
     let (leader, ..) = network();
     let (follower, ..) = network();
     let raws = [write(&member(1), 0, 1, 1)];
     let good = advance(&leader, &raws).sealed.header.clone();
-    let changes: [(&str, fn(&mut Header)); 10] = [
+    let changes: [(&str, Change); 10] = [
         ("block.height", |h| h.number += 1),
         ("block.parent", |h| {
             h.parent_hash = B256::ZERO;
@@ -225,7 +227,7 @@ fn an_estimate_is_the_least_gas_that_succeeds() {
     assert!(chain.call(&head, &Call { gas: Some(least), ..stores.clone() }).expect("runs").success);
     assert!(!chain.call(&head, &Call { gas: Some(least - 1), ..stores.clone() }).is_ok_and(|outcome| outcome.success));
     let reverts = Call { input: Bytes::new(), ..stores };
-    let error = chain.estimate_gas(&head, &reverts).err().expect("reverts");
+    let error = chain.estimate_gas(&head, &reverts).expect_err("reverts");
     let data = U256::from(0xdead).to_be_bytes::<32>().to_vec();
     assert_eq!((error.code, error.actual), ("evm.revert", Some(crate::error::Value::Bytes(data))));
 }

@@ -53,7 +53,7 @@ fn an_outsider_never_changes_state() {
     let (chain, ..) = network();
     let root = chain.head().state.root();
     let raw = write(&member(3), 0, 1, 1);
-    let error = chain.check_tx(&raw).err().expect("refused");
+    let error = chain.check_tx(&raw).expect_err("refused");
     assert_eq!((error.code, error.class), ("tx.not-member", Class::NotAllowed));
     assert!(chain.execute(std::slice::from_ref(&raw), GENESIS_MS, 1, 9).expect("no fault").is_none());
     let block = advance(&chain, &[raw.clone(), write(&member(1), 0, 1, 1)]);
@@ -183,7 +183,7 @@ fn only_adopted_code_is_created() {
     let adopted = creation(&[], KEYED_STORE);
     let create = |nonce, code: Vec<u8>| sign(&m, TxEip1559 { gas_limit: 1_000_000, ..draft(nonce, None, code.into()) });
     let other = creation(&[(U256::ONE, U256::ONE)], KEYED_STORE);
-    let error = chain.check_tx(&create(0, other)).err().expect("refused");
+    let error = chain.check_tx(&create(0, other)).expect_err("refused");
     assert_eq!((error.code, error.class), ("tx.create-not-adopted", Class::NotAllowed));
     let block = advance(&chain, &[create(0, adopted)]);
     let made = block.included[0].outcome.created.expect("a contract");

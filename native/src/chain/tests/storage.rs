@@ -8,6 +8,8 @@ use super::*;
 use crate::chain::engine::{WINDOW_BLOCKS, WINDOW_SECONDS};
 use crate::chain::proof::{verify_account, verify_storage};
 
+type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
+
 /// Calldata that writes random slots of few, so that values are set, changed and removed.
 fn random_block(numbers: &mut Numbers, nonce: &mut u64) -> Vec<Vec<u8>> {
     (0..=numbers.below(6))
@@ -100,7 +102,7 @@ fn a_damaged_store_is_named() {
     for nonce in 0..4 {
         store(&mut rows, &advance(&chain, &[write(&member(1), nonce, nonce, 5)]).writes);
     }
-    let fails = |change: &dyn Fn(&mut BTreeMap<Vec<u8>, Vec<u8>>)| {
+    let fails = |change: &dyn Fn(&mut Rows)| {
         let mut changed = rows.clone();
         change(&mut changed);
         assert_ne!(changed, rows);
