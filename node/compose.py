@@ -340,6 +340,9 @@ class Node:
         for loop in self.loops():
             loop.stop()
         self.orderer.stop()
+        # Whoever waits for a block or for finality hears now that none will come from here.
+        self.core.chain.close()
+        self.core.board.close()
         for loop in self.loops():
             if not loop.join(_JOIN_S):
                 logger.warning("loop.stuck", loop=loop.name)

@@ -53,6 +53,7 @@ class HeadBoard:
         self._store = store
         self._condition = threading.Condition()
         self._version = 0
+        self._closed = False
         self._newest: SignedHead | None = None
         self._finality = stored
         self._oldest_time_ms = oldest_time_ms
@@ -168,6 +169,12 @@ class HeadBoard:
         with self._condition:
             self._changed()
 
+    def close(self) -> None:
+        """Wake everybody who waits, for good: the node stops."""
+        with self._condition:
+            self._closed = True
+            self._changed()
+
     @property
     def version(self) -> int:
         """Grows with every change; for ``wait_change``."""
@@ -182,7 +189,7 @@ class HeadBoard:
     def wait_final(self, height: int, timeout: float) -> SoloFinality | None:
         """The newest finality as soon as it covers a height; None when the time is over first."""
         with self._condition:
-            self._condition.wait_for(lambda: self.final_height() >= height, timeout)
+            self._condition.wait_for(lambda: self._closed or self.final_height() >= height, timeout)
             final = self._finality
         return final if final is not None and final.head.height >= height else None
 

@@ -92,7 +92,8 @@ class WebServer:
             http="h11",
             limit_concurrency=256,
             timeout_keep_alive=75,
-            timeout_graceful_shutdown=5,
+            # Idle connections of TLS clients do not answer a close at once; what is under way is short.
+            timeout_graceful_shutdown=1,
             h11_max_incomplete_event_size=16_384,
             ssl_context_factory=None if context is None else (lambda _config, _default: context),
         )
@@ -108,7 +109,7 @@ class WebServer:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop accepting, finish what is under way (at most five seconds), free the port."""
+        """Stop accepting, finish what is under way (at most a second), free the port."""
         self._server.should_exit = True
         if self._thread.ident is not None:
             self._thread.join(_START_TIMEOUT_S)
