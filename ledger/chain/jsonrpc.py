@@ -29,6 +29,9 @@ _LOG = logging.getLogger(__name__)
 MAX_BODY_BYTES = 1 << 20
 MAX_BATCH = 100
 _MAX_ID_CHARS = 128
+#: Opening brackets of a body. The decoder's own guard is the interpreter's recursion limit, which a program may have
+#: raised beyond what the stack holds.
+_MAX_BRACKETS = 10_000
 
 
 class JsonRpc:
@@ -46,6 +49,8 @@ class JsonRpc:
         """The answer to a request body; empty when nothing is to be answered (notifications only). Never raises."""
         if len(body) > MAX_BODY_BYTES:
             return _encode(_failure(None, RpcError(INVALID_REQUEST, f"a body has at most {MAX_BODY_BYTES} bytes")))
+        if body.count(b"[") + body.count(b"{") > _MAX_BRACKETS:
+            return _encode(_failure(None, RpcError(INVALID_REQUEST, "the body has too many lists and objects")))
         try:
             request = msgspec.json.decode(body)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):

@@ -32,7 +32,9 @@ class RpcServer:
         self.host = host
         self.port = int(self._http.server_address[1])
         self.url = f"http://{host}:{self.port}"
-        self._thread = threading.Thread(target=self._http.serve_forever, name="json-rpc", daemon=True)
+        self._thread = threading.Thread(
+            target=self._http.serve_forever, kwargs={"poll_interval": 0.05}, name="json-rpc", daemon=True
+        )
         self._thread.start()
 
     def close(self) -> None:
