@@ -129,8 +129,9 @@ def countersign(signer: Signer, half: bytes, provider_key: bytes) -> bytes:
     Raises: UntrustedError(receipt.provider), ConflictError(receipt.complete), InvalidInputError(receipt.format).
     """
     check_receipt_signer(signer)
-    if verify_receipt(half, provider_key, None).state != "half":
+    if decode_receipt(half)[1] != "half":
         raise ConflictError("receipt.complete", "the receipt carries both signatures already")
+    verify_receipt(half, provider_key, None)
     value = codec.decode(half, max_bytes=MAX_RECEIPT_BYTES)
     signature = signer.sign(_countersigned(codec.encode(value["receipt"]), unb64(text(value["provider"]), 64)))
     return codec.encode({**value, "consumer": b64(signature)})

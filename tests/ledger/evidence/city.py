@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import pytest
 import rlp
 from eth_utils import keccak
 
 from ledger import codec
+from ledger.errors import UntrustedError
 from ledger.evidence import merkle, state
 from ledger.evidence.bundle import (
     AnchorEvidence,
@@ -38,6 +40,7 @@ from ledger.evidence.policy import Pin, TrustPolicy, encode_policy
 from ledger.identifiers import ascii_bytes32, member_bytes32, origin, witness_name
 from ledger.keys import Ed25519Signer
 from ledger.model import KeyRole, Record
+from ledger.verify import LINKS, verify_bundle
 from tests.ledger.evidence.naive_trie import EMPTY_ROOT, Trie
 
 USCCS = (
@@ -263,3 +266,11 @@ def _evidence(accounts: Trie, address: bytes, storage: Trie, slots: Sequence[byt
         account=tuple(accounts.proof(address)),
         storage=tuple(SlotProof(slot=slot, proof=tuple(storage.proof(slot))) for slot in slots),
     )
+
+
+def refused(bundle: bytes, policy: bytes, at_ms: int | None = None) -> str:
+    """The code with which the verifier refuses; it names a link of the evidence."""
+    with pytest.raises(UntrustedError) as caught:
+        verify_bundle(bundle, policy, at_ms)
+    assert caught.value.code.partition(".")[0] in LINKS
+    return caught.value.code
