@@ -59,28 +59,21 @@ def anchor_rewritten(folder: Path) -> LedgerError:
     real transaction. The contract's refusal."""
     config = load_config(folder)
     signer = _account(config)
-    with ChainClient(f"http://{config.local.host}:{config.local.port}/") as client:
-        genesis = decode_genesis(config.genesis_file.read_bytes())
-        anchors = Anchors(client.call, genesis.contracts["Anchors"])
-        anchored = anchors.anchor(config.member.uscc)
-        if anchored is None or anchored.size > _MAX_REWRITE:
-            raise FatalError(
-                "demo.attack", "this log is not anchored, or too long to be rewritten in the demonstration"
-            )
-        leaves = [leaf_hash(entry) for entry in _entries(config, anchored.size)]
-        leaves[0] = leaf_hash(b'{"rewritten":true}')
-        leaves.append(leaf_hash(b'{"added":true}'))
-        calldata = Anchors.encode_record(
-            member=config.member.uscc,
-            size=len(leaves),
-            root=root(leaves),
-            index_root=bytes(32),
-            proof=consistency_proof(leaves, anchored.size, len(leaves)),
-        )
-        sender = TransactionSender(
-            signer, chain_id=genesis.chain_id, nonce=client.nonce, submit=client.submit, wait=client.wait
-        )
-        return _refused(lambda: sender.send(genesis.contracts["Anchors"], calldata))
+    client = ChainClient(f"http://{config.local.host}:{config.local.port}/")
+    genesis = decode_genesis(config.genesis_file.read_bytes())
+    anchors = Anchors(client.call, genesis.contracts["Anchors"])
+    anchored = anchors.anchor(config.member.uscc)
+    if anchored is None or anchored.size > _MAX_REWRITE:
+        raise FatalError("demo.attack", "this log is not anchored, or too long to be rewritten in the demonstration")
+    leaves = [leaf_hash(entry) for entry in _entries(config, anchored.size)]
+    leaves[0] = leaf_hash(b'{"rewritten":true}')
+    leaves.append(leaf_hash(b'{"added":true}'))
+    proof = consistency_proof(leaves, anchored.size, len(leaves))
+    calldata = anchors.encode_record(config.member.uscc, len(leaves), root(leaves), proof)
+    sender = TransactionSender(
+        signer, chain_id=genesis.chain_id, nonce=client.nonce, submit=client.submit, wait=client.wait
+    )
+    return _refused(lambda: sender.send(genesis.contracts["Anchors"], calldata))
 
 
 def outsider_transaction(folder: Path) -> LedgerError:
@@ -89,15 +82,15 @@ def outsider_transaction(folder: Path) -> LedgerError:
     config = load_config(folder)
     secret = bytes([os.urandom(1)[0] & 0x7F]) + os.urandom(31)
     outsider = AccountSigner(secret)
-    with ChainClient(f"http://{config.local.host}:{config.local.port}/") as client:
-        genesis = decode_genesis(config.genesis_file.read_bytes())
-        raw = sign_transaction(
-            outsider, chain_id=genesis.chain_id, nonce=0, to=genesis.contracts["Directory"], data=bytes(4)
-        )
-        error = _refused(lambda: client.submit(raw))
-        if client.nonce(outsider.address) != 0:
-            raise FatalError("demo.not-refused", "the outsider's transaction was executed")
-        return error
+    client = ChainClient(f"http://{config.local.host}:{config.local.port}/")
+    genesis = decode_genesis(config.genesis_file.read_bytes())
+    raw = sign_transaction(
+        outsider, chain_id=genesis.chain_id, nonce=0, to=genesis.contracts["Directory"], data=bytes(4)
+    )
+    error = _refused(lambda: client.submit(raw))
+    if client.nonce(outsider.address) != 0:
+        raise FatalError("demo.not-refused", "the outsider's transaction was executed")
+    return error
 
 
 def _refused(action: Callable[[], object]) -> LedgerError:

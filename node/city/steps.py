@@ -142,7 +142,7 @@ def bulk_trail(connection: Connection, count: int, dataset: bytes, progress: Cal
                         time_ms=now,
                         body={
                             "dataset": dataset.hex(),
-                            "matter": "交通设施巡检",
+                            "matter": "facility-inspection",
                             "operator": hashlib.sha256(os.urandom(16)).hexdigest(),
                             "purpose": "road-inspection",
                             "system": f"inspection-{number % 7}",
