@@ -138,7 +138,9 @@ class Demo:
         outside = [row for row in rows if set(row) != {"code", "name"}]
         if outside or not rows:
             raise FatalError("demo.scope", f"{len(outside)} of {len(rows)} rows left the scope", actual=str(rows[:1]))
-        beyond = steps.refused(lambda: steps.pull(transport, self._grants[0], {"fields": ["code", "province"]}))
+        beyond = steps.refused(
+            lambda: steps.pull(transport, self._grants[0], {"fields": ["code", "province"], "rows": {}})
+        )
         self.story.tell(
             t("exchanges with receipts signed by both", "双方签名的共享"),
             t(

@@ -114,3 +114,17 @@ def hex32(text: str, what: str) -> bytes:
         return parse_hex32(text)
     except LedgerError as error:
         raise InvalidInputError(error.code, f"{what}: {error.message}", hint=error.hint) from None
+
+
+def row_conditions(texts: list[str]) -> dict[str, Any]:
+    """``field=value`` words as the rows of a scope; a field named twice may have either value.
+
+    Raises: InvalidInputError(input.row).
+    """
+    found: dict[str, list[str]] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise InvalidInputError("input.row", f"--row {text!r} is not field=value", hint="--row province=上海市")
+        found.setdefault(name, []).append(value)
+    return {name: values[0] if len(values) == 1 else sorted(set(values)) for name, values in found.items()}

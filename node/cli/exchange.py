@@ -14,7 +14,16 @@ from ledger.codec import encode
 from ledger.errors import InvalidInputError, UnavailableError
 from ledger.v1 import department_pb2 as pb
 from ledger.v1 import department_pb2_grpc as rpc
-from node.cli.connect import Connection, JsonOption, NodeOption, connect, hex32, resolve_member
+from node.cli.connect import (
+    CALL_TIMEOUT,
+    Connection,
+    JsonOption,
+    NodeOption,
+    connect,
+    hex32,
+    resolve_member,
+    row_conditions,
+)
 from node.cli.output import err, facts, print_json, table
 from node.cli.texts import t
 
@@ -55,20 +64,16 @@ def pull(
         raise InvalidInputError(
             "input.output", t("--json needs --output FILE for the payload", "--json 需要 --output 指定数据文件")
         )
-    query: dict[str, Any] = {}
-    if field:
-        query["fields"] = sorted(set(field))
-    if row:
-        query["rows"] = dict(condition.split("=", 1) for condition in row if "=" in condition)
-    wanted = pb.PullRequest(
-        grant=hex32(grant, "grant") if grant else b"",
-        nonce=hex32(nonce, "nonce") if nonce else b"",
-        query=encode(query) if query else b"",
-        operator_pseudonym=operator,
-        dataset=hex32(dataset, "dataset") if dataset else b"",
-        purpose=purpose,
-    )
     with connect(node) as connection:
+        query = _query(connection, grant, field, row)
+        wanted = pb.PullRequest(
+            grant=hex32(grant, "grant") if grant else b"",
+            nonce=hex32(nonce, "nonce") if nonce else b"",
+            query=query,
+            operator_pseudonym=operator,
+            dataset=hex32(dataset, "dataset") if dataset else b"",
+            purpose=purpose,
+        )
         if output is None:
             receipt = _receive(connection, wanted, sys.stdout.buffer)
         else:
@@ -94,6 +99,23 @@ def pull(
                 f"回执 {receipt.exchange.hex()}（{receipt.state}），本部门日志第 {receipt.log_index} 条",
             )
         )
+
+
+def _query(connection: Connection, grant: str, fields: list[str], rows: list[str]) -> bytes:
+    """The query as canonical bytes; empty asks for the whole scope. Rows alone keep the grant's fields."""
+    if not fields and not rows:
+        return b""
+    if not fields:
+        stub = connection.stub(rpc.GrantServiceStub)
+        found = stub.Get(pb.GetGrantRequest(id=hex32(grant, "grant")), timeout=CALL_TIMEOUT)
+        if not found.scope:
+            raise InvalidInputError(
+                "input.fields",
+                t("this node does not hold the grant's scope", "本节点没有该授权的范围文件"),
+                hint=t("name the fields with --field", "请用 --field 指定字段"),
+            )
+        fields = json.loads(found.scope)["fields"]
+    return encode({"fields": sorted(set(fields)), "rows": row_conditions(rows)})
 
 
 def _receive(connection: Connection, wanted: pb.PullRequest, file: BinaryIO) -> Any:

@@ -9,10 +9,9 @@ from typing import Any
 import typer
 
 from ledger.codec import encode
-from ledger.errors import InvalidInputError
 from ledger.v1 import department_pb2 as pb
 from ledger.v1 import department_pb2_grpc as rpc
-from node.cli.connect import CALL_TIMEOUT, JsonOption, NodeOption, connect, hex32, resolve_member
+from node.cli.connect import CALL_TIMEOUT, JsonOption, NodeOption, connect, hex32, resolve_member, row_conditions
 from node.cli.output import facts, out, print_json, table
 from node.cli.texts import t
 
@@ -41,13 +40,7 @@ def request(
     as_json: bool = JsonOption,
 ) -> None:
     """An absent constraint never means unlimited: purpose, fields, validity and ceiling are required."""
-    rows: dict[str, str] = {}
-    for condition in row:
-        name, equals, value = condition.partition("=")
-        if not equals or not name:
-            raise InvalidInputError("input.row", f"--row {condition!r} is not field=value", hint="--row code=310000")
-        rows[name] = value
-    scope = encode({"fields": sorted(set(field)), "rows": rows})
+    scope = encode({"fields": sorted(set(field)), "rows": row_conditions(row)})
     with connect(node) as connection:
         answer = connection.stub(rpc.GrantServiceStub).Request(
             pb.RequestGrantRequest(
