@@ -188,6 +188,23 @@ def make_bundle(connection: Connection, index: int) -> tuple[bytes, bytes]:
     return bytes(bundle), bytes(policy)
 
 
+def trust_policy(connection: Connection) -> bytes:
+    """The node's trust policy, as soon as its chain has a first finality. Raises UnavailableError(demo.timeout)."""
+    stub = connection.stub(node_pb2_grpc.ProofServiceStub)
+    found: list[bytes] = []
+
+    def ready() -> bool:
+        try:
+            found.append(stub.GetPolicy(node_pb2.GetPolicyRequest(), timeout=CALL_TIMEOUT).policy)
+        except grpc.RpcError as error:
+            if from_rpc(error).code not in ("chain.no-finality", "node.starting"):
+                raise
+        return bool(found)
+
+    until(ready, "the chain's first finality", timeout=90.0)
+    return found[0]
+
+
 def until(condition: Callable[[], Any], what: str, timeout: float = 30.0) -> None:
     """Poll a condition. Raises UnavailableError(demo.timeout) naming what did not come true."""
     deadline = time.monotonic() + timeout

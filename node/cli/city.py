@@ -14,6 +14,7 @@ from ledger.errors import InvalidInputError
 from node.city.found import City, init_city, load_city
 from node.city.processes import CityProcesses
 from node.city.roster import demo_roster, read_roster
+from node.cli.connect import connect
 from node.cli.output import err, out, print_json, table
 from node.cli.texts import t
 from node.config import ChainSection, LogSection, load_config
@@ -125,6 +126,8 @@ def up(
         with err.status(t("starting five nodes, each a process of its own", "正在启动各节点进程")):
             processes.start_nodes()
             page = processes.start_gateway()
+        if not demo:
+            _policy(city)
         err.print(t(f"city in {city.folder}, page at {page}", f"城市目录 {city.folder}，页面 {page}"))
         if demo:
             from node.city.demo import run_demo
@@ -140,6 +143,17 @@ def up(
         if keep or not demo:
             err.print(t(f"serving; page at {page}; Ctrl-C stops and drains", f"服务中；页面 {page}；Ctrl-C 平稳停止"))
             _serve(processes)
+
+
+def _policy(city: City) -> None:
+    """Give the gateway the trust policy as its home node sees it; a later one is the operator's to fetch."""
+    from node.city.steps import trust_policy
+
+    with (
+        err.status(t("waiting for the chain's first finality", "等待链的首次终局")),
+        connect(city.member_folder(city.handles[0])) as connection,
+    ):
+        (city.gateway_folder / "policy.json").write_bytes(trust_policy(connection))
 
 
 def _demo_city(folder: Path | None) -> City:
