@@ -1,0 +1,197 @@
+"""Settings of a gateway: ``<folder>/gateway.toml`` and the files it names."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+
+from ledger.errors import InvalidInputError, LedgerError, NotFoundError
+from ledger.identifiers import parse_uscc
+
+FILE_NAME = "gateway.toml"
+_T = TypeVar("_T")
+
+
+class _Listen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    port: int
+    host: str = "127.0.0.1"
+
+
+class _Home(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    member: str
+    jsonrpc: str
+
+
+class _Files(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    genesis: str = "genesis.json"
+    peers: str = "peers.json"
+    policy: str = "policy.json"
+    certificate: str = "tls.crt"
+    key: str = "tls.pem"
+    passphrase: str = "passphrase"  # noqa: S105 (a file's name)
+
+
+class _Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    requests_per_second: float = 100.0
+    burst: int = 300
+    verifications_per_second: float = 2.0
+    verification_burst: int = 20
+
+
+class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    grpc: _Listen
+    https: _Listen
+    home: _Home
+    files: _Files = _Files()
+    limits: _Limits = _Limits()
+    names: dict[str, str] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Requests one client address may make. Rates per second; bursts are the most at once."""
+
+    requests_per_second: float = 100.0
+    burst: int = 300
+    verifications_per_second: float = 2.0
+    verification_burst: int = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayConfig:
+    """A gateway's settings, its files as whole paths. ``names``: display names of members by USCC; ports may be 0."""
+
+    folder: Path
+    grpc_host: str
+    grpc_port: int
+    https_host: str
+    https_port: int
+    home: str
+    jsonrpc: str
+    genesis: Path
+    peers: Path
+    policy: Path
+    certificate: Path
+    key: Path
+    passphrase: Path
+    limits: Limits = field(default_factory=Limits)
+    names: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """Where a member's node is read: ``https`` is ``host:port``; ``certificate`` is the PEM it must present."""
+
+    uscc: str
+    https: str
+    certificate: str
+
+
+class _PeerRow(msgspec.Struct, frozen=True, kw_only=True):
+    uscc: str
+    https: str
+    certificate: str
+
+
+class _PeersFile(msgspec.Struct, frozen=True, kw_only=True):
+    v: int
+    peers: list[_PeerRow]
+
+
+def load_config(folder: Path) -> GatewayConfig:
+    """Read ``gateway.toml``.
+
+    Raises:
+        NotFoundError: ``gateway.config-missing``.
+        InvalidInputError: ``gateway.config``, naming the setting.
+    """
+    path = folder / FILE_NAME
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError as error:
+        raise NotFoundError(
+            "gateway.config-missing",
+            f"there is no {FILE_NAME} in {folder}",
+            hint="give the gateway's folder; civicledger city init makes one",
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise _bad(str(error)) from error
+    try:
+        file = msgspec.convert(tomllib.loads(text), _File)
+        home = parse_uscc(file.home.member)
+        for uscc in file.names:
+            parse_uscc(uscc)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise _bad(str(error)) from error
+    except LedgerError as error:
+        raise _bad(error.message) from error
+    for name, listen in (("grpc", file.grpc), ("https", file.https)):
+        if not 0 <= listen.port < 65_536:
+            raise _bad(f"{name}.port: {listen.port} is no port")
+    # The JSON-RPC surface can send transactions: it is on loopback, and so is the gateway's way to it.
+    home_url = urlsplit(file.home.jsonrpc)
+    if home_url.scheme != "http" or home_url.hostname not in ("127.0.0.1", "::1", "localhost"):
+        raise _bad("home.jsonrpc: an http address on this machine's loopback, e.g. http://127.0.0.1:8545/")
+    if min(file.limits.requests_per_second, file.limits.verifications_per_second) <= 0:
+        raise _bad("limits: rates are above 0")
+    if min(file.limits.burst, file.limits.verification_burst) < 1:
+        raise _bad("limits: bursts are at least 1")
+    return GatewayConfig(
+        folder=folder,
+        grpc_host=file.grpc.host,
+        grpc_port=file.grpc.port,
+        https_host=file.https.host,
+        https_port=file.https.port,
+        home=home,
+        jsonrpc=file.home.jsonrpc,
+        genesis=folder / file.files.genesis,
+        peers=folder / file.files.peers,
+        policy=folder / file.files.policy,
+        certificate=folder / file.files.certificate,
+        key=folder / file.files.key,
+        passphrase=folder / file.files.passphrase,
+        limits=Limits(**msgspec.structs.asdict(file.limits)),
+        names=file.names,
+    )
+
+
+def load_peers(path: Path) -> dict[str, Peer]:
+    """The members' nodes by USCC. The file carries addresses, no trust: a certificate counts while its key is on chain.
+
+    Raises:
+        NotFoundError: ``gateway.peers-missing``; InvalidInputError: ``gateway.peers``.
+    """
+    try:
+        file = msgspec.json.decode(path.read_bytes(), type=_PeersFile)
+        if file.v != 1:
+            raise ValueError(f"version {file.v} is unknown")
+        peers = {
+            parse_uscc(row.uscc): Peer(uscc=row.uscc, https=row.https, certificate=row.certificate)
+            for row in file.peers
+        }
+        for peer in peers.values():
+            host, _, port = peer.https.rpartition(":")
+            if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
+                raise ValueError(f"{peer.https!r} is not host:port")
+        return peers
+    except FileNotFoundError as error:
+        raise NotFoundError(
+            "gateway.peers-missing",
+            f"there is no {path.name} in {path.parent}",
+            hint="copy it from any node of the city",
+        ) from error
+    except (OSError, ValueError, LedgerError) as error:
+        text = error.message if isinstance(error, LedgerError) else str(error)
+        raise InvalidInputError(
+            "gateway.peers", f"{path.name}: {text}", hint="copy it again from any node of the city"
+        ) from error
+
+
+def _bad(what: str) -> InvalidInputError:
+    return InvalidInputError("gateway.config", f"{FILE_NAME}: {what}", hint="see docs/operations.md, gateway")

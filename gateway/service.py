@@ -1,0 +1,196 @@
+"""The gateway over gRPC: the same answers as over HTTPS. No client certificate is asked for."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import msgspec
+
+# Read by gRPC when its first credentials are made. TLS 1.3 only: the one suite of TLS 1.2 left here needs an RSA
+# certificate, and every certificate of a city is ECDSA.
+os.environ.setdefault("GRPC_SSL_CIPHER_SUITES", "ECDHE-RSA-AES256-GCM-SHA384")
+
+import grpc
+import structlog
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from gateway import translate
+from gateway.chain import page_of
+from gateway.city import City
+from gateway.limits import RateLimit
+from gateway.metrics import Metrics
+from gateway.verifying import Verifier
+from ledger.errors import STATUS, ConflictError, FatalError, LedgerError
+from ledger.evidence.tiles import Tile
+from ledger.identifiers import parse_uscc
+from ledger.v1 import gateway_pb2, gateway_pb2_grpc
+
+logger = structlog.get_logger("gateway.service")
+
+#: A bundle and a policy, and room for the message around them.
+MAX_MESSAGE = (1 << 20) + (1 << 18) + 1024
+_THREADS = 16
+_DEFAULT_PAGE = 100
+_PLAIN = " !\"#$&'()*+,-./:;<=>?@[]^_`{|}~"
+
+_Q = TypeVar("_Q")
+_A = TypeVar("_A")
+
+
+class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
+    """Reads only."""
+
+    def __init__(
+        self, city: City, verifier: Verifier, metrics: Metrics, limit: RateLimit, verify_limit: RateLimit
+    ) -> None:
+        self._city = city
+        self._verifier = verifier
+        self._metrics = metrics
+        self._limit = limit
+        self._verify_limit = verify_limit
+
+    def GetCity(self, request: gateway_pb2.GetCityRequest, context: grpc.ServicerContext) -> gateway_pb2.City:  # noqa: N802
+        """The city as last read."""
+        return self._answer("GetCity", request, context, lambda _: translate.city(self._city.view()))
+
+    def ListDatasets(  # noqa: N802
+        self, request: gateway_pb2.GatewayListDatasetsRequest, context: grpc.ServicerContext
+    ) -> gateway_pb2.GatewayListDatasetsResponse:
+        """Datasets in order of publication."""
+
+        def work(asked: gateway_pb2.GatewayListDatasetsRequest) -> gateway_pb2.GatewayListDatasetsResponse:
+            provider = parse_uscc(asked.provider) if asked.provider else ""
+            size = asked.page_size or _DEFAULT_PAGE
+            found, token = page_of(self._city.chain(), provider, size, asked.page_token)
+            return gateway_pb2.GatewayListDatasetsResponse(
+                datasets=[translate.dataset(item) for item in found], next_page_token=token
+            )
+
+        return self._answer("ListDatasets", request, context, work)
+
+    def GetCheckpoint(  # noqa: N802
+        self, request: gateway_pb2.GatewayCheckpointRequest, context: grpc.ServicerContext
+    ) -> gateway_pb2.GatewayCheckpointResponse:
+        """The newest verified checkpoint of a member (handle or credit code)."""
+
+        def work(asked: gateway_pb2.GatewayCheckpointRequest) -> gateway_pb2.GatewayCheckpointResponse:
+            member, log = self._city.log(asked.member)
+            return gateway_pb2.GatewayCheckpointResponse(note=log.checkpoint(member)[0].decode())
+
+        return self._answer("GetCheckpoint", request, context, work)
+
+    def ProveInclusion(  # noqa: N802
+        self, request: gateway_pb2.GatewayInclusionRequest, context: grpc.ServicerContext
+    ) -> gateway_pb2.GatewayInclusionResponse:
+        """A checked inclusion proof; size 0 asks for the newest checkpoint's."""
+
+        def work(asked: gateway_pb2.GatewayInclusionRequest) -> gateway_pb2.GatewayInclusionResponse:
+            member, log = self._city.log(asked.member)
+            found = log.inclusion(member, asked.index, asked.size or None)
+            return gateway_pb2.GatewayInclusionResponse(
+                hashes=found.hashes, size=found.size, tlog_proof=found.tlog_proof
+            )
+
+        return self._answer("ProveInclusion", request, context, work)
+
+    def ProveConsistency(  # noqa: N802
+        self, request: gateway_pb2.GatewayConsistencyRequest, context: grpc.ServicerContext
+    ) -> gateway_pb2.GatewayConsistencyResponse:
+        """A checked consistency proof."""
+
+        def work(asked: gateway_pb2.GatewayConsistencyRequest) -> gateway_pb2.GatewayConsistencyResponse:
+            member, log = self._city.log(asked.member)
+            return gateway_pb2.GatewayConsistencyResponse(hashes=log.consistency(member, asked.size1, asked.size2))
+
+        return self._answer("ProveConsistency", request, context, work)
+
+    def GetTile(  # noqa: N802
+        self, request: gateway_pb2.GetTileRequest, context: grpc.ServicerContext
+    ) -> gateway_pb2.GetTileResponse:
+        """A checked hash tile."""
+
+        def work(asked: gateway_pb2.GetTileRequest) -> gateway_pb2.GetTileResponse:
+            member, log = self._city.log(asked.member)
+            tile = Tile(level=asked.level, index=asked.index, width=asked.width)
+            return gateway_pb2.GetTileResponse(tile=log.tile(member, tile))
+
+        return self._answer("GetTile", request, context, work)
+
+    def VerifyBundle(  # noqa: N802
+        self, request: gateway_pb2.VerifyBundleRequest, context: grpc.ServicerContext
+    ) -> gateway_pb2.VerifyBundleResponse:
+        """The verdict over a bundle."""
+
+        def work(asked: gateway_pb2.VerifyBundleRequest) -> gateway_pb2.VerifyBundleResponse:
+            self._verify_limit.take(context.peer().rpartition(":")[0])
+            verdict = self._verifier.judge(asked.bundle, asked.policy)
+            return gateway_pb2.VerifyBundleResponse(verdict=msgspec.json.encode(verdict))
+
+        return self._answer("VerifyBundle", request, context, work)
+
+    def _answer(self, name: str, request: _Q, context: grpc.ServicerContext, work: Callable[[_Q], _A]) -> _A:
+        started = time.monotonic()
+        error: LedgerError
+        try:
+            self._limit.take(context.peer().rpartition(":")[0])
+            answer = work(request)
+        except LedgerError as refused:
+            error = refused
+        except Exception:
+            logger.exception("grpc.defect", method=name)
+            error = FatalError("gateway.defect", "this answer could not be made")
+        else:
+            self._metrics.answered(name, 200, time.monotonic() - started)
+            return answer
+        status, number = next((STATUS[base] for base in type(error).__mro__ if base in STATUS), ("INTERNAL", 500))
+        self._metrics.refused(error.code)
+        self._metrics.answered(name, number, time.monotonic() - started)
+        metadata = [("civicledger-code", error.code)]
+        if error.hint:
+            metadata.append(("civicledger-hint", quote(error.hint[:2000], safe=_PLAIN)))
+        context.set_trailing_metadata(tuple(metadata))
+        context.abort(grpc.StatusCode[status], error.message[:2000])
+        raise AssertionError("grpc abort returned")
+
+
+class GrpcServer:
+    """The listening server: GatewayService, health and reflection over TLS."""
+
+    def __init__(self, servicer: GatewayServicer, host: str, port: int, key: bytes, certificate: bytes) -> None:
+        options: list[tuple[str, Any]] = [
+            ("grpc.max_receive_message_length", MAX_MESSAGE),
+            ("grpc.max_send_message_length", 4 << 20),
+            ("grpc.so_reuseport", 0),
+        ]
+        self._server = grpc.server(ThreadPoolExecutor(_THREADS, thread_name_prefix="grpc"), options=options)
+        gateway_pb2_grpc.add_GatewayServiceServicer_to_server(servicer, self._server)
+        name = gateway_pb2.DESCRIPTOR.services_by_name["GatewayService"].full_name
+        states = health.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(states, self._server)
+        for service in ("", name):
+            states.set(service, health_pb2.HealthCheckResponse.SERVING)
+        reflection.enable_server_reflection((name, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
+        try:
+            self.port: int = self._server.add_secure_port(
+                f"{host}:{port}", grpc.ssl_server_credentials([(key, certificate)])
+            )
+        except RuntimeError as error:
+            raise ConflictError(
+                "listen.in-use",
+                f"cannot listen on {host}:{port}",
+                hint="another program has the port, or this gateway runs already; the ports stand in gateway.toml",
+            ) from error
+
+    def start(self) -> None:
+        """Serve."""
+        self._server.start()
+
+    def close(self) -> None:
+        """Stop accepting, finish what is under way (at most five seconds)."""
+        self._server.stop(5).wait(10)

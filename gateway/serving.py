@@ -1,0 +1,191 @@
+"""The gateway as a whole: its own TLS identity, the two servers, and the reader behind them."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import uvicorn
+from cryptography.hazmat.primitives import serialization
+from starlette.applications import Starlette
+
+from gateway.chain import ChainReader
+from gateway.city import City
+from gateway.config import GatewayConfig, load_peers
+from gateway.limits import RateLimit
+from gateway.metrics import Metrics
+from gateway.page import Page, load_static
+from gateway.service import GatewayServicer, GrpcServer
+from gateway.verifying import Verifier
+from gateway.web import Web
+from ledger.chain.client import ChainClient
+from ledger.chain.genesis import decode_genesis
+from ledger.errors import ConflictError, FatalError, InvalidInputError, NotFoundError
+
+#: Unix milliseconds.
+Clock = Callable[[], int]
+
+
+def system_clock() -> int:
+    """The machine's clock, Unix milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+class Gateway:
+    """A running gateway. :meth:`start`, then :meth:`close`."""
+
+    def __init__(self, config: GatewayConfig, clock: Clock = system_clock) -> None:
+        """Read every file and open both ports.
+
+        Raises:
+            NotFoundError, InvalidInputError: a file is missing or wrong (``gateway.*``, ``genesis.*``).
+            ConflictError: ``listen.in-use``.
+        """
+        genesis = decode_genesis(_read(config.genesis))
+        load_peers(config.peers)
+        certificate = _read(config.certificate)
+        key = load_key(config.key, config.passphrase)
+        self.metrics = Metrics()
+        chain = ChainReader(ChainClient(config.jsonrpc), genesis, config.names)
+        self.city = City(genesis, config.home, config.peers, chain, clock, self.metrics)
+        verifier = Verifier(config.policy, clock, self.metrics)
+        limits = config.limits
+        limit = RateLimit(limits.requests_per_second, limits.burst, time.monotonic)
+        verify_limit = RateLimit(limits.verifications_per_second, limits.verification_burst, time.monotonic)
+        static = load_static()
+        web = Web(self.city, verifier, Page(static), static, self.metrics, limit, verify_limit, clock)
+        servicer = GatewayServicer(self.city, verifier, self.metrics, limit, verify_limit)
+        context = _tls(config.certificate, config.key, config.passphrase)
+        self._https = HttpsServer(web.app(), config.https_host, config.https_port, context)
+        try:
+            self._grpc = GrpcServer(servicer, config.grpc_host, config.grpc_port, key, certificate)
+        except ConflictError:
+            self._https.close()
+            raise
+
+    @property
+    def https_port(self) -> int:
+        """Where the page is."""
+        return self._https.port
+
+    @property
+    def grpc_port(self) -> int:
+        """Where GatewayService is."""
+        return self._grpc.port
+
+    def start(self) -> None:
+        """Begin reading and serving."""
+        self.city.start()
+        self._https.start()
+        self._grpc.start()
+
+    def close(self) -> None:
+        """Finish what is under way and stop."""
+        self._https.close()
+        self._grpc.close()
+        self.city.close()
+
+
+class HttpsServer:
+    """uvicorn on a socket of ours, in a thread."""
+
+    def __init__(self, app: Starlette, host: str, port: int, context: ssl.SSLContext) -> None:
+        self._socket = _bind(host, port)
+        self.port: int = self._socket.getsockname()[1]
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            lifespan="off",
+            ws="none",
+            http="h11",
+            limit_concurrency=256,
+            timeout_keep_alive=30,
+            timeout_graceful_shutdown=5,
+            h11_max_incomplete_event_size=16_384,
+            ssl_context_factory=lambda _config, _default: context,
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(
+            target=self._server.run, kwargs={"sockets": [self._socket]}, name="https", daemon=True
+        )
+
+    def start(self) -> None:
+        """Serve; connections queue until the loop runs."""
+        self._socket.listen(256)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop accepting and finish what is under way."""
+        self._server.should_exit = True
+        if self._thread.ident is not None:
+            self._thread.join(30)
+        self._socket.close()
+
+
+def load_key(path: Path, passphrase: Path) -> bytes:
+    """The gateway's TLS key, decrypted in memory: PKCS#8 PEM for the TLS library.
+
+    Raises:
+        NotFoundError: ``gateway.file-missing``; InvalidInputError: ``gateway.key``.
+    """
+    data, secret = _read(path), _read(passphrase).strip()
+    try:
+        key = serialization.load_pem_private_key(data, secret)
+    except (ValueError, TypeError) as error:
+        raise InvalidInputError(
+            "gateway.key",
+            f"{path.name} does not open with the passphrase in {passphrase.name}",
+            hint="restore both from one backup, or make a new pair with civicledger city init in another folder",
+        ) from error
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def _tls(certificate: Path, key: Path, passphrase: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    try:
+        context.load_cert_chain(certificate, key, password=_read(passphrase).strip())
+    except ssl.SSLError as error:
+        raise InvalidInputError(
+            "gateway.key",
+            f"{certificate.name} and {key.name} do not belong together",
+            hint="restore both from one backup",
+        ) from error
+    return context
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise NotFoundError(
+            "gateway.file-missing",
+            f"there is no {path.name} in {path.parent}",
+            hint="gateway.toml names the files; civicledger city init writes them",
+        ) from error
+    except OSError as error:
+        raise FatalError("gateway.file", f"{path} cannot be read: {error.strerror}") from error
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+    except OSError as error:
+        bound.close()
+        raise ConflictError(
+            "listen.in-use",
+            f"cannot listen on {host}:{port}: {error.strerror}",
+            hint="another program has the port, or this gateway runs already; the ports stand in gateway.toml",
+        ) from error
+    return bound

@@ -1,0 +1,250 @@
+"""The gateway over HTTPS: the page, JSON, proofs and the tlog-tiles paths of every member's log."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+
+import structlog
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from gateway import answers
+from gateway.chain import page_of
+from gateway.city import City
+from gateway.limits import RateLimit
+from gateway.metrics import Metrics
+from gateway.page import Page, StaticFile
+from gateway.texts import choose
+from gateway.verifying import MAX_BUNDLE, Verifier
+from gateway.views import CityView
+from ledger.errors import STATUS, FatalError, InvalidInputError, LedgerError, NotFoundError
+from ledger.evidence.tiles import parse_tile_path
+from ledger.identifiers import parse_uscc
+
+logger = structlog.get_logger("gateway.web")
+
+#: Nothing from elsewhere, nothing inline, nobody may frame it.
+SECURITY_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+_NO_CACHE = {"Cache-Control": "no-cache"}
+_FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
+_TEXT = "text/plain; charset=utf-8"
+_LOOPBACK = ("127.0.0.1", "::1")
+
+Behaviour = Callable[[Request], Response]
+
+
+class Web:
+    """The routes. Every behaviour is synchronous and runs in a thread; ``clock``: Unix milliseconds."""
+
+    def __init__(
+        self,
+        city: City,
+        verifier: Verifier,
+        page: Page,
+        static: dict[str, StaticFile],
+        metrics: Metrics,
+        limit: RateLimit,
+        verify_limit: RateLimit,
+        clock: Callable[[], int],
+    ) -> None:
+        self._city = city
+        self._verifier = verifier
+        self._page = page
+        self._static = static
+        self._metrics = metrics
+        self._limit = limit
+        self._verify_limit = verify_limit
+        self._clock = clock
+
+    def app(self) -> Starlette:
+        """The application."""
+        return Starlette(
+            routes=[
+                self._route("/", self._start),
+                self._route("/live", self._live),
+                self._route("/static/{name}", self._file),
+                self._route("/healthz", self._healthz),
+                self._route("/metrics", self._render_metrics),
+                self._route("/v1/city", self._show_city),
+                self._route("/v1/datasets", self._show_datasets),
+                Route("/v1/verify", self._verify, methods=["POST"]),
+                self._route("/{member}/checkpoint", self._checkpoint),
+                self._route("/{member}/tile/{rest:path}", self._tile),
+                self._route("/{member}/proof/inclusion", self._inclusion),
+                self._route("/{member}/proof/consistency", self._consistency),
+            ],
+            exception_handlers={404: _no_path, 405: _no_method},
+        )
+
+    # --- page ---------------------------------------------------------------------------------------------------------
+
+    def _start(self, request: Request) -> Response:
+        return HTMLResponse(self._page.render(*self._shown(request)), headers=_NO_CACHE | {"Vary": "Accept-Language"})
+
+    def _live(self, request: Request) -> Response:
+        return HTMLResponse(self._page.fragment(*self._shown(request)), headers=_NO_CACHE)
+
+    def _shown(self, request: Request) -> tuple[CityView | None, LedgerError | None, str, int]:
+        language = choose(request.query_params.get("lang"), request.headers.get("accept-language"))
+        try:
+            return self._city.view(), self._city.problem, language, self._clock()
+        except LedgerError as error:
+            problem = None if error.code == "gateway.starting" else error
+            return None, problem, language, self._clock()
+
+    def _file(self, request: Request) -> Response:
+        file = self._static.get(request.path_params["name"])
+        if file is None:
+            raise NotFoundError("http.path", "there is nothing at this path")
+        return Response(file.data, headers={"Content-Type": file.media_type, **_FOR_EVER})
+
+    # --- operation ----------------------------------------------------------------------------------------------------
+
+    def _healthz(self, _request: Request) -> Response:
+        self._city.view()
+        if self._city.problem is not None:
+            raise self._city.problem
+        return JSONResponse({"status": "serving"}, headers=_NO_CACHE)
+
+    def _render_metrics(self, request: Request) -> Response:
+        if request.client is None or request.client.host not in _LOOPBACK:
+            # Figures of operation are for the operator's own machine.
+            raise NotFoundError("http.path", "there is nothing at this path")
+        return Response(self._metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    # --- the city -----------------------------------------------------------------------------------------------------
+
+    def _show_city(self, _request: Request) -> Response:
+        return JSONResponse(answers.city(self._city.view()), headers=_NO_CACHE)
+
+    def _show_datasets(self, request: Request) -> Response:
+        query = request.query_params
+        provider = query.get("provider", "")
+        size = whole_number(query.get("page_size", "100"), "page_size")
+        found, token = page_of(
+            self._city.chain(), parse_uscc(provider) if provider else "", size, query.get("page_token", "")
+        )
+        value = {"datasets": [answers.dataset(item) for item in found], "nextPageToken": token}
+        return JSONResponse(value, headers=_NO_CACHE)
+
+    async def _verify(self, request: Request) -> Response:
+        async def body() -> Response:
+            self._verify_limit.take(_client(request))
+            bundle = await bounded_body(request, MAX_BUNDLE)
+            verdict = await run_in_threadpool(self._verifier.judge, bundle)
+            return JSONResponse(verdict, headers=_NO_CACHE)
+
+        return await self._answer("/v1/verify", request, body)
+
+    # --- logs ---------------------------------------------------------------------------------------------------------
+
+    def _checkpoint(self, request: Request) -> Response:
+        member, log = self._city.log(request.path_params["member"])
+        return Response(log.checkpoint(member)[0], media_type=_TEXT, headers=_NO_CACHE)
+
+    def _tile(self, request: Request) -> Response:
+        member, log = self._city.log(request.path_params["member"])
+        tile = parse_tile_path("tile/" + request.path_params["rest"])
+        return Response(log.tile(member, tile), media_type="application/octet-stream", headers=_FOR_EVER)
+
+    def _inclusion(self, request: Request) -> Response:
+        member, log = self._city.log(request.path_params["member"])
+        size = request.query_params.get("size")
+        answer = log.inclusion(
+            member,
+            whole_number(request.query_params.get("index"), "index"),
+            None if size is None else whole_number(size, "size"),
+        )
+        return JSONResponse(answers.inclusion(answer), headers=_NO_CACHE)
+
+    def _consistency(self, request: Request) -> Response:
+        member, log = self._city.log(request.path_params["member"])
+        size1 = whole_number(request.query_params.get("size1"), "size1")
+        size2 = whole_number(request.query_params.get("size2"), "size2")
+        hashes = log.consistency(member, size1, size2)
+        return JSONResponse(answers.consistency(size1, size2, hashes), headers=_NO_CACHE)
+
+    # --- around every answer ------------------------------------------------------------------------------------------
+
+    def _route(self, path: str, behaviour: Behaviour) -> Route:
+        async def endpoint(request: Request) -> Response:
+            return await self._answer(path, request, lambda: run_in_threadpool(behaviour, request))
+
+        return Route(path, endpoint, methods=["GET"])
+
+    async def _answer(self, path: str, request: Request, work: Callable[[], Awaitable[Response]]) -> Response:
+        started = time.monotonic()
+        try:
+            self._limit.take(_client(request))
+            response = await work()
+        except LedgerError as error:
+            self._metrics.refused(error.code)
+            response = error_response(error)
+        except Exception:
+            logger.exception("http.defect", route=path)
+            response = error_response(FatalError("gateway.defect", "this answer could not be made"))
+        response.headers.update(SECURITY_HEADERS)
+        self._metrics.answered(path, response.status_code, time.monotonic() - started)
+        return response
+
+
+def error_response(error: LedgerError) -> Response:
+    """``{code, message, hint}`` with the status of the error's class; 429 and 413 where HTTP has a word of its own."""
+    status = next((STATUS[base][1] for base in type(error).__mro__ if base in STATUS), 500)
+    headers = dict(_NO_CACHE)
+    if error.code == "gateway.too-many-requests":
+        status, headers["Retry-After"] = 429, "1"
+    elif error.code in ("http.too-large", "bundle.too-large"):
+        status = 413
+    return JSONResponse(answers.error(error), status_code=status, headers=headers | SECURITY_HEADERS)
+
+
+async def bounded_body(request: Request, limit: int) -> bytes:
+    """The request's body. Raises: InvalidInputError ``http.too-large`` as soon as more than ``limit`` bytes came."""
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > limit:
+            raise InvalidInputError(
+                "http.too-large",
+                f"the body is larger than {limit} bytes",
+                hint="a proof file is at most 1 MiB",
+                expected=limit,
+            )
+        parts.append(part)
+    return b"".join(parts)
+
+
+def whole_number(text: str | None, name: str) -> int:
+    """A number in its one spelling, below 2^63. Raises: InvalidInputError ``http.number``."""
+    if text is None or not text.isascii() or not text.isdecimal() or len(text) > 19 or str(int(text)) != text:
+        raise InvalidInputError("http.number", f"{name} must be a whole number", actual=(text or "")[:40])
+    if int(text) >= 1 << 63:
+        raise InvalidInputError("http.number", f"{name} is out of range", actual=text)
+    return int(text)
+
+
+def _client(request: Request) -> str:
+    return request.client.host if request.client is not None else ""
+
+
+async def _no_path(_request: Request, _error: Exception) -> Response:
+    return error_response(NotFoundError("http.path", "there is nothing at this path", hint="/ lists the interfaces"))
+
+
+async def _no_method(_request: Request, _error: Exception) -> Response:
+    response = error_response(InvalidInputError("http.method", "this path does not take that method"))
+    response.status_code = 405
+    return response
