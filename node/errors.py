@@ -35,6 +35,37 @@ _CLASSES: dict[grpc.StatusCode, type[LedgerError]] = {
 }
 
 
+#: Class -> beginnings of the codes it has inside an exchange, where no gRPC status tells; all others are NotAllowed.
+_REFUSALS: dict[type[LedgerError], tuple[str, ...]] = {
+    UnavailableError: (
+        "chain.",
+        "dataset.no-",
+        "disk.",
+        "exchange.interrupted",
+        "grant.no-agreement",
+        "log.",
+        "node.",
+        "peer.",
+    ),
+    InvalidInputError: (
+        "dataset.content",
+        "exchange.chunk",
+        "exchange.expired",
+        "exchange.order",
+        "exchange.request",
+        "exchange.too-far",
+        "identifier.",
+        "input.",
+        "json.",
+        "payload.too-large",
+        "receipt.format",
+        "scope.",
+    ),
+    UntrustedError: ("exchange.acknowledgement", "exchange.signature", "receipt.", "signature."),
+    ConflictError: ("exchange.in-progress", "exchange.other-", "exchange.state"),
+}
+
+
 def status_of(error: LedgerError) -> grpc.StatusCode:
     """The gRPC status of an error's class. ``auth.no-certificate`` alone is UNAUTHENTICATED."""
     if error.code == "auth.no-certificate":
@@ -88,14 +119,11 @@ def from_rpc(error: grpc.RpcError, peer: str = "the node") -> LedgerError:
 
 def refusal(code: str, message: str, hint: str = "") -> LedgerError:
     """The error of a refusal another node wrote into an exchange: by the area of its code."""
-    if code.startswith(("chain.", "disk.", "log.", "exchange.busy")):
-        return UnavailableError(code, message, hint=hint)
-    if code.startswith(("input.", "json.", "scope.", "receipt.")):
-        return InvalidInputError(code, message, hint=hint)
-    if code.startswith(("signature.", "exchange.untrusted")):
-        return UntrustedError(code, message, hint=hint)
-    if code.startswith("exchange.conflict"):
-        return ConflictError(code, message, hint=hint)
+    for error_class, codes in _REFUSALS.items():
+        if code.startswith(codes):
+            return error_class(code, message, hint=hint)
+    if code.endswith(".unknown"):
+        return NotFoundError(code, message, hint=hint)
     return NotAllowedError(code, message, hint=hint)
 
 

@@ -17,6 +17,7 @@ from services_city import City, refused
 from ledger.errors import NotAllowedError, UnavailableError
 from ledger.v1 import department_pb2, node_pb2, peer_pb2
 from node.auth import METHODS, Rule
+from node.errors import from_rpc
 
 FILES = (department_pb2.DESCRIPTOR, node_pb2.DESCRIPTOR, peer_pb2.DESCRIPTOR)
 DESCRIPTORS: dict[str, MethodDescriptor] = {
@@ -91,11 +92,10 @@ def call(channel: grpc.Channel, method: str) -> Any:
 
 def outcome(city: City, method: str, caller: str) -> str:
     """``ok``, or the code of the refusal."""
-    channel = city.channel(AT, caller)
     try:
-        call(channel, method)
-    except grpc.RpcError:
-        return refused(lambda: call(channel, method)).code
+        call(city.channel(AT, caller), method)
+    except grpc.RpcError as error:
+        return from_rpc(error).code
     return "ok"
 
 
