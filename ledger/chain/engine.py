@@ -7,7 +7,6 @@ A crash between any two steps leaves the last whole block, because the batch is 
 from __future__ import annotations
 
 import hashlib
-import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,10 +16,9 @@ from ledger.chain import embedded
 from ledger.chain.blocks import ChainHead, Receipt, receipt_from_row
 from ledger.chain.mempool import Admission, Mempool, Pooled
 from ledger.chain.reverts import revert_error
+from ledger.chain.waiting import Waiting
 from ledger.errors import ConflictError, FatalError, LedgerError, UnavailableError, UntrustedError
 from ledger.storage.chainstate import ChainStore, StoredBlock
-
-_LOG = logging.getLogger(__name__)
 
 #: A block must fit into one message between nodes (8 MiB) with room to spare.
 MAX_BLOCK_BYTES = 4 << 20
@@ -53,10 +51,7 @@ class EmbeddedChain:
         self.pool = Mempool()
         self._forward = forward
         self._writing = threading.Lock()
-        self._waiting = threading.Lock()
-        self._waiters: dict[bytes, list[_Waiter]] = {}
-        self._subscribers: dict[int, Callable[[StoredBlock], None]] = {}
-        self._next_subscriber = 0
+        self._waiting = Waiting()
         self._stopped: LedgerError | None = None
 
     @classmethod
@@ -121,24 +116,36 @@ class EmbeddedChain:
             raise revert_error(output)
         return output
 
+    def block(self, which: int | bytes) -> StoredBlock | None:
+        """A committed block by height or hash, or None."""
+        block = self.store.block(which)
+        return block if block is not None and self._is_committed(block.height) else None
+
+    def transaction(self, transaction: bytes) -> tuple[StoredBlock, int] | None:
+        """The committed block a transaction is in, and its index there; None when it is in none."""
+        found = self.store.transaction(transaction)
+        return found if found is not None and self._is_committed(found[0].height) else None
+
     def receipt(self, transaction: bytes) -> Receipt | None:
         """The receipt of an included transaction, or None."""
-        found = self.store.receipt(transaction)
+        found = self.transaction(transaction)
         if found is None:
             return None
-        row, height, index = found
-        block = self.store.block(height)
-        if block is None:
-            raise FatalError("store.corrupt", f"block {height} is indexed but missing")
-        return receipt_from_row(row, height, block.hash, index)
+        block, index = found
+        return self._receipt_rows(block)[index]
 
     def receipts(self, height: int) -> tuple[Receipt, ...]:
         """The receipts of a block in order; empty for an unknown height."""
-        block = self.store.block(height)
-        rows = self.store.receipts(height) or ()
-        if block is None:
-            return ()
-        return tuple(receipt_from_row(row, height, block.hash, index) for index, row in enumerate(rows))
+        block = self.block(height)
+        return () if block is None else self._receipt_rows(block)
+
+    def _receipt_rows(self, block: StoredBlock) -> tuple[Receipt, ...]:
+        rows = self.store.receipts(block.height) or ()
+        return tuple(receipt_from_row(row, block.height, block.hash, index) for index, row in enumerate(rows))
+
+    def _is_committed(self, height: int) -> bool:
+        # A block is on disk a moment before it is the head: whoever saw its receipt then would read the state before.
+        return height <= self.native.height()
 
     def nonce(self, address: bytes) -> int:
         """The next nonce of an account by committed state."""
@@ -171,7 +178,7 @@ class EmbeddedChain:
     def _admit(self, raw: bytes, judged: tuple[bytes, bytes, int] | tuple[str, str]) -> Admission:
         if len(judged) == 2:
             transaction = embedded.keccak256(raw)
-            if judged[0] == "tx.nonce-low" and self.store.transaction(transaction) is not None:
+            if judged[0] == "tx.nonce-low" and self.transaction(transaction) is not None:
                 return Admission(hash=transaction)  # sent again after it got into a block: the first answer holds
             return Admission(hash=transaction, code=judged[0], message=judged[1])
         transaction, sender, nonce = judged
@@ -187,44 +194,27 @@ class EmbeddedChain:
         Raises UnavailableError(chain.timeout) after ``timeout`` seconds (it may still be included later), or the
         refusal when the transaction turned out to be invalid at its block.
         """
-        waiter = _Waiter()
-        with self._waiting:
-            self._waiters.setdefault(transaction, []).append(waiter)
+        waiter = self._waiting.enter(transaction)
         try:
-            # Looked up after registering: a block committed in between is seen by one of the two.
+            # Looked up after entering: a block committed in between is seen by one of the two.
             receipt = self.receipt(transaction)
-            if receipt is not None:
-                return receipt
-            if self._stopped is not None:
+            if receipt is None and self._stopped is not None:
                 raise self._stopped
-            if not waiter.done.wait(timeout):
-                raise UnavailableError(
-                    "chain.timeout",
-                    f"transaction 0x{transaction.hex()} is not in a block after {timeout:g} s",
-                    hint="it may still be included: ask for its receipt; `civicledger doctor` explains a stalled chain",
-                )
-            return waiter.result()
+            receipt = receipt or waiter.wait(timeout)
         finally:
-            with self._waiting:
-                waiters = self._waiters.get(transaction, [])
-                if waiter in waiters:
-                    waiters.remove(waiter)
-                if not waiters:
-                    self._waiters.pop(transaction, None)
+            self._waiting.leave(transaction, waiter)
+        if receipt is None:
+            raise UnavailableError(
+                "chain.timeout",
+                f"transaction 0x{transaction.hex()} is not in a block after {timeout:g} s",
+                hint="it may still be included: ask for its receipt; `civicledger doctor` explains a stalled chain",
+            )
+        return receipt
 
     def subscribe(self, callback: Callable[[StoredBlock], None]) -> Callable[[], None]:
         """Call ``callback`` with every block after it is committed, in order, on the committing thread (so it must be
         short and must not make blocks). Returns the function that ends the subscription."""
-        with self._waiting:
-            key = self._next_subscriber
-            self._next_subscriber += 1
-            self._subscribers[key] = callback
-
-        def end() -> None:
-            with self._waiting:
-                self._subscribers.pop(key, None)
-
-        return end
+        return self._waiting.listen(callback)
 
     # --- blocks -------------------------------------------------------------------------------------------------------
     def produce(self, now_ms: int) -> StoredBlock | None:
@@ -288,7 +278,7 @@ class EmbeddedChain:
         with self._writing:
             if self._stopped is None:
                 self._stopped = UnavailableError("chain.closed", "the node is stopping", hint="ask another node")
-            self._fail_waiters(self._stopped)
+            self._waiting.fail(self._stopped)
         self.pool.wake()
 
     def _require_running(self) -> None:
@@ -313,7 +303,7 @@ class EmbeddedChain:
                 f"block {executed.height} could not be stored: {error}",
                 hint="check the disk and start the node again: it continues from the last whole block",
             )
-            self._fail_waiters(self._stopped)
+            self._waiting.fail(self._stopped)
             raise self._stopped from error
         hashes = tuple(cast(bytes, row["hash"]) for row in executed.receipts)
         block = StoredBlock(
@@ -324,24 +314,10 @@ class EmbeddedChain:
             transaction_hashes=hashes,
         )
         self.pool.discard(hashes)
-        self._announce(block, executed.receipts)
+        self._waiting.announce(
+            block, lambda index: receipt_from_row(executed.receipts[index], block.height, block.hash, index)
+        )
         return block
-
-    def _announce(self, block: StoredBlock, rows: tuple[Mapping[str, Any], ...]) -> None:
-        with self._waiting:
-            found = [
-                (waiter, receipt_from_row(rows[index], block.height, block.hash, index))
-                for index, transaction in enumerate(block.transaction_hashes)
-                for waiter in self._waiters.get(transaction, ())
-            ]
-            subscribers = list(self._subscribers.values())
-        for waiter, receipt in found:
-            waiter.set(receipt)
-        for callback in subscribers:
-            try:
-                callback(block)
-            except Exception:  # the block is on disk: a listener's fault must not look like ours
-                _LOG.exception("a subscriber failed on block %d", block.height)
 
     def _reasons(self, taken: list[Pooled]) -> list[tuple[int, str, str]]:
         judged = self.native.check_txs([entry.raw for entry in taken])
@@ -351,35 +327,7 @@ class EmbeddedChain:
         gone = [(taken[i], code, message) for i, code, message in refused if code not in _KEEP]
         self.pool.discard(entry.hash for entry, _, _ in gone)
         for entry, code, message in gone:
-            with self._waiting:
-                waiters = list(self._waiters.get(entry.hash, ()))
-            for waiter in waiters:
-                waiter.set(Admission(hash=entry.hash, code=code, message=message).error())
-
-    def _fail_waiters(self, error: LedgerError) -> None:
-        with self._waiting:
-            waiters = [waiter for some in self._waiters.values() for waiter in some]
-        for waiter in waiters:
-            waiter.set(error)
-
-
-class _Waiter:
-    """One thread's wait for one transaction."""
-
-    __slots__ = ("_outcome", "done")
-
-    def __init__(self) -> None:
-        self.done = threading.Event()
-        self._outcome: Receipt | LedgerError | None = None
-
-    def set(self, outcome: Receipt | LedgerError) -> None:
-        self._outcome = outcome
-        self.done.set()
-
-    def result(self) -> Receipt:
-        if isinstance(self._outcome, Receipt):
-            return self._outcome
-        raise self._outcome or UnavailableError("chain.closed", "the wait ended without an answer")
+            self._waiting.refuse(entry.hash, Admission(hash=entry.hash, code=code, message=message).error())
 
 
 def _head(native: embedded.NativeChain) -> ChainHead:

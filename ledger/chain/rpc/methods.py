@@ -134,7 +134,7 @@ class Methods:
             raise invalid_params(f"not a transaction: {error.message}") from error
 
     def _transaction(self, hash_: bytes) -> dict[str, Any] | None:
-        found = self._chain.store.transaction(hash_)
+        found = self._chain.transaction(hash_)
         if found is not None:
             block, index = found
             return shapes.transaction(read_transaction(block.transactions[index]), block, index)
@@ -142,7 +142,7 @@ class Methods:
         return None if waiting is None else shapes.transaction(read_transaction(waiting.raw), None)
 
     def _receipt(self, hash_: bytes) -> dict[str, Any] | None:
-        found = self._chain.store.transaction(hash_)
+        found = self._chain.transaction(hash_)
         return None if found is None else self._receipts_of(found[0])[found[1]]
 
     def _block_receipts(self, at: BlockRef) -> list[dict[str, Any]] | None:
@@ -172,7 +172,7 @@ class Methods:
         first = max(0, last + 1 - count)
         ratios = []
         for height in range(first, last + 1):
-            block = self._chain.store.block(height)
+            block = self._chain.block(height)
             if block is None:
                 raise RpcError(SERVER_ERROR, "header not found")
             fields = shapes.header(block.header)
@@ -224,7 +224,7 @@ class Methods:
     def _filter_changes(self, name: str) -> list[Any]:
         wanted, first, head = self._filters.advance(name, self._chain.head().height)
         if wanted is None:
-            blocks = (self._chain.store.block(height) for height in range(first, head + 1))
+            blocks = (self._chain.block(height) for height in range(first, head + 1))
             return [shapes.data(block.hash) for block in blocks if block is not None]
         last = head if wanted.last is None else min(head, self._bound(wanted.last, head))
         return self._logs_between(wanted, first, last) if first <= last else []
@@ -239,7 +239,7 @@ class Methods:
     def _height(self, at: BlockRef) -> int | None:
         """The height named, None when there is no such block."""
         if at.hash is not None:
-            block = self._chain.store.block(at.hash)
+            block = self._chain.block(at.hash)
             return None if block is None else block.height
         head = self._chain.head().height
         height = self._bound(at, head)
@@ -267,9 +267,9 @@ class Methods:
 
     def _stored(self, at: BlockRef) -> StoredBlock | None:
         if at.hash is not None:
-            return self._chain.store.block(at.hash)
+            return self._chain.block(at.hash)
         height = self._height(at)
-        return None if height is None else self._chain.store.block(height)
+        return None if height is None else self._chain.block(height)
 
 
 def _method(run: Callable[..., Any], *readers: Reader, required: int | None = None) -> Method:

@@ -25,7 +25,7 @@ from ledger.errors import (
     UnavailableError,
     UntrustedError,
 )
-from ledger.storage.chainstate import StoredBlock
+from ledger.storage.chainstate import ChainStore, ExecutedBlock, StoredBlock
 
 from .conftest import T0_MS, Bench
 
@@ -150,7 +150,7 @@ def test_a_transaction_that_turns_out_invalid_is_dropped_and_its_waiter_told(ben
         if accompanied:
             bench.chain.submit(bench.publish(1, "A"))
         outcome = _in_background(lambda: bench.chain.wait(hash_, 20))
-        _until(lambda: hash_ in bench.chain._waiters)
+        _until(lambda: len(bench.chain._waiting) == 1)
         block = bench.chain.produce(T0_MS)
         assert (block is not None) is accompanied
         error = outcome()
@@ -163,13 +163,13 @@ def test_a_waiter_gets_the_receipt_of_its_block(bench: Bench) -> None:
     raw = bench.publish(1, "A")
     hash_ = bench.chain.submit(raw)
     outcome = _in_background(lambda: bench.chain.wait(hash_, 20))
-    _until(lambda: hash_ in bench.chain._waiters)
+    _until(lambda: len(bench.chain._waiting) == 1)
     bench.chain.produce(T0_MS)
     receipt = outcome()
     assert isinstance(receipt, Receipt)
     assert receipt == bench.chain.receipt(hash_)
     assert bench.chain.wait(hash_, 0) == receipt
-    assert bench.chain._waiters == {}
+    assert len(bench.chain._waiting) == 0
 
 
 def test_waiting_ends_with_a_reason(bench: Bench) -> None:
@@ -178,7 +178,7 @@ def test_waiting_ends_with_a_reason(bench: Bench) -> None:
     assert late.value.code == "chain.timeout"
     assert "doctor" in late.value.hint
     outcome = _in_background(lambda: bench.chain.wait(bytes(32), 20))
-    _until(lambda: bytes(32) in bench.chain._waiters)
+    _until(lambda: len(bench.chain._waiting) == 1)
     bench.chain.close()
     error = outcome()
     assert isinstance(error, UnavailableError)
@@ -187,6 +187,27 @@ def test_waiting_ends_with_a_reason(bench: Bench) -> None:
         with pytest.raises(UnavailableError) as closed:
             refused()
         assert closed.value.code == "chain.closed"
+
+
+def test_a_block_is_seen_with_its_state_and_not_before(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On disk and not yet the head: whoever got the receipt now would read the state before it."""
+    hash_ = bench.chain.submit(bench.publish(1, "A"))
+    seen: list[object] = []
+    write = ChainStore.write_block
+
+    def write_and_look(store: ChainStore, executed: ExecutedBlock) -> None:
+        write(store, executed)
+        assert bench.chain.store.block(1) is not None
+        seen.extend((bench.chain.receipt(hash_), bench.chain.transaction(hash_), bench.chain.block(1)))
+        with pytest.raises(UnavailableError):
+            bench.chain.wait(hash_, 0)
+
+    monkeypatch.setattr(ChainStore, "write_block", write_and_look)
+    block = bench.chain.produce(T0_MS)
+    assert seen == [None, None, None]
+    assert bench.chain.receipt(hash_) is not None
+    assert bench.chain.transaction(hash_) == (block, 0)
+    assert bench.chain.block(1) == block
 
 
 def test_subscribers_see_every_block_in_order_and_cannot_break_it(bench: Bench) -> None:
