@@ -77,7 +77,8 @@ class TransactionSender:
         with self._order:
             self._signer = signer
             self.address = signer.address
-            self._in_flight.clear()
+            # A set of its own: what is still in flight from the old account gives back its nonces there.
+            self._in_flight = set()
 
     def send(
         self, to: bytes | None, calldata: bytes, *, gas: int = DEFAULT_GAS, timeout: float = DEFAULT_TIMEOUT_S
@@ -88,35 +89,35 @@ class TransactionSender:
         UnavailableError(chain.timeout) when no block took it in ``timeout`` seconds: it may still be included.
         """
         deadline = time.monotonic() + timeout
-        raw, transaction, nonce = self._dispatch(to, calldata, gas)
+        with self._order:
+            in_flight = self._in_flight
+            raw, transaction, nonce = self._dispatch(to, calldata, gas)
         try:
             receipt = self._await(raw, transaction, deadline)
         finally:
             with self._order:
-                self._in_flight.discard(nonce)
+                in_flight.discard(nonce)
         if not receipt.succeeded:
             raise revert_error(receipt.output)
         return TransactionOutcome(hash=transaction, height=receipt.height, receipt=receipt)
 
     def _dispatch(self, to: bytes | None, calldata: bytes, gas: int) -> tuple[bytes, bytes, int]:
-        with self._order:
-            nonce = self._nonce(self.address)
-            if self._in_flight:
-                nonce = max(nonce, max(self._in_flight) + 1)
-            for _ in range(_MAX_STEPS):
-                raw = sign_transaction(
-                    self._signer, chain_id=self._chain_id, nonce=nonce, to=to, data=calldata, gas=gas
-                )
-                try:
-                    transaction = self._submit(raw)
-                except LedgerError as error:
-                    # Our view is behind the sequencer's, or an earlier transaction we gave up on still waits there.
-                    if error.code not in ("tx.nonce-low", "tx.nonce-taken"):
-                        raise
-                    nonce = max(nonce + 1, self._nonce(self.address))
-                    continue
-                self._in_flight.add(nonce)
-                return raw, transaction, nonce
+        """Give a nonce and hand in; the lock is held, so that nonces are handed in in their order."""
+        nonce = self._nonce(self.address)
+        if self._in_flight:
+            nonce = max(nonce, max(self._in_flight) + 1)
+        for _ in range(_MAX_STEPS):
+            raw = sign_transaction(self._signer, chain_id=self._chain_id, nonce=nonce, to=to, data=calldata, gas=gas)
+            try:
+                transaction = self._submit(raw)
+            except LedgerError as error:
+                # Our view is behind the sequencer's, or an earlier transaction we gave up on still waits there.
+                if error.code not in ("tx.nonce-low", "tx.nonce-taken"):
+                    raise
+                nonce = max(nonce + 1, self._nonce(self.address))
+                continue
+            self._in_flight.add(nonce)
+            return raw, transaction, nonce
         raise UnavailableError(
             "chain.behind",
             f"this node's view of the chain is more than {_MAX_STEPS} transactions behind",

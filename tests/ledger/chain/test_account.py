@@ -172,3 +172,13 @@ def test_a_definite_refusal_while_waiting_is_raised(bench: Bench) -> None:
     with pytest.raises(NotAllowedError) as refused:
         sender(bench, 1, submit=submit).send(bytes(20), b"")
     assert refused.value.code == "tx.not-member"
+
+
+def test_a_replaced_account_goes_on_with_its_own_nonces(bench: Bench) -> None:
+    account = sender(bench, 1)
+    directory = bench.contracts.directory.address
+    account.send(directory, publication(bench, 1, "A"))
+    account.use_signer(bench.members[2].account)
+    outcome = account.send(directory, publication(bench, 2, "B"))
+    assert (outcome.receipt.sender, outcome.receipt.nonce) == (bench.members[2].account.address, 0)
+    assert account.address == bench.members[2].account.address
