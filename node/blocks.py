@@ -146,7 +146,8 @@ def forward_to(
         for start in range(0, len(raws), MAX_SUBMIT):
             request = peer_pb2.SubmitTransactionsRequest(transactions=raws[start : start + MAX_SUBMIT])
             try:
-                response = stub.SubmitTransactions(request, timeout=timeout)
+                # Wait for the channel: right after a start it may still be backing off from its first attempt.
+                response = stub.SubmitTransactions(request, timeout=timeout, wait_for_ready=True)
             except grpc.RpcError as error:
                 failure = from_rpc(error, f"the sequencer {sequencer}")
                 tracker.missed(sequencer, failure.message)
