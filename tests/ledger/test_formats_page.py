@@ -1,0 +1,24 @@
+"""``docs/formats.md`` says what the code does: every worked example of the page is recomputed from its inputs."""
+
+from __future__ import annotations
+
+from tests.ledger import formats_chain, formats_records
+from tests.ledger.formats_page import EXAMPLES, PAGE, blocks
+
+#: Importing them registers their examples.
+PARTS = (formats_chain, formats_records)
+
+
+def test_every_example_of_the_page() -> None:
+    found = list(blocks(PAGE.read_text("utf-8")))
+    assert sorted(name for name, _, _ in found) == sorted(EXAMPLES), "each example once, and none without its block"
+    for name, given, results in found:
+        assert EXAMPLES[name](given) == results, name
+
+
+def test_a_wrong_example_is_noticed() -> None:
+    page = PAGE.read_text("utf-8")
+    spoiled = page.replace("uscc: 11100000000013338W", "uscc: 11430000006122244L")
+    assert spoiled != page
+    wrong = [name for name, given, results in blocks(spoiled) if EXAMPLES[name](given) != results]
+    assert wrong == ["member-id", "slots"]
