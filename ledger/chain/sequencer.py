@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable
 
 from ledger.chain.engine import EmbeddedChain
-from ledger.errors import LedgerError
+from ledger.errors import FatalError, LedgerError
 
 MIN_INTERVAL_S = 0.05
 _IDLE_S = 1.0
+_HINT = "start the node again; report it with the node's log"
 
 
 class BlockLoop:
@@ -50,8 +51,14 @@ class BlockLoop:
             try:
                 self._chain.produce(self._clock())
             except LedgerError as error:
-                # The engine has stopped (a failed write, or closing): blocks end here, the node decides what next.
-                if self._failed is not None and not self._ending.is_set():
-                    self._failed(error)
+                self._give_up(error)
+                return
+            except Exception as error:  # a fault of ours must not end the loop unheard
+                self._give_up(FatalError("chain.loop-failed", f"making a block failed: {error!r}", hint=_HINT))
                 return
             self._ending.wait(max(0.0, self._interval_s - (time.monotonic() - began)))
+
+    def _give_up(self, error: LedgerError) -> None:
+        """Blocks end here (a failed write, a closed chain, a fault); the node decides what next."""
+        if self._failed is not None and not self._ending.is_set():
+            self._failed(error)
