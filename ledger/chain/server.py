@@ -15,7 +15,8 @@ from ledger.errors import InvalidInputError
 
 MAX_CONNECTIONS = 64
 #: A connection on which nothing arrives for this long is closed.
-IDLE_S = 60.0
+IDLE_S = 30.0
+_PATIENCE_S = 0.5
 
 
 class RpcServer:
@@ -66,9 +67,12 @@ class _Http(ThreadingHTTPServer):
         super().__init__(address, _Handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        # Each connection is a thread: more than the bound wait in the listen queue.
-        self._free.acquire()
-        super().process_request(request, client_address)
+        # Each connection is a thread: one too many waits for a moment and is closed, so that closing the server never
+        # waits for a client.
+        if self._free.acquire(timeout=_PATIENCE_S):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         try:

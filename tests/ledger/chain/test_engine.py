@@ -257,6 +257,9 @@ def test_a_follower_refuses_what_does_not_follow(bench: Bench, open_chain: Opene
         follower.import_block(first.header, ())
     with pytest.raises(UntrustedError):
         follower.import_block(first.header, second.transactions)
+    with pytest.raises(InvalidInputError) as junk:
+        follower.import_block(first.header + b"\0", first.transactions)
+    assert junk.value.code.startswith("header.")
     assert follower.head().height == 0
     assert follower.import_block(first.header, first.transactions).hash == first.hash
     assert follower.import_block(first.header, first.transactions) == first

@@ -91,3 +91,18 @@ def test_a_closed_server_is_gone_and_closing_again_is_harmless(devnet: Devnet) -
     server.close()
     with pytest.raises(OSError):
         post(http.client.HTTPConnection(server.host, server.port, timeout=5), BODY, JSON)
+
+
+def test_one_connection_too_many_is_closed_and_the_others_go_on(
+    devnet: Devnet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ledger.chain.server.MAX_CONNECTIONS", 2)
+    with serve(devnet.chain) as server:
+        opened = [http.client.HTTPConnection(server.host, server.port, timeout=30) for _ in range(3)]
+        assert [post(connection, BODY, JSON)[0] for connection in opened[:2]] == [200, 200]
+        with pytest.raises((OSError, http.client.HTTPException)):
+            post(opened[2], BODY, JSON)
+        assert post(opened[0], BODY, JSON)[0] == 200
+        opened[1].close()
+        assert post(http.client.HTTPConnection(server.host, server.port, timeout=30), BODY, JSON)[0] == 200
+        opened[0].close()
