@@ -3,6 +3,7 @@
 //! | file | what it holds |
 //! | --- | --- |
 //! | `tx` | raw transactions, strictly decoded |
+//! | `recover`, `senders` | who signed a transaction, found once |
 //! | `trie` | the persistent Merkle Patricia trie |
 //! | `proof` | checking EIP-1186 proofs |
 //! | `state` | accounts and storage of one block, forwards and back |
@@ -12,15 +13,18 @@
 //! | `genesis` | block 0 from its file |
 //! | `store` | rows that the caller keeps for us |
 //! | `engine` | head, proof window, pending block |
+//! | `build` | making a block and re-making a foreign one |
 //! | `call` | calls and gas estimates |
 
 pub mod block;
+mod build;
 pub mod call;
 pub mod engine;
 pub mod evm;
 mod fail;
 pub mod genesis;
 pub mod proof;
+mod recover;
 pub mod rules;
 mod senders;
 pub mod state;

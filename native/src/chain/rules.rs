@@ -31,9 +31,7 @@ pub struct Limits {
 }
 
 /// Address of the Consortium contract: the first one the deployer makes.
-pub fn consortium() -> Address {
-    DEPLOYER.create(0)
-}
+pub const CONSORTIUM: Address = address!("0xb464f7314d55ec6a9a0cf6f7f6df17af8ed5b352");
 
 /// Slot of `mapping(K => V)` at `base` for a 32-byte key word.
 fn mapping_slot(key: B256, base: u64) -> U256 {
@@ -45,7 +43,7 @@ fn mapping_slot(key: B256, base: u64) -> U256 {
 
 /// The active member that `sender` is the account of.
 pub fn member_of(state: &State, sender: Address) -> Option<B256> {
-    let contract = state.account(&consortium())?;
+    let contract = state.account(&CONSORTIUM)?;
     let member = B256::from(contract.slot(mapping_slot(sender.into_word(), 0)));
     let word = contract.slot(mapping_slot(member, 1));
     (!member.is_zero() && word.byte(0) == 1).then_some(member)
@@ -53,29 +51,41 @@ pub fn member_of(state: &State, sender: Address) -> Option<B256> {
 
 /// Whether members may create with this creation code (constructor arguments included).
 pub fn is_adopted(state: &State, init_code: &[u8]) -> bool {
-    !state.storage(&consortium(), mapping_slot(keccak256(init_code), 4)).is_zero()
+    !state.storage(&CONSORTIUM, mapping_slot(keccak256(init_code), 4)).is_zero()
 }
 
 /// The most gas the transactions of one member may ask for in a block.
 pub fn member_share(state: &State, block_gas: u64) -> u64 {
-    let active = state.storage(&consortium(), U256::from(2)).saturating_to::<u64>().max(1);
+    let active = state.storage(&CONSORTIUM, U256::from(2)).saturating_to::<u64>().max(1);
     (block_gas / 4).max(block_gas / active)
 }
 
 /// Rules that look at one transaction and the parent's state only, nonce aside.
-pub fn judge_alone(state: &State, limits: &Limits, tx: &Transaction, from: Address) -> Result<B256, Error> {
+pub fn judge_alone(state: &State, limits: &Limits, tx: &Transaction, from: Address) -> Result<(), Error> {
+    let share = member_share(state, limits.block_gas);
+    judge_as(state, limits, share, tx, from, member_of(state, from)).map(|_| ())
+}
+
+/// `judge_alone` with what is known of the sender and the block already; the sender's member.
+fn judge_as(
+    state: &State,
+    limits: &Limits,
+    share: u64,
+    tx: &Transaction,
+    from: Address,
+    member: Option<B256>,
+) -> Result<B256, Error> {
     if tx.chain_id != limits.chain_id {
         let message = format!("the transaction is for chain {}, this is {}", tx.chain_id, limits.chain_id);
         return Err(fail::invalid("tx.chain-id", message));
     }
-    let member = member_of(state, from).ok_or_else(|| {
+    let member = member.ok_or_else(|| {
         fail::not_allowed(
             "tx.not-member",
             format!("{from} is not the active account of an active member"),
             "sign with the member's active account key; a suspension ends by vote",
         )
     })?;
-    let share = member_share(state, limits.block_gas);
     let least = intrinsic_gas(tx);
     if tx.gas < least || tx.gas > share {
         let message = format!("the gas limit is {}; it must be from {least} to {share}", tx.gas);
@@ -145,25 +155,35 @@ pub struct Judge<'a> {
     share: u64,
     total: u64,
     by_member: HashMap<B256, u64>,
-    next: HashMap<Address, u64>,
+    senders: HashMap<Address, Standing>,
+}
+
+/// What the judge knows of a sender.
+struct Standing {
+    member: Option<B256>,
+    next: u64,
 }
 
 impl<'a> Judge<'a> {
     /// A judge over the parent's state.
     pub fn new(parent: &'a State, limits: &'a Limits) -> Self {
         let share = member_share(parent, limits.block_gas);
-        Self { parent, limits, share, total: 0, by_member: HashMap::new(), next: HashMap::new() }
+        Self { parent, limits, share, total: 0, by_member: HashMap::new(), senders: HashMap::new() }
     }
 
     /// Judge the next transaction in order; on success it counts. Errors: `tx.*`.
     pub fn admit(&mut self, tx: &Transaction, from: Address) -> Result<(), Error> {
-        let member = judge_alone(self.parent, self.limits, tx, from)?;
-        let next = self.next.entry(from).or_insert_with(|| next_nonce(self.parent, from));
-        if tx.nonce < *next {
-            return Err(nonce_low(tx.nonce, *next));
+        let parent = self.parent;
+        let standing = self
+            .senders
+            .entry(from)
+            .or_insert_with(|| Standing { member: member_of(parent, from), next: next_nonce(parent, from) });
+        let member = judge_as(parent, self.limits, self.share, tx, from, standing.member)?;
+        if tx.nonce < standing.next {
+            return Err(nonce_low(tx.nonce, standing.next));
         }
-        if tx.nonce > *next {
-            return Err(nonce_gap(tx.nonce, *next));
+        if tx.nonce > standing.next {
+            return Err(nonce_gap(tx.nonce, standing.next));
         }
         let used = self.by_member.entry(member).or_default();
         if used.saturating_add(tx.gas) > self.share {
@@ -175,13 +195,15 @@ impl<'a> Judge<'a> {
         }
         *used += tx.gas;
         self.total += tx.gas;
-        *next += 1;
+        standing.next += 1;
         Ok(())
     }
 
     /// An admitted transaction that the EVM would not run: the sender's later ones are now ahead of it.
     pub fn withdraw(&mut self, tx: &Transaction, from: Address) {
-        self.next.insert(from, tx.nonce);
+        if let Some(standing) = self.senders.get_mut(&from) {
+            standing.next = tx.nonce;
+        }
     }
 }
 

@@ -1,12 +1,12 @@
 //! Raw transactions: strict decoding (legacy with chain id, EIP-2930, EIP-1559) and sender recovery.
 
-use alloy_consensus::transaction::SignerRecoverable;
 use alloy_consensus::{Transaction as _, TxEnvelope};
 use alloy_eips::eip2718::{Decodable2718, Encodable2718};
 use alloy_primitives::{Address, B256, Bytes, U256};
 
 use super::evm::Request;
 use super::fail;
+use super::recover::recover;
 use crate::error::Error;
 
 /// A decoded transaction; its sender may still be unknown.
@@ -69,7 +69,8 @@ impl Transaction {
 
     /// The account that signed. Errors: `tx.signature` (no signature of anybody, or a high s).
     pub fn recover(&self) -> Result<Address, Error> {
-        self.envelope.recover_signer().map_err(|error| fail::invalid("tx.signature", error.to_string()))
+        recover(self.envelope.signature_hash(), self.envelope.signature())
+            .ok_or_else(|| fail::invalid("tx.signature", "nobody signed this transaction, or its s is not the low one"))
     }
 
     /// Gas price, or the highest fee of type 2.

@@ -5,7 +5,7 @@ use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{Bytes, Signature, TxKind, U256};
 
 use super::*;
-use crate::chain::rules::{NONCE_WINDOW, consortium};
+use crate::chain::rules::{CONSORTIUM, NONCE_WINDOW};
 use crate::error::Class;
 
 fn code_of(chain: &Chain, raw: &[u8]) -> &'static str {
@@ -15,6 +15,11 @@ fn code_of(chain: &Chain, raw: &[u8]) -> &'static str {
 /// Slot of member `n`'s packed word in the Consortium.
 fn status_slot(n: u8) -> U256 {
     mapping(member(n).id, 1)
+}
+
+#[test]
+fn the_consortium_is_the_deployers_first_contract() {
+    assert_eq!(CONSORTIUM, DEPLOYER.create(0));
 }
 
 #[test]
@@ -66,11 +71,11 @@ fn an_outsider_never_changes_state() {
 fn a_suspension_takes_effect_in_the_next_block() {
     let (chain, ..) = network();
     // Member 1 suspends member 2 (the imitation lets anybody write); member 2's write in the same block still counts.
-    let suspend = sign(&member(1), draft(0, Some(consortium()), put(status_slot(2), U256::from(2))));
+    let suspend = sign(&member(1), draft(0, Some(CONSORTIUM), put(status_slot(2), U256::from(2))));
     let block = advance(&chain, &[suspend, write(&member(2), 0, 1, 1)]);
     assert_eq!(block.included.len(), 2);
     assert_eq!(code_of(&chain, &write(&member(2), 1, 1, 2)), "tx.not-member");
-    let back = sign(&member(1), draft(1, Some(consortium()), put(status_slot(2), U256::from(1))));
+    let back = sign(&member(1), draft(1, Some(CONSORTIUM), put(status_slot(2), U256::from(1))));
     let block = advance(&chain, &[back, write(&member(2), 1, 1, 2)]);
     assert_eq!(block.refused.iter().map(|(i, e)| (*i, e.code)).collect::<Vec<_>>(), [(1, "tx.not-member")]);
     assert_eq!(code_of(&chain, &write(&member(2), 1, 1, 2)), "taken");
@@ -80,7 +85,7 @@ fn a_suspension_takes_effect_in_the_next_block() {
 fn an_account_whose_key_ended_is_nobody() {
     let (chain, ..) = network();
     let ended =
-        sign(&member(1), draft(0, Some(consortium()), put(mapping(member(2).account.into_word(), 0), U256::ZERO)));
+        sign(&member(1), draft(0, Some(CONSORTIUM), put(mapping(member(2).account.into_word(), 0), U256::ZERO)));
     advance(&chain, &[ended]);
     assert_eq!(code_of(&chain, &write(&member(2), 0, 1, 1)), "tx.not-member");
 }

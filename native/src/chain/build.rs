@@ -1,0 +1,208 @@
+//! Making a block: on our own from what waits, or again from what another made.
+
+use std::sync::{Arc, mpsc};
+
+use alloy_primitives::{Address, B256};
+use rayon::prelude::*;
+
+use super::block::{Frame, Included, Sealed, first_difference, seal};
+use super::engine::{Chain, Executed, Snapshot};
+use super::evm::{BlockHashes, Machine};
+use super::fail;
+use super::rules::{self, Judge, block_full, judge_alone, judge_nonce};
+use super::store::block_rows;
+use super::tx::Transaction;
+use crate::error::{Class, Error};
+
+/// Transactions whose senders are recovered together, ahead of their execution.
+const CHUNK: usize = 32;
+
+/// A decoded transaction with its sender.
+type Opened = Result<(Transaction, Address), Error>;
+
+/// What the transactions of a block came to.
+#[derive(Default)]
+struct Ran {
+    included: Vec<Included>,
+    refused: Vec<(usize, Error)>,
+}
+
+impl Chain {
+    /// Decode and recover, once per transaction while it waits.
+    fn open(&self, raw: &[u8]) -> Opened {
+        let tx = Transaction::decode(raw, self.limits().tx_bytes)?;
+        let from = match self.senders.get(&tx.hash) {
+            Some(known) => known,
+            None => {
+                let recovered = tx.recover()?;
+                self.senders.put(tx.hash, recovered);
+                recovered
+            }
+        };
+        Ok((tx, from))
+    }
+
+    /// Admission on the committed state: (hash, sender, nonce). Errors: `tx.*`.
+    pub fn check_tx(&self, raw: &[u8]) -> Result<(B256, Address, u64), Error> {
+        let (tx, from) = self.open(raw)?;
+        let head = self.head();
+        judge_alone(&head.state, self.limits(), &tx, from)?;
+        judge_nonce(&head.state, &tx, from)?;
+        Ok((tx.hash, from, tx.nonce))
+    }
+
+    /// Make a pending block of what is valid; None when nothing is. Errors: `block.consensus-height`.
+    pub fn execute<R: AsRef<[u8]> + Sync>(
+        &self,
+        raws: &[R],
+        time_ms: u64,
+        consensus_height: u64,
+        cap: usize,
+    ) -> Result<Option<Arc<Executed>>, Error> {
+        let _writer = self.lock();
+        let head = self.head();
+        let before = head.sealed.consensus_height();
+        if consensus_height <= before {
+            let error = fail::invalid("block.consensus-height", "the consensus height must grow with every block");
+            return Err(error.values(format!("over {before}"), consensus_height));
+        }
+        let timestamp = (time_ms / 1000).max(head.sealed.header.timestamp);
+        self.build(&head, raws, timestamp, consensus_height, cap)
+    }
+
+    /// Re-execute a foreign block into pending. Errors: `block.*`, naming what differs first.
+    pub fn verify_block<R: AsRef<[u8]> + Sync>(&self, header: &[u8], raws: &[R]) -> Result<Arc<Executed>, Error> {
+        let _writer = self.lock();
+        let head = self.head();
+        let theirs = Sealed::decode(header).map_err(|error| fail::untrusted_plain("block.header", error.message))?;
+        follows(&head.sealed, &theirs)?;
+        if raws.is_empty() {
+            return Err(fail::untrusted_plain("block.empty", "a block without transactions is never made"));
+        }
+        let built = self.build(&head, raws, theirs.header.timestamp, theirs.consensus_height(), usize::MAX)?;
+        let checked = same(built.as_deref(), &theirs);
+        if checked.is_err() {
+            self.drop_pending();
+        }
+        checked?;
+        built.ok_or_else(|| fail::untrusted_plain("block.transaction", "none of the block's transactions is valid"))
+    }
+
+    fn build<R: AsRef<[u8]> + Sync>(
+        &self,
+        head: &Snapshot,
+        raws: &[R],
+        timestamp: u64,
+        consensus_height: u64,
+        cap: usize,
+    ) -> Result<Option<Arc<Executed>>, Error> {
+        self.drop_pending();
+        let frame = Frame {
+            parent: head.sealed.hash,
+            number: head.sealed.header.number + 1,
+            timestamp,
+            gas_limit: self.limits().block_gas,
+            consensus_height,
+        };
+        let hashes = |number| self.hash_at(number);
+        let context = seal(frame, B256::ZERO, &[]).context(self.limits().chain_id);
+        let mut machine = Machine::new(&head.state, context, &hashes as BlockHashes<'_>);
+        let judge = Judge::new(&head.state, self.limits());
+        // The next senders are recovered while the last transactions run: both take about as long.
+        let ran = std::thread::scope(|scope| {
+            let (send, opened) = mpsc::sync_channel(8);
+            scope.spawn(move || {
+                for chunk in raws.chunks(CHUNK) {
+                    let opened: Vec<_> = chunk.par_iter().map(|raw| self.open(raw.as_ref())).collect();
+                    if send.send(opened).is_err() {
+                        return;
+                    }
+                }
+            });
+            run(&mut machine, judge, opened.into_iter().flatten(), cap)
+        })?;
+        if ran.included.is_empty() {
+            return Ok(None);
+        }
+        let changes = machine.finish();
+        let mut state = head.state.clone();
+        let undo = state.apply(&changes);
+        let sealed = seal(frame, state.root(), &ran.included);
+        let mut writes = block_rows(&sealed, &state, &changes, &undo);
+        writes.extend(self.set_pending(Snapshot { sealed: sealed.clone(), state }));
+        Ok(Some(Arc::new(Executed { sealed, included: ran.included, refused: ran.refused, writes })))
+    }
+}
+
+/// Judge and run transactions in order.
+fn run(
+    machine: &mut Machine<'_>,
+    mut judge: Judge<'_>,
+    opened: impl Iterator<Item = Opened>,
+    cap: usize,
+) -> Result<Ran, Error> {
+    let (mut ran, mut gas) = (Ran::default(), 0_u64);
+    for (index, opened) in opened.enumerate() {
+        let admitted = opened.and_then(|(tx, from)| {
+            if ran.included.len() >= cap {
+                return Err(block_full());
+            }
+            judge.admit(&tx, from).map(|()| (tx, from))
+        });
+        let (tx, from) = match admitted {
+            Ok(admitted) => admitted,
+            Err(error) => {
+                ran.refused.push((index, error));
+                continue;
+            }
+        };
+        match machine.transact(&tx.request(from)).map_err(rules::rejected) {
+            Ok(outcome) => {
+                gas += outcome.gas_used;
+                ran.included.push(Included { tx, from, outcome, cumulative_gas: gas });
+            }
+            Err(error) if error.class == Class::Fatal => return Err(error),
+            Err(error) => {
+                judge.withdraw(&tx, from);
+                ran.refused.push((index, error));
+            }
+        }
+    }
+    Ok(ran)
+}
+
+/// Whether a foreign header can stand on our head at all.
+fn follows(parent: &Sealed, theirs: &Sealed) -> Result<(), Error> {
+    let agree = |code, what: &str, expected: String, actual: String, holds: bool| {
+        if holds {
+            return Ok(());
+        }
+        Err(fail::untrusted(code, &format!("the block's {what} does not fit our head"), expected, actual))
+    };
+    let (ours, next) = (&parent.header, &theirs.header);
+    let number = ours.number + 1;
+    agree("block.height", "number", number.to_string(), next.number.to_string(), next.number == number)?;
+    let (hash, named) = (parent.hash, next.parent_hash);
+    agree("block.parent", "parent hash", hash.to_string(), named.to_string(), hash == named)?;
+    let (least, time) = (ours.timestamp, next.timestamp);
+    agree("block.time", "time", format!("{least} or later"), time.to_string(), time >= least)?;
+    let (before, height) = (parent.consensus_height(), theirs.consensus_height());
+    agree("block.consensus-height", "consensus height", format!("over {before}"), height.to_string(), height > before)
+}
+
+/// Whether the block we built is the one they announced.
+fn same(built: Option<&Executed>, theirs: &Sealed) -> Result<(), Error> {
+    let Some(block) = built else { return Ok(()) };
+    if let Some((index, error)) = block.refused.first() {
+        let why = format!("transaction {index} is not valid: {} [{}]", error.message, error.code);
+        return Err(fail::untrusted_plain("block.transaction", why));
+    }
+    if let Some((code, field, expected, actual)) = first_difference(&block.sealed.header, &theirs.header) {
+        let message = format!("the block's {field} is not what its transactions give");
+        return Err(fail::untrusted(code, &message, expected, actual));
+    }
+    if block.sealed.hash != theirs.hash {
+        return Err(fail::untrusted("block.hash", "the block's hash differs", block.sealed.hash, theirs.hash));
+    }
+    Ok(())
+}

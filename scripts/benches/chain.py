@@ -1,0 +1,279 @@
+"""Measures the chain state machine: contract writes a second (durable per block), eth_call, the cost of a large state.
+
+``scripts/bench chain [--quick] [--json]``. Nothing is asserted here; the bars are in the design and `docs/benchmarks.md`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import plyvel
+import rlp
+from stdnum.cn import uscc
+
+from ledger import _native
+from ledger.chain.abi import interface
+from ledger.chain.genesis import FoundingMember, build_genesis, contract_addresses
+from ledger.identifiers import ascii_bytes32, dataset_id
+from ledger.model import KeyRole, Roles
+
+CHAIN_ID = 330_000
+START_MS = 1_795_305_600_000
+#: Calldata (start, n): store start + i at slot start + i, for i < n.
+FILLER = bytes.fromhex("6020356000355b8115601b578080556001019060019003906006565b00")
+#: Creation code that leaves FILLER.
+CREATE_FILLER = bytes.fromhex(f"60{len(FILLER):02x}80600b6000396000f3") + FILLER
+FILL_PER_TX = 10_000
+
+
+@dataclass(slots=True, kw_only=True)
+class Member:
+    """A member that signs: its key, account and next nonce."""
+
+    uscc: str
+    secret: bytes
+    account: bytes
+    nonce: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """How much is measured."""
+
+    writes: int
+    block: int
+    calls: int
+    small: int
+    large: int
+    rounds: int
+
+
+FULL = Sizes(writes=20_000, block=500, calls=100_000, small=10_000, large=1_000_000, rounds=40)
+QUICK = Sizes(writes=4_000, block=500, calls=20_000, small=10_000, large=200_000, rounds=20)
+
+
+class Network:
+    """Five members on the real contracts, their rows in LevelDB with one synced batch a block."""
+
+    def __init__(self, folder: Path) -> None:
+        self.members = [_member(number) for number in range(5)]
+        self.contracts = contract_addresses()
+        genesis = build_genesis(
+            chain_id=CHAIN_ID,
+            region="310000",
+            time_ms=START_MS,
+            members=[_founder(place, member) for place, member in enumerate(self.members)],
+            sequencer=self.members[0].uscc,
+            adopted=(_native.keccak256(CREATE_FILLER),),
+        )
+        self.chain, rows = _native.Chain.genesis(genesis)
+        self.store = plyvel.DB(str(folder), create_if_missing=True, write_buffer_size=64 << 20)
+        with self.store.write_batch(sync=True) as batch:
+            for key, value in rows:
+                batch.put(key, value)
+        self.seconds = {"execute": 0.0, "store": 0.0, "commit": 0.0}
+
+    def sign(self, member: Member, to: bytes, data: bytes, gas: int) -> bytes:
+        """A type 2 transaction at no price."""
+        fields: list[Any] = [CHAIN_ID, member.nonce, 0, 0, gas, to, 0, data, []]
+        member.nonce += 1
+        signed = _native.secp256k1_sign(member.secret, _native.keccak256(b"\x02" + rlp.encode(fields)))
+        point = [signed[64], int.from_bytes(signed[:32], "big"), int.from_bytes(signed[32:64], "big")]
+        return b"\x02" + bytes(rlp.encode(fields + point))
+
+    def block(self, raws: Sequence[bytes]) -> _native.ExecutedBlock:
+        """Execute, one synced batch, commit: what a node does, without its indexes."""
+        height = self.chain.height() + 1
+        at = [time.perf_counter()]
+        made = self.chain.execute(raws, START_MS + height * 50, height)
+        if made is None or made.refused:
+            raise SystemExit(f"the bench's own transactions were refused: {made and made.refused[:3]}")
+        at.append(time.perf_counter())
+        with self.store.write_batch(sync=True) as batch:
+            for key, value in made.writes:
+                if value is None:
+                    batch.delete(key)
+                else:
+                    batch.put(key, value)
+            batch.put(b"B" + height.to_bytes(8, "big"), made.header + b"".join(made.transactions))
+        at.append(time.perf_counter())
+        self.chain.commit()
+        at.append(time.perf_counter())
+        for name, begin, end in zip(self.seconds, at, at[1:], strict=False):
+            self.seconds[name] += end - begin
+        return made
+
+
+def _member(number: int) -> Member:
+    base = f"11310000MB2F300{number:02d}"
+    secret = hashlib.sha256(f"bench account {number}".encode()).digest()
+    account = _native.keccak256(_native.secp256k1_public(secret))[12:]
+    return Member(uscc=base + uscc.calc_check_digit(base), secret=secret, account=account)
+
+
+def _founder(place: int, member: Member) -> FoundingMember:
+    keys = tuple(
+        (role, hashlib.sha256(f"bench {place} {role}".encode()).digest()) for role in KeyRole if role is not KeyRole.ACCOUNT
+    )
+    return FoundingMember(
+        uscc=member.uscc,
+        name=f"Department {place}",
+        handle=f"dept-{place}",
+        region="310000",
+        roles=Roles.SUPERVISOR if place == 0 else Roles(0),
+        account=member.account,
+        validator=True,
+        keys=keys,
+    )
+
+
+def measure_writes(folder: Path, sizes: Sizes) -> dict[str, Any]:
+    """Requests for grants by four consumers, signed beforehand."""
+    network = Network(folder)
+    provider, consumers = network.members[0], network.members[1:]
+    dataset = dataset_id(provider.uscc, "population")
+    digest = hashlib.sha256(b"bench").digest()
+    publish = interface("Directory").functions["publishDataset"].encode(dataset, 2, 1, digest, digest, "population")
+    network.block([network.sign(provider, network.contracts["Directory"], publish, 1_000_000)])
+    now = START_MS // 1000
+    words = (dataset, ascii_bytes32("audit"), digest, digest, digest, 100, now + 86_400 * 300, now + 86_400 * 30)
+    request = interface("Grants").functions["request"].encode(*words)
+    raws = [network.sign(consumers[i % 4], network.contracts["Grants"], request, 500_000) for i in range(sizes.writes)]
+    network.seconds = dict.fromkeys(network.seconds, 0.0)
+    gas = rows = 0
+    begin = time.perf_counter()
+    for first in range(0, len(raws), sizes.block):
+        made = network.block(raws[first : first + sizes.block])
+        gas += sum(receipt["gas_used"] for receipt in made.receipts[:1]) * sizes.block
+        rows += len(made.writes)
+    elapsed = time.perf_counter() - begin
+    failed = sum(receipt["status"] == 0 for receipt in made.receipts)
+    if failed:
+        raise SystemExit("requests of the bench reverted")
+    network.store.close()
+    return {
+        "writes": sizes.writes,
+        "block": sizes.block,
+        "seconds": round(elapsed, 3),
+        "writes_per_second": round(sizes.writes / elapsed),
+        "gas_per_write": gas // sizes.writes,
+        "rows_per_write": round(rows / sizes.writes, 1),
+        "phases_seconds": {name: round(value, 3) for name, value in network.seconds.items()},
+    }
+
+
+def measure_calls(folder: Path, sizes: Sizes) -> dict[str, Any]:
+    """``Consortium.isActive`` from Python one by one, and many in one native call."""
+    network = Network(folder)
+    to = network.contracts["Consortium"]
+    data = interface("Consortium").functions["isActive"].encode(network.members[3].uscc.encode().ljust(32, b"\0"))
+    call = network.chain.call
+    begin = time.perf_counter()
+    for _ in range(sizes.calls):
+        call(to, data)
+    single = sizes.calls / (time.perf_counter() - begin)
+    batch = [(to, data)] * 1_000
+    begin = time.perf_counter()
+    for _ in range(sizes.calls // 1_000):
+        network.chain.call_many(batch)
+    many = sizes.calls / (time.perf_counter() - begin)
+    network.store.close()
+    return {"calls": sizes.calls, "one_by_one_per_second": round(single), "call_many_per_second": round(many)}
+
+
+def measure_growth(folder: Path, sizes: Sizes) -> dict[str, Any]:
+    """Blocks of 500 transactions that write one new slot each, at a small and at a large state."""
+    network = Network(folder)
+    filler = _native.keccak256(rlp.encode([network.members[0].account, 0]))[12:]
+    creation: list[Any] = [CHAIN_ID, 0, 0, 0, 1_000_000, b"", 0, CREATE_FILLER, []]
+    network.members[0].nonce = 1
+    signed = _native.secp256k1_sign(network.members[0].secret, _native.keccak256(b"\x02" + rlp.encode(creation)))
+    point = [signed[64], int.from_bytes(signed[:32], "big"), int.from_bytes(signed[32:64], "big")]
+    network.block([b"\x02" + rlp.encode(creation + point)])
+    if network.chain.code(filler) != FILLER:
+        raise SystemExit("the filler contract is not where it should be")
+    figures: dict[str, Any] = {"block": 500, "rounds": sizes.rounds}
+    slots, fresh = 1, 1 << 128
+    for name, goal in (("small", sizes.small), ("large", sizes.large)):
+        while slots < goal:
+            words = slots.to_bytes(32, "big") + FILL_PER_TX.to_bytes(32, "big")
+            gas = 240_000_000
+            network.block([network.sign(network.members[slots // FILL_PER_TX % 4], filler, words, gas)])
+            slots += FILL_PER_TX
+        times = []
+        for _ in range(sizes.rounds):
+            raws = []
+            for place in range(500):
+                words = (fresh + place).to_bytes(32, "big") + (1).to_bytes(32, "big")
+                raws.append(network.sign(network.members[place % 5], filler, words, 100_000))
+            fresh += 500
+            network.chain.check_txs(raws)  # as on admission: senders are known when the block is made
+            height = network.chain.height() + 1
+            begin = time.perf_counter()
+            made = network.chain.execute(raws, START_MS + height * 50, height)
+            network.chain.commit()
+            times.append(time.perf_counter() - begin)
+            if made is None or len(made.transactions) != 500:
+                raise SystemExit("writes of the bench were refused")
+        figures[name] = {
+            "slots": slots - 1,
+            "block_ms_median": round(statistics.median(times) * 1000, 2),
+            "block_ms_all": [round(value * 1000, 2) for value in times],
+        }
+    figures["ratio"] = round(figures["large"]["block_ms_median"] / figures["small"]["block_ms_median"], 3)
+    network.store.close()
+    return figures
+
+
+def hardware() -> dict[str, Any]:
+    """What it ran on."""
+    names = [line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line]
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {"cpu": names[0] if names else platform.machine(), "cores": os.cpu_count(), "memory_gib": memory >> 30}
+
+
+MEASURES: dict[str, Callable[[Path, Sizes], dict[str, Any]]] = {
+    "contract_writes": measure_writes,
+    "eth_call": measure_calls,
+    "state_growth": measure_growth,
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the measures and print them."""
+    parser = argparse.ArgumentParser(prog="bench chain", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="small sizes")
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.add_argument("--only", choices=MEASURES, help="one measure")
+    options = parser.parse_args(argv)
+    sizes = QUICK if options.quick else FULL
+    words = ["scripts/bench chain", *(f"--{name}" for name in ("quick", "json") if getattr(options, name))]
+    report: dict[str, Any] = {"command": " ".join(words), "hardware": hardware()}
+    for name, measure in MEASURES.items():
+        if options.only in (None, name):
+            with tempfile.TemporaryDirectory(prefix="civicledger-bench-") as folder:
+                report[name] = measure(Path(folder), sizes)
+    if options.json:
+        print(json.dumps(report))
+        return 0
+    for name, figures in report.items():
+        print(f"{name}: {figures}" if isinstance(figures, str) else f"{name}:")
+        for key, value in figures.items() if isinstance(figures, dict) else ():
+            print(f"  {key}: {value}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
