@@ -125,7 +125,9 @@ def _member(number: int) -> Member:
 
 def _founder(place: int, member: Member) -> FoundingMember:
     keys = tuple(
-        (role, hashlib.sha256(f"bench {place} {role}".encode()).digest()) for role in KeyRole if role is not KeyRole.ACCOUNT
+        (role, hashlib.sha256(f"bench {place} {role}".encode()).digest())
+        for role in KeyRole
+        if role is not KeyRole.ACCOUNT
     )
     return FoundingMember(
         uscc=member.uscc,
@@ -239,7 +241,9 @@ def measure_growth(folder: Path, sizes: Sizes) -> dict[str, Any]:
 
 def hardware() -> dict[str, Any]:
     """What it ran on."""
-    names = [line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line]
+    names = [
+        line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
+    ]
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {"cpu": names[0] if names else platform.machine(), "cores": os.cpu_count(), "memory_gib": memory >> 30}
 
