@@ -14,7 +14,8 @@ from ledger.errors import ConflictError, InvalidInputError, LedgerError, NotAllo
 #: Errors of the native core that are about membership rather than the shape of the transaction.
 _NOT_ALLOWED = frozenset({"tx.not-member", "tx.create-not-adopted"})
 _CONFLICT = frozenset({"tx.nonce-taken"})
-_LATER = frozenset({"tx.pool-full", "chain.closed", "chain.stopped"})
+#: What the sequencer answers while it cannot take anything.
+_LATER = ("tx.pool-full", "chain.", "disk.", "peer.")
 _HINTS = {
     "tx.nonce-low": "the account has already used this nonce; read eth_getTransactionCount again",
     "tx.nonce-gap": "send the missing earlier nonces first; at most 64 may wait",
@@ -46,7 +47,7 @@ class Admission:
             kind = NotAllowedError
         elif self.code in _CONFLICT:
             kind = ConflictError
-        elif self.code in _LATER:
+        elif self.code.startswith(_LATER):
             kind = UnavailableError
         return kind(self.code, self.message, hint=_HINTS.get(self.code, ""))
 

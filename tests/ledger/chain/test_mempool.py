@@ -123,6 +123,7 @@ def test_the_pending_nonce_skips_what_waits() -> None:
         ("tx.create-not-adopted", NotAllowedError),
         ("tx.nonce-taken", ConflictError),
         ("tx.pool-full", UnavailableError),
+        ("chain.write-failed", UnavailableError),
         ("tx.nonce-low", InvalidInputError),
         ("tx.malformed", InvalidInputError),
     ],
