@@ -112,6 +112,7 @@ def verify_envelope(
         raise UntrustedError(
             "envelope.signature",
             f"the envelope is not signed by the account of {envelope.caller}: {error.message}",
+            hint="sign it with that member's active account key; any change of the envelope needs a new signature",
             expected=error.expected,
             actual=error.actual,
         ) from None
