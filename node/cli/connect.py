@@ -116,6 +116,60 @@ def hex32(text: str, what: str) -> bytes:
         raise InvalidInputError(error.code, f"{what}: {error.message}", hint=error.hint) from None
 
 
+def dataset_id(connection: Connection, text: str) -> bytes:
+    """A dataset's id, in full or as a unique prefix of at least eight hex digits."""
+    from ledger.v1 import department_pb2, department_pb2_grpc
+
+    def pages() -> Iterator[bytes]:
+        stub = connection.stub(department_pb2_grpc.DatasetServiceStub)
+        request = department_pb2.ListDatasetsRequest(page_size=200)
+        while True:
+            page = stub.List(request, timeout=CALL_TIMEOUT)
+            yield from (item.id for item in page.datasets)
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    return _by_prefix(text, "dataset", pages)
+
+
+def grant_id(connection: Connection, text: str) -> bytes:
+    """A grant's id, in full or as a unique prefix of at least eight hex digits."""
+    from ledger.v1 import department_pb2, department_pb2_grpc
+
+    def pages() -> Iterator[bytes]:
+        stub = connection.stub(department_pb2_grpc.GrantServiceStub)
+        request = department_pb2.ListGrantsRequest(page_size=200)
+        while True:
+            page = stub.List(request, timeout=CALL_TIMEOUT)
+            yield from (item.id for item in page.grants)
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    return _by_prefix(text, "grant", pages)
+
+
+def _by_prefix(text: str, what: str, pages: Callable[[], Iterator[bytes]]) -> bytes:
+    plain = text.lower().removeprefix("0x")
+    if not 8 <= len(plain) < 64 or any(digit not in "0123456789abcdef" for digit in plain):
+        return hex32(text, what)
+    found = [one for one in pages() if one.hex().startswith(plain)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise InvalidInputError(
+            f"{what}.ambiguous",
+            t(f"{len(found)} ids begin with {plain}", f"有 {len(found)} 个标识以 {plain} 开头"),
+            hint=t("write more of it", "请写得更长"),
+        )
+    raise NotFoundError(
+        f"{what}.unknown",
+        t(f"no {what} begins with {plain}", f"没有以 {plain} 开头的标识"),
+        hint=f"civicledger {what} list",
+    )
+
+
 def row_conditions(texts: list[str]) -> dict[str, Any]:
     """``field=value`` words as the rows of a scope; a field named twice may have either value.
 

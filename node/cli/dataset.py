@@ -13,7 +13,7 @@ from ledger.codec import encode
 from ledger.errors import InvalidInputError, NotFoundError
 from ledger.v1 import department_pb2 as pb
 from ledger.v1 import department_pb2_grpc as rpc
-from node.cli.connect import CALL_TIMEOUT, JsonOption, NodeOption, connect, hex32, resolve_member
+from node.cli.connect import CALL_TIMEOUT, JsonOption, NodeOption, connect, dataset_id, resolve_member
 from node.cli.output import facts, out, print_json, table
 from node.cli.texts import t
 
@@ -116,7 +116,7 @@ def list_(
             t("level", "分级"),
             t("versions", "版本"),
         ],
-        [(d.id.hex(), d.provider, d.title or d.resource_code, d.sharing, d.level, len(d.versions)) for d in found],
+        [(d.id, d.provider, d.title or d.resource_code, d.sharing, d.level, len(d.versions)) for d in found],
     )
 
 
@@ -125,7 +125,7 @@ def show(dataset: str, node: Path | None = NodeOption, as_json: bool = JsonOptio
     """Everything the chain says of it, and the metadata where the node holds it."""
     with connect(node) as connection:
         found = connection.stub(rpc.DatasetServiceStub).Get(
-            pb.GetDatasetRequest(id=hex32(dataset, "dataset")), timeout=CALL_TIMEOUT
+            pb.GetDatasetRequest(id=dataset_id(connection, dataset)), timeout=CALL_TIMEOUT
         )
     value = describe(found)
     if found.metadata:
@@ -144,7 +144,7 @@ def withdraw(dataset: str, node: Path | None = NodeOption, as_json: bool = JsonO
     """Only its provider can."""
     with connect(node) as connection:
         result = connection.stub(rpc.DatasetServiceStub).Withdraw(
-            pb.WithdrawDatasetRequest(id=hex32(dataset, "dataset")), timeout=CALL_TIMEOUT
+            pb.WithdrawDatasetRequest(id=dataset_id(connection, dataset)), timeout=CALL_TIMEOUT
         )
     _done(result, as_json)
 
@@ -160,7 +160,8 @@ def regrade(
     """A regrade upwards suspends grants that need a higher approval."""
     with connect(node) as connection:
         result = connection.stub(rpc.DatasetServiceStub).Regrade(
-            pb.RegradeDatasetRequest(id=hex32(dataset, "dataset"), level=level, sharing=sharing), timeout=CALL_TIMEOUT
+            pb.RegradeDatasetRequest(id=dataset_id(connection, dataset), level=level, sharing=sharing),
+            timeout=CALL_TIMEOUT,
         )
     _done(result, as_json)
 

@@ -20,11 +20,14 @@ from node.cli.connect import (
     JsonOption,
     NodeOption,
     connect,
+    dataset_id,
+    grant_id,
     hex32,
+    list_members,
     resolve_member,
     row_conditions,
 )
-from node.cli.output import err, facts, print_json, table
+from node.cli.output import SHORT, err, facts, print_json, table
 from node.cli.texts import t
 
 app = typer.Typer(help=t("Exchanges under grants (数据共享).", "授权下的数据共享。"), no_args_is_help=True)
@@ -67,11 +70,11 @@ def pull(
     with connect(node) as connection:
         query = _query(connection, grant, field, row)
         wanted = pb.PullRequest(
-            grant=hex32(grant, "grant") if grant else b"",
+            grant=grant_id(connection, grant) if grant else b"",
             nonce=hex32(nonce, "nonce") if nonce else b"",
             query=query,
             operator_pseudonym=operator,
-            dataset=hex32(dataset, "dataset") if dataset else b"",
+            dataset=dataset_id(connection, dataset) if dataset else b"",
             purpose=purpose,
         )
         if output is None:
@@ -107,7 +110,7 @@ def _query(connection: Connection, grant: str, fields: list[str], rows: list[str
         return b""
     if not fields:
         stub = connection.stub(rpc.GrantServiceStub)
-        found = stub.Get(pb.GetGrantRequest(id=hex32(grant, "grant")), timeout=CALL_TIMEOUT)
+        found = stub.Get(pb.GetGrantRequest(id=grant_id(connection, grant)), timeout=CALL_TIMEOUT)
         if not found.scope:
             raise InvalidInputError(
                 "input.fields",
@@ -154,11 +157,14 @@ def list_(
     grant: str = typer.Option("", help=t("grant id", "授权标识")),
     across: bool = typer.Option(False, "--across", help=t("ask every department's node", "询问每个部门的节点")),
     member: str = typer.Option("", help=t("ask this member's node", "询问指定成员的节点")),
+    trail: bool = typer.Option(
+        False, "--trail", help=t("every record that names it, own trails too", "所有相关记录，含各部门自己的审计记录")
+    ),
     node: Path | None = NodeOption,
     as_json: bool = JsonOption,
 ) -> None:
     """Rows of exchange.* and access.refused records with their inclusion proofs, checked here."""
-    from node.cli.audit import ask
+    from node.cli.audit import EVERYTHING, USES, ask
 
     with connect(node) as connection:
         if across:
@@ -168,9 +174,11 @@ def list_(
         answer = ask(
             connection,
             targets,
-            dataset=hex32(dataset, "dataset") if dataset else b"",
-            grant=hex32(grant, "grant") if grant else b"",
+            dataset=dataset_id(connection, dataset) if dataset else b"",
+            grant=grant_id(connection, grant) if grant else b"",
+            types=EVERYTHING if trail else USES,
         )
+        handles = {m.uscc: m.handle for m in list_members(connection)}
     if as_json:
         print_json(answer.to_dict())
         return
@@ -181,29 +189,33 @@ def list_(
             "#",
             t("time", "时间"),
             t("type", "类型"),
-            t("counterpart", "对方"),
+            t("with", "对方"),
+            t("purpose", "用途"),
             t("grant", "授权"),
             t("proof", "证明"),
         ],
         [
             (
-                r.origin,
-                r.index,
-                r.record["time"],
-                r.record["type"],
-                r.record["body"].get("counterpart", ""),
-                str(r.record["body"].get("grant", ""))[:16],
-                t("verified", "已验证") if r.proven else t("none", "无"),
+                handles.get(row.member, row.member),
+                row.index,
+                row.record["time"],
+                row.record["type"],
+                handles.get(row.record["body"].get("counterpart", ""), ""),
+                row.record["body"].get("purpose", row.record["body"].get("code", "")),
+                str(row.record["body"].get("grant", ""))[:SHORT],
+                t("verified", "已验证") if row.proven else t("none", "无"),
             )
-            for r in answer.rows
+            for row in answer.rows
         ],
     )
     facts(
         t("Answer", "答复"),
         {
             t("departments asked", "已询问部门"): len(targets),
-            t("not answering", "未答复"): ", ".join(f"{m} ({c})" for m, c in answer.absent) or t("none", "无"),
+            t("not answering", "未答复"): ", ".join(f"{handles.get(m, m)} ({code})" for m, code in answer.absent)
+            or t("none", "无"),
+            t("with more than shown", "尚有更多"): ", ".join(handles.get(m, m) for m in answer.cut) or t("none", "无"),
             t("rows", "行数"): len(answer.rows),
-            t("proofs verified", "已验证证明"): sum(r.proven for r in answer.rows),
+            t("proofs verified", "已验证证明"): sum(row.proven for row in answer.rows),
         },
     )

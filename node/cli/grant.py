@@ -11,7 +11,16 @@ import typer
 from ledger.codec import encode
 from ledger.v1 import department_pb2 as pb
 from ledger.v1 import department_pb2_grpc as rpc
-from node.cli.connect import CALL_TIMEOUT, JsonOption, NodeOption, connect, hex32, resolve_member, row_conditions
+from node.cli.connect import (
+    CALL_TIMEOUT,
+    JsonOption,
+    NodeOption,
+    connect,
+    dataset_id,
+    grant_id,
+    resolve_member,
+    row_conditions,
+)
 from node.cli.output import facts, out, print_json, table
 from node.cli.texts import t
 
@@ -44,7 +53,7 @@ def request(
     with connect(node) as connection:
         answer = connection.stub(rpc.GrantServiceStub).Request(
             pb.RequestGrantRequest(
-                dataset=hex32(dataset, "dataset"),
+                dataset=dataset_id(connection, dataset),
                 purpose=purpose,
                 matter=matter,
                 scope=scope,
@@ -66,7 +75,7 @@ def approve(grant: str, node: Path | None = NodeOption, as_json: bool = JsonOpti
     """One approval of those its level needs."""
     with connect(node) as connection:
         answer = connection.stub(rpc.GrantServiceStub).Approve(
-            pb.ApproveGrantRequest(id=hex32(grant, "grant")), timeout=CALL_TIMEOUT
+            pb.ApproveGrantRequest(id=grant_id(connection, grant)), timeout=CALL_TIMEOUT
         )
     _print(answer, as_json)
 
@@ -82,7 +91,7 @@ def refuse(
     """A refusal ends the request."""
     with connect(node) as connection:
         answer = connection.stub(rpc.GrantServiceStub).Refuse(
-            pb.RefuseGrantRequest(id=hex32(grant, "grant"), reason=reason, text=text), timeout=CALL_TIMEOUT
+            pb.RefuseGrantRequest(id=grant_id(connection, grant), reason=reason, text=text), timeout=CALL_TIMEOUT
         )
     _print(answer, as_json)
 
@@ -98,7 +107,7 @@ def revoke(
     """From the next block on no use is possible."""
     with connect(node) as connection:
         answer = connection.stub(rpc.GrantServiceStub).Revoke(
-            pb.RevokeGrantRequest(id=hex32(grant, "grant"), reason=reason, text=text), timeout=CALL_TIMEOUT
+            pb.RevokeGrantRequest(id=grant_id(connection, grant), reason=reason, text=text), timeout=CALL_TIMEOUT
         )
     _print(answer, as_json)
 
@@ -119,7 +128,7 @@ def list_(
         wanted = pb.ListGrantsRequest(
             provider=resolve_member(connection, provider) if provider else "",
             consumer=resolve_member(connection, consumer) if consumer else "",
-            dataset=hex32(dataset, "dataset") if dataset else b"",
+            dataset=dataset_id(connection, dataset) if dataset else b"",
             state=state,
             page_size=200,
         )
@@ -147,7 +156,7 @@ def list_(
         ],
         [
             (
-                g.id.hex(),
+                g.id,
                 g.provider,
                 g.consumer,
                 g.purpose,
@@ -165,7 +174,7 @@ def show(grant: str, node: Path | None = NodeOption, as_json: bool = JsonOption)
     """State, scope digest, ceiling and what is still missing."""
     with connect(node) as connection:
         found = connection.stub(rpc.GrantServiceStub).Get(
-            pb.GetGrantRequest(id=hex32(grant, "grant")), timeout=CALL_TIMEOUT
+            pb.GetGrantRequest(id=grant_id(connection, grant)), timeout=CALL_TIMEOUT
         )
     if as_json:
         print_json(describe(found))

@@ -10,7 +10,7 @@ import typer
 
 from ledger.v1 import department_pb2 as pb
 from ledger.v1 import department_pb2_grpc as rpc
-from node.cli.connect import CALL_TIMEOUT, JsonOption, NodeOption, connect, hex32, resolve_member
+from node.cli.connect import CALL_TIMEOUT, JsonOption, NodeOption, connect, dataset_id, hex32, resolve_member
 from node.cli.output import out, print_json, table
 from node.cli.texts import t
 
@@ -105,7 +105,7 @@ def _group(name: str) -> typer.Typer:
                     pb.AnswerListEntryRequest(
                         list=name,
                         id=hex32(entry, "entry"),
-                        dataset=hex32(dataset, "dataset") if dataset else b"",
+                        dataset=dataset_id(connection, dataset) if dataset else b"",
                         negative=hex32(negative, "negative") if negative else b"",
                     ),
                     timeout=CALL_TIMEOUT,

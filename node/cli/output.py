@@ -14,8 +14,11 @@ from rich.text import Text
 from ledger.errors import LedgerError
 from node.cli.texts import t
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+#: Tables in a file or a pipe are not folded to a terminal's eighty columns.
+out = Console(highlight=False, width=None if sys.stdout.isatty() else 150)
+err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 150)
+#: Hex digits of an id that a table shows; commands take any unique prefix of eight or more.
+SHORT = 12
 
 
 def print_json(value: Any) -> None:
@@ -46,8 +49,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
 
 def _cell(value: object) -> Text:
     if isinstance(value, bytes):
-        text = value.hex()
-        return Text(text[:16] + "…" if len(text) > 20 else text)
+        return Text(value.hex()[:SHORT], no_wrap=True)
     if isinstance(value, bool):
         return Text(t("yes", "是") if value else t("no", "否"))
     return Text(str(value))

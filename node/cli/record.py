@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import grpc
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -61,11 +62,17 @@ def add(
                 total = _count(path)
                 task = bar.add_task(str(path), total=total)
                 with _open(path) as file:
-                    requests = _batches(_records(file, str(path), connection.member))
-                    for answer in stub.AppendStream(requests, timeout=3_600):
-                        first = answer.first if first is None else first
-                        count += answer.count
-                        bar.advance(task, answer.count)
+                    requests = _Kept(_batches(_records(file, str(path), connection.member)))
+                    try:
+                        for answer in stub.AppendStream(requests, timeout=3_600):
+                            first = answer.first if first is None else first
+                            count += answer.count
+                            bar.advance(task, answer.count)
+                    except grpc.RpcError:
+                        # gRPC reads the requests in a thread of its own and only says that this failed.
+                        if requests.failure is not None:
+                            raise _with_progress(requests.failure, count) from None
+                        raise
     seconds = time.monotonic() - started
     if as_json:
         print_json({"first": first, "count": count, "seconds": round(seconds, 3)})
@@ -76,6 +83,29 @@ def add(
                 f"已写入 {count} 条，用时 {seconds:.1f} 秒，起始序号 {first}",
             )
         )
+
+
+class _Kept:
+    """An iterator that keeps the error that ended it."""
+
+    def __init__(self, requests: Iterator[pb.AppendRequest]) -> None:
+        self._requests = requests
+        self.failure: LedgerError | None = None
+
+    def __iter__(self) -> _Kept:
+        return self
+
+    def __next__(self) -> pb.AppendRequest:
+        try:
+            return next(self._requests)
+        except LedgerError as error:
+            self.failure = error
+            raise
+
+
+def _with_progress(error: LedgerError, count: int) -> LedgerError:
+    done = t(f"{count} records before it were written", f"此前已写入 {count} 条")
+    return type(error)(error.code, f"{error.message} ({done})", hint=error.hint)
 
 
 def _count(path: Path) -> int | None:
