@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 MAX_SUBMIT = 5_000
 #: A stream judges its caller again this often, seconds.
 _RECHECK_S = 1.0
+#: How long a follower waits for the sequencer to be back when it hands in transactions, seconds.
+_RECONNECT_S = 3.0
 
 
 class BlockServicer(peer_pb2_grpc.BlockServiceServicer):
@@ -134,6 +136,18 @@ class BlockServicer(peer_pb2_grpc.BlockServiceServicer):
             )
 
 
+def _submit(
+    stub: peer_pb2_grpc.BlockServiceStub, request: peer_pb2.SubmitTransactionsRequest, timeout: float
+) -> peer_pb2.SubmitTransactionsResponse:
+    """One call; a connection that is down gets a moment to come back (the same transactions twice do no harm)."""
+    try:
+        return stub.SubmitTransactions(request, timeout=timeout)
+    except grpc.RpcError as error:
+        if error.code() is not grpc.StatusCode.UNAVAILABLE:
+            raise
+    return stub.SubmitTransactions(request, timeout=_RECONNECT_S, wait_for_ready=True)
+
+
 def forward_to(
     peers: PeerBook, sequencer: str, tracker: PeerTracker, timeout: float
 ) -> Callable[[list[bytes]], list[Admission]]:
@@ -146,8 +160,7 @@ def forward_to(
         for start in range(0, len(raws), MAX_SUBMIT):
             request = peer_pb2.SubmitTransactionsRequest(transactions=raws[start : start + MAX_SUBMIT])
             try:
-                # Wait for the channel: right after a start it may still be backing off from its first attempt.
-                response = stub.SubmitTransactions(request, timeout=timeout, wait_for_ready=True)
+                response = _submit(stub, request, timeout)
             except grpc.RpcError as error:
                 failure = from_rpc(error, f"the sequencer {sequencer}")
                 tracker.missed(sequencer, failure.message)

@@ -33,6 +33,8 @@ logger = structlog.get_logger("node.chain")
 #: Longest the sequencer sleeps in the pool before it looks at the time again, seconds.
 _POOL_WAIT_S = 0.5
 _COSIGN_TIMEOUT_S = 5.0
+#: The whole city waits for its sequencer: ask often whether it is back (a refused connection costs nothing).
+_LONGEST_DELAY_S = 0.5
 #: Heads a slow follower still cosigns; older ones are worth nothing once newer ones are cosigned.
 _COSIGN_BACKLOG = 16
 
@@ -124,8 +126,12 @@ class Follower:
         self._call: Any = None
         self._lock = threading.Lock()
         self._waiting: deque[SignedHead] = deque(maxlen=_COSIGN_BACKLOG)
-        self.loop = Loop("follower", self._follow, metrics=metrics, on_fatal=on_fatal)
-        self.cosigner = Loop("cosigner", self._cosign, metrics=metrics, on_fatal=on_fatal)
+        self.loop = Loop(
+            "follower", self._follow, metrics=metrics, on_fatal=on_fatal, longest_delay_s=_LONGEST_DELAY_S
+        )
+        self.cosigner = Loop(
+            "cosigner", self._cosign, metrics=metrics, on_fatal=on_fatal, longest_delay_s=_LONGEST_DELAY_S
+        )
 
     def stop(self) -> None:
         """End the stream and both loops."""

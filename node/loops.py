@@ -31,11 +31,13 @@ class Loop:
         *,
         metrics: Metrics,
         on_fatal: Callable[[LedgerError], None],
+        longest_delay_s: float = _LONGEST_DELAY_S,
     ) -> None:
         self.name = name
         self._step = step
         self._metrics = metrics
         self._on_fatal = on_fatal
+        self._longest_delay_s = longest_delay_s
         self._condition = threading.Condition()
         self._woken = False
         self._stopping = False
@@ -88,12 +90,12 @@ class Loop:
                 return
             except LedgerError as error:
                 self._failed(error)
-                wait, delay = delay, min(delay * 2, _LONGEST_DELAY_S)
+                wait, delay = delay, min(delay * 2, self._longest_delay_s)
             except Exception as error:
                 # A defect of ours: named in the log, and the node goes on serving what it can.
                 logger.exception("loop.defect", loop=self.name)
                 self._failed(LedgerError("node.defect", f"{self.name}: {type(error).__name__}"))
-                wait, delay = delay, min(delay * 2, _LONGEST_DELAY_S)
+                wait, delay = delay, min(delay * 2, self._longest_delay_s)
             with self._condition:
                 self._condition.wait_for(lambda: self._woken or self._stopping, wait)
                 self._woken = False

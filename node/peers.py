@@ -31,7 +31,7 @@ CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
     # A peer that comes back is found within a second or two, not after minutes of back-off.
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.min_reconnect_backoff_ms", 200),
-    ("grpc.max_reconnect_backoff_ms", 2_000),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
 )
 
 
