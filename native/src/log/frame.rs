@@ -11,7 +11,7 @@ use crate::log::{corrupt, disk};
 /// Bytes of a frame.
 pub const FRAME: u64 = 32;
 /// Bytes of the longest entry with its length.
-const LONGEST: u64 = 2 + super::MAX_ENTRY as u64;
+pub const LONGEST: u64 = 2 + super::MAX_ENTRY as u64;
 
 /// One commit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -5,11 +5,14 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::log::batches::{ROW, Row};
-use crate::log::frame::{Frame, Frames};
+use crate::log::frame::{Frame, Frames, LONGEST};
 use crate::log::levels::{LEVELS, LevelFiles, Tails, hashes_at, level_name};
 use crate::log::storage::{Blob, Folder, Storage};
 use crate::log::{BATCHES, COMMITS, ENTRIES, INDEX, TILE, disk};
 use crate::merkle::{self, Hash};
+
+/// Entries looked at, at most, to find what broke a frame.
+const BLAME_BYTES: u64 = 256 << 20;
 
 /// A difference between the entries and a file, or inside a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,12 +41,16 @@ pub struct Report {
 pub fn fsck(path: &Path, first: u64) -> Result<Report> {
     let folder = Folder::read_only(path)?;
     let live = folder.is_live();
-    let storage: Arc<dyn Storage> = Arc::new(folder);
+    Ok(fsck_storage(Arc::new(folder), live, first))
+}
+
+/// [`fsck`] over any storage; `live`: a writer may be at work.
+pub fn fsck_storage(storage: Arc<dyn Storage>, live: bool, first: u64) -> Report {
     let mut check = Check::new(storage, live);
     if let Err(error) = check.run(first) {
         check.problems.push(Problem { file: String::new(), index: check.size, detail: error.message });
     }
-    Ok(Report { size: check.size, root: check.tails.root(), problems: check.problems })
+    Report { size: check.size, root: check.tails.root(), problems: check.problems }
 }
 
 struct Check {
@@ -110,54 +117,45 @@ impl Check {
             return Ok(false);
         }
         let length = entries.len().map_err(|error| disk("reading entries.dat", &error))?;
-        if frame.end > length {
-            if !(last && self.live) {
-                self.report(ENTRIES, frame.first, format!("the file ends at {length}, its commits at {}", frame.end));
+        let data = self.bytes(entries, previous.end, frame.end.min(length))?;
+        let (parsed, fits) = walk(&data, frame.count);
+        let holds = frame.end <= length && fits && frame.covers(&data);
+        if !holds {
+            if last && self.live {
+                return Ok(false);
             }
-            return Ok(false);
+            self.blame(&frame, number, previous.end, entries, length)?;
         }
-        let mut data = vec![0; (frame.end - previous.end) as usize];
-        entries.read_at(&mut data, previous.end).map_err(|error| disk("reading entries.dat", &error))?;
-        let holds = frame.covers(&data);
-        if !holds && last && self.live {
-            return Ok(false);
-        }
-        self.entries(&frame, number, previous.end, &data, holds, index)
-    }
-
-    fn entries(
-        &mut self,
-        frame: &Frame,
-        number: u64,
-        base: u64,
-        data: &[u8],
-        holds: bool,
-        index: Option<&dyn Blob>,
-    ) -> Result<bool> {
-        let (parsed, fits) = walk(data, frame.count);
-        let hashes = merkle::leaf_hashes(&parsed.iter().map(|(_, entry)| *entry).collect::<Vec<_>>());
-        let stored = self.stored(0, frame.first, hashes.len() as u64)?;
-        let differs = hashes.iter().zip(&stored).position(|(here, there)| here != there).map(|at| at as u64);
         if !fits {
-            let at = frame.first + differs.unwrap_or(parsed.len() as u64);
-            self.report(ENTRIES, at, "the lengths of the entries do not fit their commit");
             return Ok(false);
-        }
-        match (holds, differs) {
-            // The checksum says the entries are as committed: then the stored hash is wrong.
-            (true, _) => {}
-            (false, Some(at)) => {
-                self.report(ENTRIES, frame.first + at, "the entry is not the one that was committed");
-            }
-            (false, None) => {
-                self.report(COMMITS, number, "the checksum of the frame does not hold, its entries fit their hashes");
-            }
         }
         if let Some(index) = index {
-            self.offsets(frame.first, base, &parsed, index)?;
+            self.offsets(frame.first, previous.end, &parsed, index)?;
         }
-        self.hashes(hashes)?;
+        self.hashes(leaf_hashes(&parsed))?;
         Ok(true)
+    }
+
+    /// A frame does not hold over its entries: when these fit their stored hashes the frame is wrong, else they are.
+    fn blame(&mut self, frame: &Frame, number: u64, base: u64, entries: &dyn Blob, length: u64) -> Result<()> {
+        let most = u64::from(frame.count).saturating_mul(LONGEST).min(BLAME_BYTES);
+        let data = self.bytes(entries, base, base.saturating_add(most).min(length))?;
+        let derived = leaf_hashes(&walk(&data, frame.count).0);
+        let stored = self.stored(0, frame.first, u64::from(frame.count))?;
+        let differs = stored.iter().enumerate().find(|(at, hash)| derived.get(*at) != Some(*hash));
+        match differs {
+            Some((at, _)) => {
+                self.report(ENTRIES, frame.first + at as u64, "the entry is not the one that was committed");
+            }
+            None => self.report(COMMITS, number, "the frame does not hold over its entries, which fit their hashes"),
+        }
+        Ok(())
+    }
+
+    fn bytes(&self, entries: &dyn Blob, from: u64, to: u64) -> Result<Vec<u8>> {
+        let mut data = vec![0; to.saturating_sub(from) as usize];
+        entries.read_at(&mut data, from).map_err(|error| disk("reading entries.dat", &error))?;
+        Ok(data)
     }
 
     fn offsets(&mut self, first: u64, base: u64, parsed: &[(u64, &[u8])], index: &dyn Blob) -> Result<()> {
@@ -260,6 +258,10 @@ impl Check {
             self.problems.push(Problem { file: file.to_owned(), index, detail: detail.into() });
         }
     }
+}
+
+fn leaf_hashes(parsed: &[(u64, &[u8])]) -> Vec<Hash> {
+    merkle::leaf_hashes(&parsed.iter().map(|(_, entry)| *entry).collect::<Vec<_>>())
 }
 
 /// Entries with their positions, as many as fit, and whether they are exactly `count` and fill the bytes.

@@ -1,7 +1,7 @@
 //! The native check of a record before it is appended: canonical form, size, and the five fields with their types.
 
 use crate::error::{Class, Error, Result};
-use crate::json::Scanner;
+use crate::json::{self, Scanner};
 
 /// Longest record in bytes.
 pub const MAX_RECORD: usize = 60_000;
@@ -13,29 +13,28 @@ const MAX_TYPE: usize = 64;
 /// `{"body":{..},"member":USCC,"time":"YYYY-MM-DDThh:mm:ss.mmmZ","type":"area.event","v":1}`.
 pub fn check(data: &[u8]) -> Result<()> {
     let mut scanner = Scanner::new(data, MAX_RECORD, MAX_DEPTH)?;
-    let outcome = fields(&mut scanner);
+    let Err(error) = fields(&mut scanner) else { return Ok(()) };
     // Where the shape is wrong, say first what is wrong with the JSON itself.
-    if outcome.is_err() {
-        crate::json::check_canonical(data, MAX_RECORD, MAX_DEPTH)?;
-    }
-    outcome
+    json::check_canonical(data, MAX_RECORD, MAX_DEPTH)?;
+    Err(if error.code.starts_with("json.") { wrong_shape() } else { error })
 }
 
 fn fields(scanner: &mut Scanner<'_>) -> Result<()> {
-    let shape = |_| {
-        Error::new(Class::InvalidInput, "record.fields", "a record has exactly body, member, time, type and v")
-            .hint("encode records with ledger.codec.encode_record")
-    };
-    scanner.literal(b"{\"body\":").map_err(shape)?;
+    scanner.literal(b"{\"body\":")?;
     scanner.object(1)?;
-    scanner.literal(b",\"member\":").map_err(shape)?;
+    scanner.literal(b",\"member\":")?;
     require(is_member(scanner.string()?), "record.member", "member is not an 18-character USCC")?;
-    scanner.literal(b",\"time\":").map_err(shape)?;
+    scanner.literal(b",\"time\":")?;
     require(is_time(scanner.string()?), "record.time", "time is not YYYY-MM-DDThh:mm:ss.mmmZ")?;
-    scanner.literal(b",\"type\":").map_err(shape)?;
+    scanner.literal(b",\"type\":")?;
     require(is_type(scanner.string()?), "record.type", "type is not of the form area.event")?;
-    scanner.literal(b",\"v\":1}").map_err(shape)?;
+    scanner.literal(b",\"v\":1}")?;
     scanner.end()
+}
+
+fn wrong_shape() -> Error {
+    Error::new(Class::InvalidInput, "record.fields", "a record has exactly body, member, time, type and v")
+        .hint("encode records with ledger.codec.encode_record")
 }
 
 fn require(holds: bool, code: &'static str, message: &str) -> Result<()> {

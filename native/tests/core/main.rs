@@ -1,0 +1,9 @@
+//! The integration tests of the core, in one program.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+mod log_engine;
+mod log_faults;
+mod log_recovery;
+mod merkle_vectors;
+mod sign_vectors;
