@@ -78,7 +78,7 @@ impl Batches {
     pub fn open(storage: &dyn Storage, size: u64, now_ms: u64) -> Result<Self> {
         let failed = |error: std::io::Error| disk("reading batches.dat", &error);
         let file = storage.open(BATCHES).map_err(failed)?;
-        let length = file.len().map_err(failed)?;
+        let length = file.length().map_err(failed)?;
         let mut bytes = vec![0; length as usize];
         file.read_at(&mut bytes, 0).map_err(failed)?;
         let kept = checked_rows(&bytes, size)?;

@@ -28,7 +28,7 @@ pub struct Derived {
 impl Derived {
     /// Go on after `size` entries. `None` when the files do not hold so much: derive from the start then.
     pub fn resume(files: &Arc<LevelFiles>, index: &Arc<dyn Blob>, size: u64) -> Result<Option<Self>> {
-        let indexed = index.len().map_err(|error| disk("reading entries.idx", &error))?;
+        let indexed = index.length().map_err(|error| disk("reading entries.idx", &error))?;
         if indexed < size.div_ceil(TILE) * 8 || !files.hold(size)? {
             return Ok(None);
         }
@@ -61,7 +61,7 @@ impl Derived {
     pub fn trim(&self) -> Result<()> {
         let failed = |error: std::io::Error| disk("cutting entries.idx", &error);
         let exact = self.size().div_ceil(TILE) * 8;
-        if self.index.len().map_err(failed)? > exact {
+        if self.index.length().map_err(failed)? > exact {
             self.index.cut(exact).map_err(failed)?;
         }
         self.levels.trim()

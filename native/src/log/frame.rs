@@ -91,7 +91,7 @@ impl<'a> Frames<'a> {
 
     /// Whole frames in the file and the bytes of a torn one.
     pub fn count(&self) -> Result<(u64, u64)> {
-        let length = self.file.len().map_err(|error| disk("reading commits.dat", &error))?;
+        let length = self.file.length().map_err(|error| disk("reading commits.dat", &error))?;
         Ok((length / FRAME, length % FRAME))
     }
 
@@ -124,7 +124,7 @@ impl<'a> Frames<'a> {
     /// The entries' bytes of frame `number`, checked against it. `None`: the frame does not hold.
     pub fn data(&self, number: u64, entries: &dyn Blob) -> Result<Option<(Frame, Vec<u8>)>> {
         let (previous, frame) = (self.before(number)?, self.get(number)?);
-        let length = entries.len().map_err(|error| disk("reading entries.dat", &error))?;
+        let length = entries.length().map_err(|error| disk("reading entries.dat", &error))?;
         if !frame.follows(&previous) || frame.end > length {
             return Ok(None);
         }

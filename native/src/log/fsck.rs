@@ -116,7 +116,7 @@ impl Check {
             }
             return Ok(false);
         }
-        let length = entries.len().map_err(|error| disk("reading entries.dat", &error))?;
+        let length = entries.length().map_err(|error| disk("reading entries.dat", &error))?;
         let data = self.bytes(entries, previous.end, frame.end.min(length))?;
         let (parsed, fits) = walk(&data, frame.count);
         let holds = frame.end <= length && fits && frame.covers(&data);
@@ -159,7 +159,7 @@ impl Check {
     }
 
     fn offsets(&mut self, first: u64, base: u64, parsed: &[(u64, &[u8])], index: &dyn Blob) -> Result<()> {
-        let length = index.len().map_err(|error| disk("reading entries.idx", &error))?;
+        let length = index.length().map_err(|error| disk("reading entries.idx", &error))?;
         let skip = first.next_multiple_of(TILE) - first;
         for (number, (start, _)) in parsed.iter().enumerate().skip(skip as usize).step_by(TILE as usize) {
             let bundle = (first + number as u64) / TILE;
@@ -197,7 +197,7 @@ impl Check {
     /// Hashes in a file, as far as it goes.
     fn stored(&self, level: usize, first: u64, count: u64) -> Result<Vec<Hash>> {
         let Ok(file) = self.levels.file(level) else { return Ok(Vec::new()) };
-        let there = file.len().map_err(|error| disk(&format!("reading {}", level_name(level)), &error))? / 32;
+        let there = file.length().map_err(|error| disk(&format!("reading {}", level_name(level)), &error))? / 32;
         let bytes = self.levels.read(level, first.min(there), count.min(there.saturating_sub(first)))?;
         Ok(super::levels::to_hashes(&bytes))
     }
@@ -206,7 +206,7 @@ impl Check {
         if self.live {
             return Ok(());
         }
-        let length = |blob: &dyn Blob| blob.len().map_err(|error| disk("reading the length of a log file", &error));
+        let length = |blob: &dyn Blob| blob.length().map_err(|error| disk("reading the length of a log file", &error));
         if length(entries)? > end {
             self.report(
                 ENTRIES,
@@ -238,7 +238,7 @@ impl Check {
     fn batches(&mut self) -> Result<()> {
         let Ok(file) = self.storage.open(BATCHES) else { return Ok(()) };
         let failed = |error: std::io::Error| disk("reading batches.dat", &error);
-        let mut bytes = vec![0; file.len().map_err(failed)? as usize];
+        let mut bytes = vec![0; file.length().map_err(failed)? as usize];
         file.read_at(&mut bytes, 0).map_err(failed)?;
         let mut end = 0;
         for (number, chunk) in bytes.chunks(ROW).enumerate() {

@@ -59,7 +59,7 @@ impl LevelFiles {
     pub fn hold(&self, size: u64) -> Result<bool> {
         for level in (0..LEVELS).take_while(|level| hashes_at(*level, size) > 0) {
             let Ok(file) = self.file(level) else { return Ok(false) };
-            let length = file.len().map_err(|error| disk(&format!("reading {}", level_name(level)), &error))?;
+            let length = file.length().map_err(|error| disk(&format!("reading {}", level_name(level)), &error))?;
             if length < hashes_at(level, size) * HASH {
                 return Ok(false);
             }
@@ -128,7 +128,7 @@ impl LevelWriter {
             }
             let failed = |error: std::io::Error| disk(&format!("cutting {}", level_name(level)), &error);
             let file = self.files.file(level)?;
-            if file.len().map_err(failed)? > exact {
+            if file.length().map_err(failed)? > exact {
                 file.cut(exact).map_err(failed)?;
             }
         }
@@ -146,7 +146,7 @@ impl Tails {
         let mut tails = Self::default();
         for (level, tail) in tails.0.iter_mut().enumerate() {
             let count = hashes_at(level, size);
-            if count % TILE > 0 {
+            if !count.is_multiple_of(TILE) {
                 *tail = to_hashes(&files.read(level, count - count % TILE, count % TILE)?);
             }
         }

@@ -57,7 +57,7 @@ fn cut_tail(commits: &dyn Blob, entries: &dyn Blob) -> Result<u64> {
     if count * FRAME + torn != whole * FRAME || torn > 0 {
         commits.cut(count * FRAME).map_err(|error| disk("cutting commits.dat", &error))?;
     }
-    if entries.len().map_err(|error| disk("reading entries.dat", &error))? > end {
+    if entries.length().map_err(|error| disk("reading entries.dat", &error))? > end {
         entries.cut(end).map_err(|error| disk("cutting entries.dat", &error))?;
     }
     Ok(count)

@@ -12,7 +12,7 @@ use crate::log::disk;
 /// One file. Positions are explicit: no state is shared between readers and the writer.
 pub trait Blob: Send + Sync {
     /// Length in bytes.
-    fn len(&self) -> io::Result<u64>;
+    fn length(&self) -> io::Result<u64>;
     /// Fill the buffer from this offset; an error when the file ends before.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
     /// Write all of it at this offset.
@@ -106,7 +106,7 @@ impl Storage for Folder {
 }
 
 impl Blob for File {
-    fn len(&self) -> io::Result<u64> {
+    fn length(&self) -> io::Result<u64> {
         Ok(self.metadata()?.len())
     }
 

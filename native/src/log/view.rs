@@ -88,7 +88,7 @@ impl View {
         let indexed = if next * TILE < size { Some(self.offset(next)?) } else { None };
         let end = match indexed {
             Some(end) => end,
-            None => self.entries.len().map_err(|error| disk("reading entries.dat", &error))?,
+            None => self.entries.length().map_err(|error| disk("reading entries.dat", &error))?,
         };
         let length = end.checked_sub(start).ok_or_else(|| corrupt("entries.idx does not fit entries.dat"))?;
         let step = if indexed.is_some() { length } else { CHUNK };
@@ -154,7 +154,7 @@ impl LogReader {
         let frames = super::frame::Frames::new(&*commits);
         let committed = frames.before(frames.count()?.0)?.size();
         let levels = Arc::new(LevelFiles::new(storage));
-        let indexed = index.len().map_err(|error| disk("reading entries.idx", &error))?;
+        let indexed = index.length().map_err(|error| disk("reading entries.idx", &error))?;
         if size > committed || indexed < size.div_ceil(TILE) * 8 || !levels.hold(size)? {
             return Err(Error::new(Class::Unavailable, "log.behind", "the log files do not hold this size yet")
                 .hint("use the size of a published checkpoint; try again when the writer has caught up")

@@ -107,7 +107,7 @@ fn many_callers_share_one_order() {
                     let mut placed = Vec::new();
                     for round in 0..40u64 {
                         let fresh: Vec<Vec<u8>> = (0..=numbers.below(5)).map(|_| numbers.bytes(30)).collect();
-                        let batch = (round % 3 == 0).then(|| (*b"a batch of 16 by", 0)).map(|(mut id, now)| {
+                        let batch = (round % 3 == 0).then_some((*b"a batch of 16 by", 0)).map(|(mut id, now)| {
                             id[0] = caller as u8;
                             id[1] = round as u8;
                             (id, now)

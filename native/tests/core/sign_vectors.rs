@@ -53,7 +53,7 @@ fn secp256k1_of_wycheproof() {
         let accepted = k256::ecdsa::Signature::from_der(&hex(&test["sig"])).is_ok_and(|signature| {
             let raw = signature.to_bytes();
             (0..2).any(|v| {
-                let signature = [raw.as_slice(), &[v]].concat();
+                let signature = [&raw[..], &[v]].concat();
                 sign::secp256k1_recover(&digest, &signature).is_ok_and(|signer| signer == address)
             })
         });

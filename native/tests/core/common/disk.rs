@@ -198,7 +198,7 @@ struct Handle {
 }
 
 impl Blob for Handle {
-    fn len(&self) -> io::Result<u64> {
+    fn length(&self) -> io::Result<u64> {
         Ok(self.disk.lock().files[&self.name].seen.len() as u64)
     }
 
