@@ -126,9 +126,7 @@ class Follower:
         self._call: Any = None
         self._lock = threading.Lock()
         self._waiting: deque[SignedHead] = deque(maxlen=_COSIGN_BACKLOG)
-        self.loop = Loop(
-            "follower", self._follow, metrics=metrics, on_fatal=on_fatal, longest_delay_s=_LONGEST_DELAY_S
-        )
+        self.loop = Loop("follower", self._follow, metrics=metrics, on_fatal=on_fatal, longest_delay_s=_LONGEST_DELAY_S)
         self.cosigner = Loop(
             "cosigner", self._cosign, metrics=metrics, on_fatal=on_fatal, longest_delay_s=_LONGEST_DELAY_S
         )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from collections.abc import MutableMapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -56,5 +58,22 @@ def configure_logging(level: str, file: Path | None) -> None:
         logger_factory=structlog.WriteLoggerFactory(file=stream),
         cache_logger_on_first_use=True,
     )
-    # Libraries log through the standard module (uvicorn, grpc): their warnings only, without request lines.
-    logging.basicConfig(stream=stream, level=max(number, logging.WARNING), format="%(message)s", force=True)
+    # Libraries log through the standard module (uvicorn, grpc): their warnings only, as lines of the same form.
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(_LibraryLines())
+    logging.basicConfig(handlers=[handler], level=max(number, logging.WARNING), force=True)
+
+
+class _LibraryLines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        """A library's line as JSON. Its text may quote a request, so only its fixed template is kept."""
+        line = {
+            "event": "library",
+            "logger": record.name,
+            "message": str(record.msg)[:_MAX_TEXT],
+            "level": record.levelname.lower(),
+            "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+        }
+        if record.exc_info and record.exc_info[0] is not None:
+            line["exception"] = record.exc_info[0].__name__
+        return json.dumps(line, ensure_ascii=False)

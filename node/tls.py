@@ -16,6 +16,8 @@ from pathlib import Path
 
 # Read by gRPC when its first credentials are made, so it must stand before that.
 os.environ["GRPC_SSL_CIPHER_SUITES"] = "ECDHE-RSA-AES256-GCM-SHA384"
+# The core's own lines (every refused handshake is one) are neither JSON nor bounded; what matters is in our errors.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 import grpc
 from cryptography import x509
