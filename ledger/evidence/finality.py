@@ -7,18 +7,16 @@ All sign the same bytes with their ``sequencer`` keys:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import InitVar, dataclass
+from dataclasses import dataclass
 from typing import Final
 
 from ledger import _native, keys
 from ledger.errors import InvalidInputError, LedgerError, UntrustedError
-from ledger.evidence.seal import Seal
 from ledger.keys import Signer
 from ledger.model import MAX_TIME_MS, KeyRole
 
 SOLO: Final = "solo"
 _DOMAIN: Final = b"civicledger/head/v1\n"
-_SEAL: Final = Seal()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,10 +77,6 @@ class FinalHead:
     sequencer: Validator
     cosigners: tuple[Validator, ...]
     kind: str
-    seal: InitVar[object]
-
-    def __post_init__(self, seal: object) -> None:
-        _SEAL.check(seal)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +160,7 @@ def verify_solo(
             expected=quorum,
             actual=len(cosigners),
         )
-    return FinalHead(head=finality.head, sequencer=sequencer, cosigners=cosigners, kind="single-signer", seal=_SEAL)
+    return FinalHead(head=finality.head, sequencer=sequencer, cosigners=cosigners, kind="single-signer")
 
 
 def decode_header(header: bytes) -> HeaderFields:
