@@ -1,12 +1,11 @@
-"""Contract tests: brownie's environment, anvil or our own chain.
+"""Contract tests: brownie's environment, on anvil or on our own chain.
 
-They run under ``contracts/test`` (``.build/brownie-venv``). Elsewhere brownie is not installed, because it pins another
-web3 than the product, and this folder collects nothing.
+They run by ``contracts/test`` in ``.build/brownie-venv``, because brownie pins another web3 than the product; the other
+tests leave this folder out.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
 from collections.abc import Iterator
@@ -14,18 +13,16 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-HAS_BROWNIE = importlib.util.find_spec("brownie") is not None
-collect_ignore_glob = [] if HAS_BROWNIE else ["test_*.py"]
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+# brownie writes its settings and compilers under the home folder: it gets one of its own, before it is imported.
+HOME = ROOT / ".build" / "brownie-home"
+HOME.mkdir(parents=True, exist_ok=True)
+os.environ["HOME"] = str(HOME)
+sys.path[:0] = [str(HERE), str(ROOT)]
 
-if HAS_BROWNIE:
-    # brownie writes its settings and compilers under the home folder: it gets one of its own.
-    home = ROOT / ".build" / "brownie-home"
-    home.mkdir(parents=True, exist_ok=True)
-    os.environ["HOME"] = str(home)
-    sys.path.insert(0, str(ROOT))
-    from contract_city import City, found_city
-    from contract_targets import Target, anvil, civicledger
+from contract_city import City, found_city  # noqa: E402
+from contract_targets import Target, anvil, civicledger  # noqa: E402
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -41,12 +38,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "anvil(reason): needs what only anvil has, such as moving the clock")
 
 
-def pytest_report_header() -> list[str]:
-    return [] if HAS_BROWNIE else ["contract tests: not here, they run by contracts/test (brownie's own environment)"]
-
-
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--chain", "anvil") == "anvil":
+    if config.getoption("--chain") == "anvil":
         return
     for item in items:
         marker = item.get_closest_marker("anvil")
@@ -54,21 +47,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason=f"only on anvil: {marker.args[0]}"))
 
 
-if HAS_BROWNIE:
+@pytest.fixture(scope="session")
+def target(request: pytest.FixtureRequest) -> Iterator[Target]:
+    """The chain under test, connected to brownie."""
+    start = anvil if request.config.getoption("--chain") == "anvil" else civicledger
+    with start(ROOT) as chain:
+        yield chain
 
-    @pytest.fixture(scope="session")
-    def target(request: pytest.FixtureRequest) -> Iterator[Target]:
-        """The chain under test, connected to brownie."""
-        start = anvil if request.config.getoption("--chain") == "anvil" else civicledger
-        with start(ROOT) as chain:
-            yield chain
 
-    @pytest.fixture(scope="session")
-    def _founded(target: Target) -> City:
-        return found_city(target)
+@pytest.fixture(scope="session")
+def _founded(target: Target) -> City:
+    return found_city(target)
 
-    @pytest.fixture
-    def city(target: Target, _founded: City) -> Iterator[City]:
-        """A city of five members as it stands after genesis, for one test."""
-        with target.untouched():
-            yield _founded.refreshed()
+
+@pytest.fixture
+def city(target: Target, _founded: City) -> Iterator[City]:
+    """A city of five members as it stands after genesis, for one test."""
+    with target.untouched():
+        yield _founded

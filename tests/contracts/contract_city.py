@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
@@ -80,6 +80,17 @@ class Done:
     @property
     def names(self) -> list[str]:
         return [event.name for event in self.events]
+
+
+def _signature(entry: dict[str, Any]) -> str:
+    return f"{entry['name']}({','.join(_type(item) for item in entry['inputs'])})"
+
+
+def _type(item: dict[str, Any]) -> str:
+    if item["type"].startswith("tuple"):
+        inner = ",".join(_type(part) for part in item["components"])
+        return f"({inner}){item['type'][5:]}"
+    return str(item["type"])
 
 
 class Interface:
@@ -182,9 +193,6 @@ class City:
 
     def newcomer(self, name: str, uscc: str) -> Party:
         return Party(name=name, id=word(uscc), account=account_of(name))
-
-    def refreshed(self) -> City:
-        return replace(self)
 
     # --- what several test modules do ---
 
@@ -297,17 +305,6 @@ def deploy(target: Target, data: str, sender: str = DEPLOYER) -> str:
     receipt = target.receipt(sent)
     assert receipt["status"] == "0x1"
     return str(receipt["contractAddress"])
-
-
-def _signature(entry: dict[str, Any]) -> str:
-    return f"{entry['name']}({','.join(_type(item) for item in entry['inputs'])})"
-
-
-def _type(item: dict[str, Any]) -> str:
-    if item["type"].startswith("tuple"):
-        inner = ",".join(_type(part) for part in item["components"])
-        return f"({inner}){item['type'][5:]}"
-    return str(item["type"])
 
 
 def _named(item: dict[str, Any], value: Any) -> Any:

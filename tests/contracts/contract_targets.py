@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -117,6 +118,8 @@ def anvil(root: Path) -> Iterator[Target]:
                 break
         else:
             raise RuntimeError("anvil ended: " + "".join(seen))
+        # anvil names every call it answers: a pipe nobody reads would stop it.
+        threading.Thread(target=process.stdout.read, daemon=True).start()
         yield _connect("anvil", f"http://{listening[1]}", CHAIN_ID)
     finally:
         if network.is_connected():
