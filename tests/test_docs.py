@@ -41,9 +41,7 @@ def test_what_the_page_names_exists() -> None:
 def test_every_source_folder_is_on_the_page() -> None:
     named = tree_of_the_page()
     packages = {
-        folder
-        for folder in folders_in_git()
-        if folder.count("/") == 1 and folder.split("/")[0] in ("ledger", "node")
+        folder for folder in folders_in_git() if folder.count("/") == 1 and folder.split("/")[0] in ("ledger", "node")
     } | {folder for folder in folders_in_git() if "/" not in folder and not folder.startswith(".")}
     assert sorted(packages - named - {"requirements"}) == []
 
