@@ -18,7 +18,7 @@ from gateway.views import ChainMember, LogKeys, LogView
 from ledger.errors import InvalidInputError, LedgerError, NotFoundError, UnavailableError, UntrustedError
 from ledger.evidence import merkle
 from ledger.evidence.checkpoint import Checkpoint, WitnessedCheckpoint, format_proof, parse_note, verify_checkpoint
-from ledger.evidence.tiles import Tile
+from ledger.evidence.tiles import TILE_WIDTH, Tile
 
 #: Unix milliseconds.
 Clock = Callable[[], int]
@@ -106,6 +106,8 @@ class MemberLog:
                 "entries of a department's log are not public",
                 hint="auditors read them from the department's node; hash tiles and proofs are public",
             )
+        if not 1 <= tile.width <= TILE_WIDTH:
+            raise InvalidInputError("tile.path", f"a tile has 1 to {TILE_WIDTH} hashes", actual=tile.width)
         _, head = self.checkpoint(member)
         return self._tiles.tile(head, tile.level, tile.index, tile.width)
 
@@ -181,7 +183,7 @@ class MemberLog:
                 )
             note = self._get("/checkpoint").body
             self._reachable = True
-            if note != self._note:
+            if self._known is None or note != self._note:
                 known = check_checkpoint(note, member.keys)
                 if self._known is not None and self._known.checkpoint.origin != known.checkpoint.origin:
                     # A new generation of the log: other entries, other tiles.
@@ -189,7 +191,7 @@ class MemberLog:
                 self._check_against_anchor(known.checkpoint, member)
                 self._check_extends(known.checkpoint)
                 self._note, self._known = note, known
-            elif self._known is not None:
+            else:
                 self._check_against_anchor(self._known.checkpoint, member)
             self._problem = None
         except LedgerError as error:

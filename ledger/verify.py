@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from typing import Any, Final, Literal
 
 from ledger import codec
@@ -34,11 +34,13 @@ from ledger.evidence.checkpoint import (
 from ledger.evidence.finality import FinalHead, HeaderFields, decode_header, verify_solo
 from ledger.evidence.policy import TrustPolicy, decode_policy
 from ledger.evidence.proven import ProvenState, check_log_key, check_witness_key, read_state
+from ledger.evidence.seal import Seal
 from ledger.model import Record, format_time
 
 LINKS: Final = ("bundle", "record", "inclusion", "checkpoint", "anchor", "state", "finality", "policy")
 #: A bundle's signed time may be this far ahead of the clock of who judges it.
 CLOCK_SKEW_MS: Final = 60_000
+_SEAL: Final = Seal()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +72,11 @@ class Verdict:
     anchor_height: int
     anchor_time: int
     judged_at_ms: int
+    seal: InitVar[object]
     code: str = ""
+
+    def __post_init__(self, seal: object) -> None:
+        _SEAL.check(seal)
 
     def to_dict(self) -> dict[str, Any]:
         """The verdict as JSON."""
@@ -123,7 +129,7 @@ def verify_bundle(bundle: bytes, policy: bytes, at_ms: int | None = None) -> Ver
     with _link("checkpoint"):
         witnessed = _check_checkpoint(note, proven, quorum, trust)
     with _link("anchor"):
-        _check_anchor(witnessed.checkpoint, proven)
+        _check_anchor(witnessed.checkpoint, proven, header)
     with _link("finality"):
         final = verify_solo(content.finality, trust.pinned.validators, quorum, exact=True)
         pin = _check_pin(final, trust)
@@ -167,6 +173,7 @@ def verify_bundle(bundle: bytes, policy: bytes, at_ms: int | None = None) -> Ver
         anchor_height=header.height,
         anchor_time=proven.anchor.time,
         judged_at_ms=judged_at,
+        seal=_SEAL,
         code="" if current else "policy.expired",
     )
 
@@ -272,7 +279,9 @@ def _check_checkpoint(note: Note, proven: ProvenState, quorum: int, trust: Trust
     return witnessed
 
 
-def _check_anchor(head: Checkpoint, proven: ProvenState) -> None:
+def _check_anchor(head: Checkpoint, proven: ProvenState, header: HeaderFields) -> None:
+    if proven.anchor.time > header.time:
+        raise UntrustedError("anchor.time", "anchored after its block", expected=header.time, actual=proven.anchor.time)
     pairs: tuple[tuple[str, str, object, object], ...] = (
         ("anchor.generation", "the generation of the log", proven.member.generation, proven.anchor.generation),
         ("anchor.size", "the anchored size", proven.anchor.size, head.size),

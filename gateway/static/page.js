@@ -102,6 +102,16 @@
     line.append(body);
     return line;
   };
+  const table = (rows) => {
+    const list = element("dl", "subject");
+    for (const [key, value] of rows) {
+      const row = element("div");
+      const digest = /^[0-9a-f]{64}$/.test(String(value)) ? "digest" : "";
+      row.append(element("dt", "", texts[key] || key), element("dd", digest, String(value)));
+      list.append(row);
+    }
+    return list;
+  };
   const subject = (verdict) => {
     const rows = [
       ["subject_type", verdict.subject.record.type],
@@ -111,14 +121,13 @@
       ["subject_anchor", `${verdict.anchor.height} · ${verdict.anchor.time}`],
       ["subject_finality", `${verdict.finality} · ${texts[`finality_${verdict.finality}`] || ""}`],
     ];
-    for (const [key, value] of Object.entries(verdict.subject.record.body)) rows.push([key, String(value)]);
-    const list = element("dl", "subject");
-    for (const [key, value] of rows) {
-      const row = element("div");
-      row.append(element("dt", "", texts[key] || key), element("dd", "", value));
-      list.append(row);
+    const body = verdict.subject.record.body;
+    for (const field of ["counterpart", "purpose", "role", "bytes"]) {
+      if (field in body) rows.push([`subject_${field}`, String(body[field])]);
     }
-    return [element("h3", "subject-title", texts.subject), list];
+    const all = element("details");
+    all.append(element("summary", "", texts.subject_fields), table(Object.entries(body)));
+    return [element("h3", "subject-title", texts.subject), table(rows), all];
   };
   const showVerdict = (verdict, name) => {
     const good = verdict.verdict === "verified";

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from typing import Final
 
 from ledger import keys
@@ -26,6 +26,7 @@ from ledger.evidence.note import (
     parse_vkey,
     vkey,
 )
+from ledger.evidence.seal import Seal
 from ledger.keys import Signer
 from ledger.model import KeyRole
 
@@ -61,6 +62,7 @@ __all__ = [
 MAX_SIZE: Final = 2**63 - 1
 _SIZE = re.compile(r"(0|[1-9][0-9]{0,18})\Z")
 _PROOF_HEADER: Final = "c2sp.org/tlog-proof@v1"
+_SEAL: Final = Seal()
 #: A tree of 2^63 leaves has paths of 63 hashes.
 MAX_PROOF_HASHES: Final = 63
 
@@ -89,6 +91,10 @@ class WitnessedCheckpoint:
     checkpoint: Checkpoint
     log: VKey
     cosignatures: tuple[Cosignature, ...]
+    seal: InitVar[object]
+
+    def __post_init__(self, seal: object) -> None:
+        _SEAL.check(seal)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,7 +234,7 @@ def verify_checkpoint(
         )
     if exact:
         _check_exact(parsed, log, cosignatures, quorum)
-    return WitnessedCheckpoint(checkpoint=checkpoint, log=log, cosignatures=cosignatures)
+    return WitnessedCheckpoint(checkpoint=checkpoint, log=log, cosignatures=cosignatures, seal=_SEAL)
 
 
 def select_cosignatures(note: bytes, log: VKey, witnesses: Sequence[VKey], quorum: int) -> bytes:

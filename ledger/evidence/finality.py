@@ -7,16 +7,18 @@ All sign the same bytes with their ``sequencer`` keys:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from typing import Final
 
 from ledger import _native, keys
 from ledger.errors import InvalidInputError, LedgerError, UntrustedError
+from ledger.evidence.seal import Seal
 from ledger.keys import Signer
 from ledger.model import MAX_TIME_MS, KeyRole
 
 SOLO: Final = "solo"
 _DOMAIN: Final = b"civicledger/head/v1\n"
+_SEAL: Final = Seal()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +79,10 @@ class FinalHead:
     sequencer: Validator
     cosigners: tuple[Validator, ...]
     kind: str
+    seal: InitVar[object]
+
+    def __post_init__(self, seal: object) -> None:
+        _SEAL.check(seal)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +166,7 @@ def verify_solo(
             expected=quorum,
             actual=len(cosigners),
         )
-    return FinalHead(head=finality.head, sequencer=sequencer, cosigners=cosigners, kind="single-signer")
+    return FinalHead(head=finality.head, sequencer=sequencer, cosigners=cosigners, kind="single-signer", seal=_SEAL)
 
 
 def decode_header(header: bytes) -> HeaderFields:

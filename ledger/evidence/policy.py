@@ -15,7 +15,7 @@ from ledger.evidence.fields import array, fields, flag, hex0x_of, hex_of, intege
 from ledger.evidence.finality import SOLO, Validator
 from ledger.evidence.note import VKey, parse_vkey
 from ledger.identifiers import parse_uscc
-from ledger.model import format_time, parse_time
+from ledger.model import MAX_TIME_MS, format_time, parse_time
 
 MAX_POLICY_BYTES: Final = 262_144
 MAX_VALIDATORS: Final = 1_000
@@ -154,6 +154,7 @@ def _check(policy: TrustPolicy, *, empty_pins: bool) -> None:
         (len({item.member for item in validators}) == len(validators), "a validating member stands once"),
         (len({key.name for key in policy.pins}) == len(policy.pins), "a pinned key name stands once"),
         (not empty_pins, "no pins means no field"),
+        (policy.trusted_until_ms <= MAX_TIME_MS, "a trusting period ends before the year 10000"),
     )
     for holds, rule in rules:
         if not holds:

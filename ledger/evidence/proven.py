@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from typing import Final
 
 from ledger.errors import UntrustedError
 from ledger.evidence import state
 from ledger.evidence.bundle import AnchorEvidence, ContractEvidence, SlotProof
+from ledger.evidence.seal import Seal
 from ledger.model import KeyInfo, KeyRole, MemberInfo, MemberStatus
 
 #: How far a witness's clock may be behind the chain's when its key is new.
 CLOCK_SKEW_S: Final = 60
+_SEAL: Final = Seal()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +34,10 @@ class ProvenState:
     log_key: KeyInfo
     witnesses: tuple[ProvenWitness, ...]
     anchor: state.Anchor
+    seal: InitVar[object]
+
+    def __post_init__(self, seal: object) -> None:
+        _SEAL.check(seal)
 
 
 class _SlotReader:
@@ -104,7 +110,12 @@ def read_state(
     if anchor is None:
         raise UntrustedError("anchor.none", f"no head of {member}'s log is anchored in this state")
     return ProvenState(
-        active_count=active_count, member=log_member, log_key=log_key, witnesses=tuple(witnesses), anchor=anchor
+        active_count=active_count,
+        member=log_member,
+        log_key=log_key,
+        witnesses=tuple(witnesses),
+        anchor=anchor,
+        seal=_SEAL,
     )
 
 

@@ -7,7 +7,7 @@ by the provider's signature. Without the consumer's signature it is a *half rece
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from typing import Any, Final, Literal
 
 from ledger import codec
@@ -27,6 +27,7 @@ from ledger.evidence.request import (
     verify_party,
     verify_request,
 )
+from ledger.evidence.seal import Seal
 from ledger.identifiers import parse_purpose, parse_uscc
 from ledger.keys import Signer
 from ledger.model import format_time, parse_time
@@ -54,6 +55,7 @@ __all__ = [
 MAX_RECEIPT_BYTES: Final = 8_192
 #: The type line of the commitment to a payload.
 PAYLOAD_TYPE: Final = "exchange.payload"
+_SEAL: Final = Seal()
 
 ReceiptState = Literal["complete", "half"]
 
@@ -108,6 +110,10 @@ class VerifiedReceipt:
     receipt: Receipt
     state: ReceiptState
     digest: bytes
+    seal: InitVar[object]
+
+    def __post_init__(self, seal: object) -> None:
+        _SEAL.check(seal)
 
 
 def payload_commitment(salt: bytes, payload_digest: bytes) -> bytes:
@@ -159,7 +165,7 @@ def verify_receipt(data: bytes, provider_key: bytes, consumer_key: bytes | None)
             raise UntrustedError("receipt.consumer", "no key to check the consumer's signature by")
         verify_party(consumer_key, _countersigned(inner, provider), consumer, "receipt.consumer", receipt.consumer)
     return VerifiedReceipt(
-        receipt=receipt, state="half" if consumer is None else "complete", digest=receipt_digest(data)
+        receipt=receipt, state="half" if consumer is None else "complete", digest=receipt_digest(data), seal=_SEAL
     )
 
 

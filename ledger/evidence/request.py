@@ -7,13 +7,14 @@ the inner object's JCS bytes. The exchange id is the domain digest ``exchange`` 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from typing import Any, Final
 
 from ledger import codec, keys
 from ledger.codec import b64, domain_digest, unb64
 from ledger.errors import InvalidInputError, LedgerError, UntrustedError
 from ledger.evidence.fields import fields, hex_of, text, unhex
+from ledger.evidence.seal import Seal
 from ledger.identifiers import parse_purpose, parse_uscc
 from ledger.keys import Signer
 from ledger.model import KeyRole, format_time, parse_time
@@ -21,6 +22,7 @@ from ledger.model import KeyRole, format_time, parse_time
 #: A request is good for at most five minutes.
 MAX_REQUEST_MS: Final = 300_000
 MAX_REQUEST_BYTES: Final = 32_768
+_SEAL: Final = Seal()
 
 _REQUEST_FIELDS: Final = frozenset(
     {"chain", "consumer", "dataset", "expires", "matter", "nonce", "operator", "provider", "purpose", "query", "time"}
@@ -56,6 +58,10 @@ class VerifiedRequest:
     request: ExchangeRequest
     exchange: bytes
     digest: bytes
+    seal: InitVar[object]
+
+    def __post_init__(self, seal: object) -> None:
+        _SEAL.check(seal)
 
 
 def sign_request(signer: Signer, request: ExchangeRequest) -> bytes:
@@ -98,7 +104,7 @@ def verify_request(data: bytes, consumer_key: bytes, now_ms: int) -> VerifiedReq
     verify_party(
         consumer_key, domain_digest("exchange-request", inner), signature, "exchange.signature", request.consumer
     )
-    return VerifiedRequest(request=request, exchange=exchange_id(data), digest=request_digest(data))
+    return VerifiedRequest(request=request, exchange=exchange_id(data), digest=request_digest(data), seal=_SEAL)
 
 
 def exchange_id(request: bytes) -> bytes:

@@ -22,56 +22,55 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
-from ledger.v1 import types_pb2 as ledger_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14ledger/v1/node.proto\x12\tledger.v1\x1a\x15ledger/v1/types.proto\"%\n\x14GetCheckpointRequest\x12\r\n\x05\x66resh\x18\x01 \x01(\x08\"K\n\x15GetCheckpointResponse\x12\x0c\n\x04note\x18\x01 \x01(\t\x12\x14\n\x0c\x63osignatures\x18\x02 \x01(\r\x12\x0e\n\x06quorum\x18\x03 \x01(\r\"4\n\x15ProveInclusionRequest\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x0c\n\x04size\x18\x02 \x01(\x04\"Y\n\x16ProveInclusionResponse\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12\x0e\n\x06hashes\x18\x03 \x03(\x0c\x12\x12\n\ntlog_proof\x18\x04 \x01(\t\"7\n\x17ProveConsistencyRequest\x12\r\n\x05size1\x18\x01 \x01(\x04\x12\r\n\x05size2\x18\x02 \x01(\x04\"*\n\x18ProveConsistencyResponse\x12\x0e\n\x06hashes\x18\x01 \x03(\x0c\"3\n\x11MakeBundleRequest\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x0f\n\x07wait_ms\x18\x02 \x01(\r\"$\n\x12MakeBundleResponse\x12\x0e\n\x06\x62undle\x18\x01 \x01(\x0c\"\x12\n\x10GetPolicyRequest\"#\n\x11GetPolicyResponse\x12\x0e\n\x06policy\x18\x01 \x01(\x0c\"\x12\n\x10GetStatusRequest\"\xb5\x02\n\x06Status\x12\x0e\n\x06member\x18\x01 \x01(\t\x12\x0e\n\x06origin\x18\x02 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x03 \x01(\t\x12\x0e\n\x06height\x18\x04 \x01(\x04\x12\x0c\n\x04head\x18\x05 \x01(\x0c\x12\x14\n\x0c\x66inal_height\x18\x06 \x01(\x04\x12\x13\n\x0bview_age_ms\x18\x07 \x01(\x04\x12\x10\n\x08log_size\x18\x08 \x01(\x04\x12\x16\n\x0epublished_size\x18\t \x01(\x04\x12\x16\n\x0ewitnessed_size\x18\n \x01(\x04\x12\x15\n\ranchored_size\x18\x0b \x01(\x04\x12\x14\n\x0cindexed_size\x18\x0c \x01(\x04\x12$\n\x05peers\x18\r \x03(\x0b\x32\x15.ledger.v1.PeerStatus\x12\x0f\n\x07version\x18\x0e \x01(\t\x12\x0c\n\x04role\x18\x0f \x01(\t\"i\n\nPeerStatus\x12\x0e\n\x06member\x18\x01 \x01(\t\x12\x11\n\treachable\x18\x02 \x01(\x08\x12\x0e\n\x06height\x18\x03 \x01(\x04\x12\x14\n\x0clast_seen_ms\x18\x04 \x01(\x04\x12\x12\n\nlast_error\x18\x05 \x01(\t\"\x11\n\x0f\x44iagnoseRequest\"H\n\x07\x46inding\x12\x10\n\x08severity\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x0c\n\x04hint\x18\x04 \x01(\t\"8\n\x10\x44iagnoseResponse\x12$\n\x08\x66indings\x18\x01 \x03(\x0b\x32\x12.ledger.v1.Finding\"\x8a\x01\n\x08\x45nvelope\x12\r\n\x05\x63hain\x18\x01 \x01(\x0c\x12\x0e\n\x06\x63\x61ller\x18\x02 \x01(\t\x12\x0e\n\x06target\x18\x03 \x01(\t\x12\x0e\n\x06method\x18\x04 \x01(\t\x12\x0c\n\x04\x62ody\x18\x05 \x01(\x0c\x12\r\n\x05nonce\x18\x06 \x01(\x0c\x12\x0f\n\x07\x65xpires\x18\x07 \x01(\x04\x12\x11\n\tsignature\x18\x08 \x01(\x0c\"\x1f\n\x0f\x46orwardResponse\x12\x0c\n\x04\x62ody\x18\x01 \x01(\x0c\x32\xa9\x03\n\x0cProofService\x12R\n\rGetCheckpoint\x12\x1f.ledger.v1.GetCheckpointRequest\x1a .ledger.v1.GetCheckpointResponse\x12U\n\x0eProveInclusion\x12 .ledger.v1.ProveInclusionRequest\x1a!.ledger.v1.ProveInclusionResponse\x12[\n\x10ProveConsistency\x12\".ledger.v1.ProveConsistencyRequest\x1a#.ledger.v1.ProveConsistencyResponse\x12I\n\nMakeBundle\x12\x1c.ledger.v1.MakeBundleRequest\x1a\x1d.ledger.v1.MakeBundleResponse\x12\x46\n\tGetPolicy\x12\x1b.ledger.v1.GetPolicyRequest\x1a\x1c.ledger.v1.GetPolicyResponse2\x91\x01\n\rStatusService\x12;\n\tGetStatus\x12\x1b.ledger.v1.GetStatusRequest\x1a\x11.ledger.v1.Status\x12\x43\n\x08\x44iagnose\x12\x1a.ledger.v1.DiagnoseRequest\x1a\x1b.ledger.v1.DiagnoseResponse2K\n\x0e\x46orwardService\x12\x39\n\x06Submit\x12\x13.ledger.v1.Envelope\x1a\x1a.ledger.v1.ForwardResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14ledger/v1/node.proto\x12\tledger.v1\"%\n\x14GetCheckpointRequest\x12\r\n\x05\x66resh\x18\x01 \x01(\x08\"K\n\x15GetCheckpointResponse\x12\x0c\n\x04note\x18\x01 \x01(\t\x12\x14\n\x0c\x63osignatures\x18\x02 \x01(\r\x12\x0e\n\x06quorum\x18\x03 \x01(\r\"4\n\x15ProveInclusionRequest\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x0c\n\x04size\x18\x02 \x01(\x04\"Y\n\x16ProveInclusionResponse\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12\x0e\n\x06hashes\x18\x03 \x03(\x0c\x12\x12\n\ntlog_proof\x18\x04 \x01(\t\"7\n\x17ProveConsistencyRequest\x12\r\n\x05size1\x18\x01 \x01(\x04\x12\r\n\x05size2\x18\x02 \x01(\x04\"*\n\x18ProveConsistencyResponse\x12\x0e\n\x06hashes\x18\x01 \x03(\x0c\"3\n\x11MakeBundleRequest\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x0f\n\x07wait_ms\x18\x02 \x01(\r\"$\n\x12MakeBundleResponse\x12\x0e\n\x06\x62undle\x18\x01 \x01(\x0c\"\x12\n\x10GetPolicyRequest\"#\n\x11GetPolicyResponse\x12\x0e\n\x06policy\x18\x01 \x01(\x0c\"\x12\n\x10GetStatusRequest\"\xb5\x02\n\x06Status\x12\x0e\n\x06member\x18\x01 \x01(\t\x12\x0e\n\x06origin\x18\x02 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x03 \x01(\t\x12\x0e\n\x06height\x18\x04 \x01(\x04\x12\x0c\n\x04head\x18\x05 \x01(\x0c\x12\x14\n\x0c\x66inal_height\x18\x06 \x01(\x04\x12\x13\n\x0bview_age_ms\x18\x07 \x01(\x04\x12\x10\n\x08log_size\x18\x08 \x01(\x04\x12\x16\n\x0epublished_size\x18\t \x01(\x04\x12\x16\n\x0ewitnessed_size\x18\n \x01(\x04\x12\x15\n\ranchored_size\x18\x0b \x01(\x04\x12\x14\n\x0cindexed_size\x18\x0c \x01(\x04\x12$\n\x05peers\x18\r \x03(\x0b\x32\x15.ledger.v1.PeerStatus\x12\x0f\n\x07version\x18\x0e \x01(\t\x12\x0c\n\x04role\x18\x0f \x01(\t\"i\n\nPeerStatus\x12\x0e\n\x06member\x18\x01 \x01(\t\x12\x11\n\treachable\x18\x02 \x01(\x08\x12\x0e\n\x06height\x18\x03 \x01(\x04\x12\x14\n\x0clast_seen_ms\x18\x04 \x01(\x04\x12\x12\n\nlast_error\x18\x05 \x01(\t\"\x11\n\x0f\x44iagnoseRequest\"H\n\x07\x46inding\x12\x10\n\x08severity\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x0c\n\x04hint\x18\x04 \x01(\t\"8\n\x10\x44iagnoseResponse\x12$\n\x08\x66indings\x18\x01 \x03(\x0b\x32\x12.ledger.v1.Finding\"\x8a\x01\n\x08\x45nvelope\x12\r\n\x05\x63hain\x18\x01 \x01(\x0c\x12\x0e\n\x06\x63\x61ller\x18\x02 \x01(\t\x12\x0e\n\x06target\x18\x03 \x01(\t\x12\x0e\n\x06method\x18\x04 \x01(\t\x12\x0c\n\x04\x62ody\x18\x05 \x01(\x0c\x12\r\n\x05nonce\x18\x06 \x01(\x0c\x12\x0f\n\x07\x65xpires\x18\x07 \x01(\x04\x12\x11\n\tsignature\x18\x08 \x01(\x0c\"\x1f\n\x0f\x46orwardResponse\x12\x0c\n\x04\x62ody\x18\x01 \x01(\x0c\x32\xa9\x03\n\x0cProofService\x12R\n\rGetCheckpoint\x12\x1f.ledger.v1.GetCheckpointRequest\x1a .ledger.v1.GetCheckpointResponse\x12U\n\x0eProveInclusion\x12 .ledger.v1.ProveInclusionRequest\x1a!.ledger.v1.ProveInclusionResponse\x12[\n\x10ProveConsistency\x12\".ledger.v1.ProveConsistencyRequest\x1a#.ledger.v1.ProveConsistencyResponse\x12I\n\nMakeBundle\x12\x1c.ledger.v1.MakeBundleRequest\x1a\x1d.ledger.v1.MakeBundleResponse\x12\x46\n\tGetPolicy\x12\x1b.ledger.v1.GetPolicyRequest\x1a\x1c.ledger.v1.GetPolicyResponse2\x91\x01\n\rStatusService\x12;\n\tGetStatus\x12\x1b.ledger.v1.GetStatusRequest\x1a\x11.ledger.v1.Status\x12\x43\n\x08\x44iagnose\x12\x1a.ledger.v1.DiagnoseRequest\x1a\x1b.ledger.v1.DiagnoseResponse2K\n\x0e\x46orwardService\x12\x39\n\x06Submit\x12\x13.ledger.v1.Envelope\x1a\x1a.ledger.v1.ForwardResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ledger.v1.node_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GETCHECKPOINTREQUEST']._serialized_start=58
-  _globals['_GETCHECKPOINTREQUEST']._serialized_end=95
-  _globals['_GETCHECKPOINTRESPONSE']._serialized_start=97
-  _globals['_GETCHECKPOINTRESPONSE']._serialized_end=172
-  _globals['_PROVEINCLUSIONREQUEST']._serialized_start=174
-  _globals['_PROVEINCLUSIONREQUEST']._serialized_end=226
-  _globals['_PROVEINCLUSIONRESPONSE']._serialized_start=228
-  _globals['_PROVEINCLUSIONRESPONSE']._serialized_end=317
-  _globals['_PROVECONSISTENCYREQUEST']._serialized_start=319
-  _globals['_PROVECONSISTENCYREQUEST']._serialized_end=374
-  _globals['_PROVECONSISTENCYRESPONSE']._serialized_start=376
-  _globals['_PROVECONSISTENCYRESPONSE']._serialized_end=418
-  _globals['_MAKEBUNDLEREQUEST']._serialized_start=420
-  _globals['_MAKEBUNDLEREQUEST']._serialized_end=471
-  _globals['_MAKEBUNDLERESPONSE']._serialized_start=473
-  _globals['_MAKEBUNDLERESPONSE']._serialized_end=509
-  _globals['_GETPOLICYREQUEST']._serialized_start=511
-  _globals['_GETPOLICYREQUEST']._serialized_end=529
-  _globals['_GETPOLICYRESPONSE']._serialized_start=531
-  _globals['_GETPOLICYRESPONSE']._serialized_end=566
-  _globals['_GETSTATUSREQUEST']._serialized_start=568
-  _globals['_GETSTATUSREQUEST']._serialized_end=586
-  _globals['_STATUS']._serialized_start=589
-  _globals['_STATUS']._serialized_end=898
-  _globals['_PEERSTATUS']._serialized_start=900
-  _globals['_PEERSTATUS']._serialized_end=1005
-  _globals['_DIAGNOSEREQUEST']._serialized_start=1007
-  _globals['_DIAGNOSEREQUEST']._serialized_end=1024
-  _globals['_FINDING']._serialized_start=1026
-  _globals['_FINDING']._serialized_end=1098
-  _globals['_DIAGNOSERESPONSE']._serialized_start=1100
-  _globals['_DIAGNOSERESPONSE']._serialized_end=1156
-  _globals['_ENVELOPE']._serialized_start=1159
-  _globals['_ENVELOPE']._serialized_end=1297
-  _globals['_FORWARDRESPONSE']._serialized_start=1299
-  _globals['_FORWARDRESPONSE']._serialized_end=1330
-  _globals['_PROOFSERVICE']._serialized_start=1333
-  _globals['_PROOFSERVICE']._serialized_end=1758
-  _globals['_STATUSSERVICE']._serialized_start=1761
-  _globals['_STATUSSERVICE']._serialized_end=1906
-  _globals['_FORWARDSERVICE']._serialized_start=1908
-  _globals['_FORWARDSERVICE']._serialized_end=1983
+  _globals['_GETCHECKPOINTREQUEST']._serialized_start=35
+  _globals['_GETCHECKPOINTREQUEST']._serialized_end=72
+  _globals['_GETCHECKPOINTRESPONSE']._serialized_start=74
+  _globals['_GETCHECKPOINTRESPONSE']._serialized_end=149
+  _globals['_PROVEINCLUSIONREQUEST']._serialized_start=151
+  _globals['_PROVEINCLUSIONREQUEST']._serialized_end=203
+  _globals['_PROVEINCLUSIONRESPONSE']._serialized_start=205
+  _globals['_PROVEINCLUSIONRESPONSE']._serialized_end=294
+  _globals['_PROVECONSISTENCYREQUEST']._serialized_start=296
+  _globals['_PROVECONSISTENCYREQUEST']._serialized_end=351
+  _globals['_PROVECONSISTENCYRESPONSE']._serialized_start=353
+  _globals['_PROVECONSISTENCYRESPONSE']._serialized_end=395
+  _globals['_MAKEBUNDLEREQUEST']._serialized_start=397
+  _globals['_MAKEBUNDLEREQUEST']._serialized_end=448
+  _globals['_MAKEBUNDLERESPONSE']._serialized_start=450
+  _globals['_MAKEBUNDLERESPONSE']._serialized_end=486
+  _globals['_GETPOLICYREQUEST']._serialized_start=488
+  _globals['_GETPOLICYREQUEST']._serialized_end=506
+  _globals['_GETPOLICYRESPONSE']._serialized_start=508
+  _globals['_GETPOLICYRESPONSE']._serialized_end=543
+  _globals['_GETSTATUSREQUEST']._serialized_start=545
+  _globals['_GETSTATUSREQUEST']._serialized_end=563
+  _globals['_STATUS']._serialized_start=566
+  _globals['_STATUS']._serialized_end=875
+  _globals['_PEERSTATUS']._serialized_start=877
+  _globals['_PEERSTATUS']._serialized_end=982
+  _globals['_DIAGNOSEREQUEST']._serialized_start=984
+  _globals['_DIAGNOSEREQUEST']._serialized_end=1001
+  _globals['_FINDING']._serialized_start=1003
+  _globals['_FINDING']._serialized_end=1075
+  _globals['_DIAGNOSERESPONSE']._serialized_start=1077
+  _globals['_DIAGNOSERESPONSE']._serialized_end=1133
+  _globals['_ENVELOPE']._serialized_start=1136
+  _globals['_ENVELOPE']._serialized_end=1274
+  _globals['_FORWARDRESPONSE']._serialized_start=1276
+  _globals['_FORWARDRESPONSE']._serialized_end=1307
+  _globals['_PROOFSERVICE']._serialized_start=1310
+  _globals['_PROOFSERVICE']._serialized_end=1735
+  _globals['_STATUSSERVICE']._serialized_start=1738
+  _globals['_STATUSSERVICE']._serialized_end=1883
+  _globals['_FORWARDSERVICE']._serialized_start=1885
+  _globals['_FORWARDSERVICE']._serialized_end=1960
 # @@protoc_insertion_point(module_scope)

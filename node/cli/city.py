@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
+import sys
 import tempfile
 import threading
 import time
@@ -169,24 +171,33 @@ def _demo_city(folder: Path | None) -> City:
 
 
 def _next_commands(city: City, page: str, keep: bool) -> None:
+    command = _command()
     transport, audit = city.member_folder("transport"), city.member_folder("audit")
     lines = [
-        f"civicledger bundle verify {city.folder}/use.civic --policy {city.folder}/city.policy",
-        f"civicledger log fsck --node {transport}",
+        f"{command} bundle verify {city.folder}/use.civic --policy {city.folder}/city.policy",
+        f"{command} log fsck --node {transport}",
     ]
     if keep:
         lines += [
-            f"civicledger member list --node {audit}",
-            f"civicledger exchange list --across --node {audit}",
-            f"civicledger log show --node {transport}",
-            f"civicledger doctor --node {audit}",
+            f"{command} member list --node {audit}",
+            f"{command} exchange list --across --node {audit}",
+            f"{command} log show --node {transport}",
+            f"{command} doctor --node {audit}",
             t(f"open {page}", f"打开 {page}"),
         ]
     else:
-        lines.append(f"civicledger city up {city.folder}")
+        lines.append(f"{command} city up {city.folder}")
     out.print(t("[bold]next, try:[/]", "[bold]接下来可以试：[/]"))
     for line in lines:
         out.print(f"  {line}", soft_wrap=True)
+
+
+def _command() -> str:
+    """How the user can call this command again: by its name where the shell finds it, else by its path."""
+    if shutil.which("civicledger") or Path(sys.argv[0]).name != "civicledger":
+        return "civicledger"
+    path = Path(sys.argv[0]).absolute()
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def _serve(processes: CityProcesses) -> None:

@@ -12,20 +12,9 @@ from hypothesis import strategies as st
 
 from ledger.errors import UntrustedError
 from ledger.evidence import merkle
+from tests.native import fold
 
 LEAVES = [merkle.leaf_hash(bytes([number])) for number in range(70)]
-
-
-def naive_root(leaves: list[bytes]) -> bytes:
-    """RFC 6962, section 2.1, word for word."""
-    if not leaves:
-        return hashlib.sha256(b"").digest()
-    if len(leaves) == 1:
-        return leaves[0]
-    split = 1
-    while split * 2 < len(leaves):
-        split *= 2
-    return hashlib.sha256(b"\x01" + naive_root(leaves[:split]) + naive_root(leaves[split:])).digest()
 
 
 def test_hashes() -> None:
@@ -44,8 +33,9 @@ def test_reference_tree(vectors: Path) -> None:
 def test_inclusion_of_every_leaf_and_of_no_other(size: int, data: st.DataObject) -> None:
     index = data.draw(st.integers(0, size - 1))
     root = merkle.root(LEAVES[:size])
-    assert root == naive_root(LEAVES[:size])
+    assert root == fold.root(LEAVES[:size])
     proof = merkle.inclusion_proof(LEAVES, index, size)
+    assert list(proof) == fold.path(index, LEAVES[:size])
     merkle.verify_inclusion(LEAVES[index], index, size, root, proof)
     wrong = data.draw(st.integers(0, size + 1).filter(lambda other: other != index))
     for leaf, place, count, top, path in (
@@ -65,6 +55,7 @@ def test_consistency_of_prefixes_and_of_nothing_else(size2: int, data: st.DataOb
     size1 = data.draw(st.integers(1, size2))
     root1, root2 = merkle.root(LEAVES[:size1]), merkle.root(LEAVES[:size2])
     proof = merkle.consistency_proof(LEAVES, size1, size2)
+    assert list(proof) == fold.proof(size1, LEAVES[:size2])
     merkle.verify_consistency(size1, size2, root1, root2, proof)
     for first, second, path in ((bytes(32), root2, proof), (root1, bytes(32), proof), (root1, root2, (*proof, root1))):
         with pytest.raises(UntrustedError) as caught:

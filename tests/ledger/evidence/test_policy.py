@@ -51,6 +51,7 @@ def change(path: str, value: Any) -> bytes:
     [
         ("v", 2), ("v", True), ("more", 1), ("chain", "0x" + "00" * 32), ("chain", "00" * 31), ("chain", "0F" * 32),
         ("engine", "cometbft"), ("engine", 1), ("quorum", 0), ("quorum", -1), ("quorum", "3"), ("quorum", ...),
+        ("pinned.checkedAt", "9999-12-31T23:59:59.999Z"),
         ("trustingPeriod", 0), ("trustingPeriod", 315_360_001), ("contracts.anchors.codeHash", "00" * 32),
         ("contracts.anchors.more", 1), ("contracts.consortium.address", "0x" + "00" * 32), ("pinned.height", -1),
         ("contracts.consortium.address", "0x" + "C0" * 20), ("pinned.hash", ...), ("pinned.checkedAt", "2026-11-22"),

@@ -7,9 +7,12 @@ import json
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from eth_utils import keccak
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ledger import codec
 from ledger.errors import InvalidInputError, LedgerError
@@ -67,6 +70,32 @@ def test_any_changed_base64_character_is_refused(good: tuple[bytes, bytes]) -> N
         changed[place] = random.choice([c for c in alphabet if c != bundle[place]])
         reached.add(refused(bytes(changed), policy).partition(".")[0])
     assert "state" in reached, "changes of trie nodes are by far the most"
+
+
+JSON_VALUES = st.none() | st.booleans() | st.integers(-5, 2**53 - 1) | st.text(max_size=8) | st.just([]) | st.just({})
+
+
+@given(st.data())
+def test_any_other_value_of_any_field_is_refused(good: tuple[bytes, bytes], data: st.DataObject) -> None:
+    """Well-formed changes: a field replaced, taken away or doubled, and the file canonical again."""
+    whole = json.loads(good[0])
+    place: Any = whole
+    while True:
+        step = data.draw(st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place))))
+        inner = place[step]
+        if not isinstance(inner, dict | list) or not inner or data.draw(st.booleans()):
+            break
+        place = inner
+    deed = data.draw(st.sampled_from(["replace", "remove", "double"]))
+    if deed == "replace":
+        place[step] = data.draw(JSON_VALUES.filter(lambda value: value != inner))
+    elif deed == "remove":
+        del place[step]
+    elif isinstance(place, list):
+        place.insert(step, inner)
+    else:
+        place[step + "2"] = inner
+    assert refused(codec.encode(whole), good[1])
 
 
 @pytest.mark.parametrize(
@@ -245,3 +274,11 @@ def test_noise_never_passes_nor_escapes_the_error_tree(good: tuple[bytes, bytes]
     for length in (0, 1, 10, 1000):
         with pytest.raises(LedgerError):
             verify_bundle(random.randbytes(length), good[1])
+
+
+def test_a_verdict_cannot_be_made_by_hand_nor_changed(good: tuple[bytes, bytes]) -> None:
+    verdict = verify_bundle(*good)
+    with pytest.raises((TypeError, ValueError)):
+        replace(verdict, origin="310000.other.civicledger/log")
+    with pytest.raises(TypeError):
+        replace(verdict, origin="310000.other.civicledger/log", seal=object())

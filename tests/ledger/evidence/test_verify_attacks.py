@@ -64,6 +64,7 @@ ATTACKS: dict[str, tuple[Callable[[], City], str]] = {
     "another size anchored": (
         lambda: City(anchored=Checkpoint(origin="x", size=12, root=b"r" * 32)), "anchor.size",
     ),
+    "an anchor from after its block": (lambda: City(anchored_at=NOW + 1), "anchor.time"),
     "an anchor of an earlier generation": (lambda: City(generation=2), "anchor.generation"),
     "a record that speaks for another member": (
         lambda: City(
