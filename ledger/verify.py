@@ -38,6 +38,16 @@ from ledger.evidence.seal import Seal
 from ledger.model import Record, format_time
 
 LINKS: Final = ("bundle", "record", "inclusion", "checkpoint", "anchor", "state", "finality", "policy")
+_HINTS: Final = {
+    "bundle": "the file was changed, cut or re-formatted: take it again from where it was made",
+    "record": "the record is not what the log holds: take the bundle again from the node",
+    "inclusion": "the record, its index or the proof was changed: take the bundle again from the node",
+    "checkpoint": "the checkpoint was changed, or too few members stand behind it: take the bundle again from the node",
+    "anchor": "header and anchor do not belong to this checkpoint: take the bundle again from the node",
+    "state": "the chain's state does not bear this out: take the bundle again, and ask the member about its keys",
+    "finality": "the block is not final by the keys this policy trusts: is the policy of this city, and current?",
+    "policy": "the policy asks for something else than the bundle shows: compare it with one from a member you trust",
+}
 #: A bundle's signed time may be this far ahead of the clock of who judges it.
 CLOCK_SKEW_MS: Final = 60_000
 _SEAL: Final = Seal()
@@ -125,7 +135,8 @@ def verify_bundle(bundle: bytes, policy: bytes, at_ms: int | None = None) -> Ver
         header = _check_header(content, trust)
     with _link("state"):
         proven = _read_state(content, trust, header, record)
-    quorum = _quorum(proven, trust)
+    with _link("policy"):
+        quorum = _quorum(proven, trust)
     with _link("checkpoint"):
         witnessed = _check_checkpoint(note, proven, quorum, trust)
     with _link("anchor"):
@@ -137,6 +148,7 @@ def verify_bundle(bundle: bytes, policy: bytes, at_ms: int | None = None) -> Ver
         raise UntrustedError(
             "finality.future",
             "the bundle is from after the time of judging",
+            hint="judge it as of a later time, or compare the clocks",
             expected=format_time(at_ms),
             actual=format_time(final.head.time_ms),
         )
@@ -184,9 +196,15 @@ def _link(name: str) -> Iterator[None]:
     try:
         yield
     except LedgerError as error:
-        code = error.code if error.code.partition(".")[0] in LINKS else f"{name}.invalid"
-        message = error.message if code == error.code else f"{error.message} ({error.code})"
-        raise UntrustedError(code, message, hint=error.hint, expected=error.expected, actual=error.actual) from error
+        link, _, _ = error.code.partition(".")
+        known = link in LINKS
+        raise UntrustedError(
+            error.code if known else f"{name}.invalid",
+            error.message if known else f"{error.message} ({error.code})",
+            hint=error.hint or _HINTS[link if known else name],
+            expected=error.expected,
+            actual=error.actual,
+        ) from error
 
 
 def _read_record(content: Bundle) -> tuple[Record, tuple[tuple[str, str], ...]]:

@@ -273,4 +273,5 @@ def refused(bundle: bytes, policy: bytes, at_ms: int | None = None) -> str:
     with pytest.raises(UntrustedError) as caught:
         verify_bundle(bundle, policy, at_ms)
     assert caught.value.code.partition(".")[0] in LINKS
+    assert caught.value.hint, "every refusal names a next step"
     return caught.value.code
