@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ledger.chain.bindings.base import Binding
+from ledger.chain.bindings.base import Binding, reading
 from ledger.identifiers import member_bytes32, member_from_bytes32
 
 
@@ -54,15 +54,16 @@ class Anchors(Binding):
         """Reported forks, oldest first."""
         rows = self._read("forks", first, count, height=height)[0]
         named = (self._named("forks", row) for row in rows)
-        return tuple(
-            ForkInfo(
-                member=member_from_bytes32(row["member"]),
-                reporter=member_from_bytes32(row["reporter"]),
-                time=row["time"],
-                digest=row["digest"],
+        with reading("report of a fork"):
+            return tuple(
+                ForkInfo(
+                    member=member_from_bytes32(row["member"]),
+                    reporter=member_from_bytes32(row["reporter"]),
+                    time=row["time"],
+                    digest=row["digest"],
+                )
+                for row in named
             )
-            for row in named
-        )
 
     def encode_record(
         self, uscc: str, size: int, root: bytes, proof: Sequence[bytes], index_root: bytes = bytes(32)

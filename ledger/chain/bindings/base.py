@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from ledger.chain.abi import CONTRACTS, DecodedEvent, interface
 from ledger.chain.blocks import Receipt
-from ledger.errors import NotFoundError
+from ledger.errors import InvalidInputError, NotFoundError, UntrustedError
 from ledger.identifiers import member_from_bytes32
 
 #: The most items the contracts return at once.
 PAGE = 200
 NO_ID = bytes(32)
+
+
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """Makes a value that no contract of ours holds (a status 9, a member id that is no code) an UntrustedError."""
+    try:
+        yield
+    except (ValueError, KeyError, InvalidInputError) as error:
+        raise UntrustedError(
+            "abi.answer",
+            f"the chain's answer is no {what}: {error}",
+            hint="the contracts may be of a newer version than this software, or the node asked is lying",
+        ) from error
 
 
 class ContractCall(Protocol):

@@ -7,7 +7,7 @@ from enum import IntEnum
 from typing import Any
 
 from ledger.chain.bindings import proposals
-from ledger.chain.bindings.base import NO_ID, Binding, member_or_none
+from ledger.chain.bindings.base import NO_ID, Binding, member_or_none, reading
 from ledger.chain.bindings.proposals import ProposalKind
 from ledger.identifiers import member_bytes32, member_from_bytes32, text_from_bytes32
 from ledger.model import KeyInfo, KeyRole, KeyStatus, MemberInfo, MemberStatus, Roles
@@ -72,28 +72,32 @@ class Consortium(Binding):
         row = self._found("member", member_bytes32(uscc), height=height)
         if row is None:
             return None
-        return MemberInfo(
-            uscc=uscc,
-            handle=text_from_bytes32(row["handle"]),
-            region=f"{row['region']:06d}",
-            roles=Roles(row["roles"]),
-            status=MemberStatus(row["status"]),
-            account=_address(row["account"]),
-            generation=row["logGeneration"],
-            since=row["since"],
-            validator=row["validator"],
-        )
+        with reading("member"):
+            return MemberInfo(
+                uscc=uscc,
+                handle=text_from_bytes32(row["handle"]),
+                region=f"{row['region']:06d}",
+                roles=Roles(row["roles"]),
+                status=MemberStatus(row["status"]),
+                account=_address(row["account"]),
+                generation=row["logGeneration"],
+                since=row["since"],
+                validator=row["validator"],
+            )
 
     def members(self, height: int | None = None) -> tuple[MemberInfo, ...]:
         """Every body ever admitted, in order of admission."""
         ids = self._read("members", height=height)[0]
-        found = (self.member(member_from_bytes32(id_), height) for id_ in ids)
+        with reading("list of members"):
+            codes = [member_from_bytes32(id_) for id_ in ids]
+        found = (self.member(code, height) for code in codes)
         return tuple(info for info in found if info is not None)
 
     def member_of(self, account: bytes, height: int | None = None) -> str | None:
         """The member whose active account this is (also while it is suspended)."""
         value = self._read("memberOf", account, height=height)[0]
-        return None if value == NO_ID else member_from_bytes32(value)
+        with reading("member"):
+            return None if value == NO_ID else member_from_bytes32(value)
 
     def active_count(self, height: int | None = None) -> int:
         """Number of active members."""
@@ -172,7 +176,10 @@ class Consortium(Binding):
     def votes(self, proposal_id: int, height: int | None = None) -> tuple[Vote, ...]:
         """Every vote cast on a proposal, in order."""
         voters, yes = self._read("votes", proposal_id, height=height)
-        return tuple(Vote(voter=member_from_bytes32(voter), yes=says) for voter, says in zip(voters, yes, strict=True))
+        with reading("list of votes"):
+            return tuple(
+                Vote(voter=member_from_bytes32(voter), yes=says) for voter, says in zip(voters, yes, strict=True)
+            )
 
     def encode_propose(self, kind: ProposalKind, arguments: bytes, expiry: int) -> bytes:
         """Put a change to the vote; ``arguments`` from ``ledger.chain.bindings.proposals``; unix seconds."""
@@ -188,31 +195,33 @@ class Consortium(Binding):
 
 
 def _key(material: bytes, row: dict[str, Any]) -> KeyInfo:
-    return KeyInfo(
-        material=material,
-        member=member_from_bytes32(row["member"]),
-        role=KeyRole(row["role"]),
-        status=_STATUS[row["status"]],
-        valid_from=row["validFrom"],
-        valid_to=row["validTo"],
-        ended_at=row["endedAt"],
-    )
+    with reading("key"):
+        return KeyInfo(
+            material=material,
+            member=member_from_bytes32(row["member"]),
+            role=KeyRole(row["role"]),
+            status=_STATUS[row["status"]],
+            valid_from=row["validFrom"],
+            valid_to=row["validTo"],
+            ended_at=row["endedAt"],
+        )
 
 
 def _proposal(proposal_id: int, row: dict[str, Any]) -> Proposal:
-    return Proposal(
-        id=proposal_id,
-        kind=ProposalKind(row["kind"]),
-        proposer=member_from_bytes32(row["proposer"]),
-        target=member_or_none(row["target"]),
-        created_at=row["createdAt"],
-        expiry=row["expiry"],
-        state=ProposalState(row["state"]),
-        yes=row["yes"],
-        no=row["no"],
-        electorate=row["electorate"],
-        data=row["data"],
-    )
+    with reading("proposal"):
+        return Proposal(
+            id=proposal_id,
+            kind=ProposalKind(row["kind"]),
+            proposer=member_from_bytes32(row["proposer"]),
+            target=member_or_none(row["target"]),
+            created_at=row["createdAt"],
+            expiry=row["expiry"],
+            state=ProposalState(row["state"]),
+            yes=row["yes"],
+            no=row["no"],
+            electorate=row["electorate"],
+            data=row["data"],
+        )
 
 
 def _address(text: str) -> bytes:

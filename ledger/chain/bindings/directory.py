@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ledger.chain.bindings.base import NO_ID, Binding, member_or_none
+from ledger.chain.bindings.base import NO_ID, Binding, member_or_none, reading
 from ledger.directory.lists import EntryState, ListEntry, ListName
 from ledger.identifiers import member_bytes32, member_from_bytes32, parse_resource_code
 from ledger.model import DatasetInfo, DatasetVersion, Level, Sharing
@@ -54,15 +54,16 @@ class Directory(Binding):
     def _info(self, dataset_id: bytes, row: dict[str, Any], versions: int, height: int | None) -> DatasetInfo:
         newest = row["versions"]
         found = (self.version(dataset_id, n, height) for n in range(max(1, newest - versions + 1), newest + 1))
-        return DatasetInfo(
-            id=dataset_id,
-            provider=member_from_bytes32(row["provider"]),
-            sharing=Sharing(row["sharing"]),
-            level=Level(row["level"]),
-            metadata_digest=row["metadataDigest"],
-            withdrawn=row["withdrawn"],
-            versions=tuple(version for version in found if version is not None),
-        )
+        with reading("dataset"):
+            return DatasetInfo(
+                id=dataset_id,
+                provider=member_from_bytes32(row["provider"]),
+                sharing=Sharing(row["sharing"]),
+                level=Level(row["level"]),
+                metadata_digest=row["metadataDigest"],
+                withdrawn=row["withdrawn"],
+                versions=tuple(version for version in found if version is not None),
+            )
 
     def encode_publish(
         self,
@@ -110,7 +111,8 @@ class Directory(Binding):
         """One entry of a list."""
         function, _, make = _LISTS[name]
         row = self._found(function, entry_id, height=height)
-        return None if row is None else make(entry_id, row)
+        with reading("list entry"):
+            return None if row is None else make(entry_id, row)
 
     def entries(
         self, name: ListName, first: int = 0, count: int = 200, height: int | None = None
@@ -118,7 +120,8 @@ class Directory(Binding):
         """Entries of a list in order, at most 200."""
         _, function, make = _LISTS[name]
         ids, rows = self._read(function, first, count, height=height)
-        return tuple(make(id_, self._named(function, row, 1)) for id_, row in zip(ids, rows, strict=True))
+        with reading("list entry"):
+            return tuple(make(id_, self._named(function, row, 1)) for id_, row in zip(ids, rows, strict=True))
 
     def encode_add_responsibility(self, provider: str, item_digest: bytes, basis_digest: bytes, due_by: int) -> bytes:
         """Enter what a provider must supply by a time (unix seconds)."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-from ledger.chain.bindings.base import NO_ID, Binding, paged
+from ledger.chain.bindings.base import NO_ID, Binding, paged, reading
 from ledger.identifiers import ascii_bytes32, member_bytes32, member_from_bytes32, parse_purpose, text_from_bytes32
 from ledger.model import GrantInfo, GrantState
 
@@ -86,7 +86,9 @@ class Grants(Binding):
     ) -> Activity:
         """The one question everybody asks (``isActive``)."""
         args = (grant_id, dataset, member_bytes32(consumer), ascii_bytes32(parse_purpose(purpose)), now_s)
-        return Activity(self._read("isActive", *args, height=height)[1])
+        answer = self._read("isActive", *args, height=height)[1]
+        with reading("judgement of a grant"):
+            return Activity(answer)
 
     def settlement(self, grant_id: bytes, period: int, height: int | None = None) -> Settlement:
         """The statements of a period (YYYYMMDD)."""
@@ -144,32 +146,33 @@ class Grants(Binding):
         return ids, rows
 
     def _info(self, grant_id: bytes, row: dict[str, Any], now_s: int, height: int | None) -> GrantInfo:
-        state = _STATES[row["status"]]
-        missing = 0
-        if state in (GrantState.REQUESTED, GrantState.ACTIVE):
-            missing = self._read("missingApprovals", grant_id, height=height)[0]
-        if state is GrantState.ACTIVE and missing:
-            state = GrantState.SUSPENDED
-        if state in (GrantState.ACTIVE, GrantState.SUSPENDED) and now_s >= row["validUntil"]:
-            state = GrantState.EXPIRED
-        return GrantInfo(
-            id=grant_id,
-            dataset=row["dataset"],
-            provider=member_from_bytes32(row["provider"]),
-            consumer=member_from_bytes32(row["consumer"]),
-            purpose=text_from_bytes32(row["purpose"]),
-            matter_digest=row["matter"],
-            scope_digest=row["scopeDigest"],
-            odrl_digest=row["odrlDigest"],
-            ceiling=row["ceiling"],
-            valid_until=row["validUntil"],
-            deadline=row["deadline"],
-            state=state,
-            approvals=_words(row["approvals"]),
-            missing_approvals=_words(missing),
-            refusal_reason=row["reason"],
-            overdue=state is GrantState.REQUESTED and now_s > row["deadline"],
-        )
+        with reading("grant"):
+            state = _STATES[row["status"]]
+            missing = 0
+            if state in (GrantState.REQUESTED, GrantState.ACTIVE):
+                missing = self._read("missingApprovals", grant_id, height=height)[0]
+            if state is GrantState.ACTIVE and missing:
+                state = GrantState.SUSPENDED
+            if state in (GrantState.ACTIVE, GrantState.SUSPENDED) and now_s >= row["validUntil"]:
+                state = GrantState.EXPIRED
+            return GrantInfo(
+                id=grant_id,
+                dataset=row["dataset"],
+                provider=member_from_bytes32(row["provider"]),
+                consumer=member_from_bytes32(row["consumer"]),
+                purpose=text_from_bytes32(row["purpose"]),
+                matter_digest=row["matter"],
+                scope_digest=row["scopeDigest"],
+                odrl_digest=row["odrlDigest"],
+                ceiling=row["ceiling"],
+                valid_until=row["validUntil"],
+                deadline=row["deadline"],
+                state=state,
+                approvals=_words(row["approvals"]),
+                missing_approvals=_words(missing),
+                refusal_reason=row["reason"],
+                overdue=state is GrantState.REQUESTED and now_s > row["deadline"],
+            )
 
 
 def _words(bits: int) -> tuple[str, ...]:
