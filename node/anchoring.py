@@ -193,7 +193,13 @@ class AnchorLoop:
         info = roster.members[self._member]
         owners = {key: other.uscc for other in roster.others(self._member) for key in witness_keys(roster, other)}
         signed = {(item.name, item.key_id) for item in parse_note(published.note).signatures}
-        log_key = next(key for key in log_keys(roster, info) if (key.name, key.key_id) in signed)
+        log_key = next((key for key in log_keys(roster, info) if (key.name, key.key_id) in signed), None)
+        if log_key is None:
+            raise UnavailableError(
+                "anchor.key-ended",
+                f"the log key that signed checkpoint {published.size} has been rotated",
+                hint="the next checkpoint is signed by the new key",
+            )
         note = exact_note(published.note, log_key, tuple(owners), len(roster.active))
         used = [(item.name, item.key_id) for item in parse_note(note).signatures[1:]]
         by_id = {(key.name, key.key_id): key for key in owners}

@@ -28,13 +28,15 @@ from node.exchange.recovery import recover
 from node.feeding import WitnessFeed
 from node.gate import Gate
 from node.https import public_app
+from node.keyfiles import key_file
 from node.local import local_app
 from node.loops import Loop
 from node.opening import LogOpening, closed_reason
 from node.publishing import CheckpointPublisher
 from node.serving import serve_grpc
 from node.status import public_status, register_gauges
-from node.tls import server_context
+from node.tls import load_identity, server_context
+from node.trust import CertificateKeeper
 from node.version import VERSION
 from node.webserver import WebServer
 from node.witnessing import LogWitness
@@ -103,6 +105,16 @@ class Node:
             on_open=self._opened,
             on_fatal=self._fatal,
         )
+        self.certificates = CertificateKeeper(
+            member=core.member,
+            identity=core.keys.identity,
+            peers=core.peers,
+            roster=core.rosters.current,
+            tracker=core.tracker,
+            reload_https=self._load_certificate,
+            metrics=core.metrics,
+            on_fatal=self._fatal,
+        )
         self.orderer = self._make_orderer()
         self._publishing = Loop("publisher", self._publish, metrics=core.metrics, on_fatal=self._fatal)
         self._indexing = Loop("index", self._index, metrics=core.metrics, on_fatal=self._fatal)
@@ -168,6 +180,7 @@ class Node:
     def loops(self) -> Iterator[Loop]:
         """Every background loop."""
         yield from (self.orderer.loop, self.opening.loop, self._publishing, self.anchors.loop, self._indexing)
+        yield self.certificates.loop
         yield self._overdue
         if isinstance(self.orderer, Follower):
             yield self.orderer.cosigner
@@ -234,10 +247,11 @@ class Node:
 
     def _listen(self) -> None:
         core, closing = self.core, self.core.closing
-        context = server_context(core.keys.certificate_file, core.keys.folder / "tls.pem", core.keys.passphrase)
+        self._https_context = server_context()
+        self._load_certificate()
         https = core.config.https
         app = public_app(core.log, self.publisher, self.witness, self._status)
-        public = WebServer(app, https.host, https.port, context, name="https")
+        public = WebServer(app, https.host, https.port, self._https_context, name="https")
         closing.add("https", public.close)
         app = local_app(JsonRpc(core.chain).handle, core.metrics, self._healthy)
         local = WebServer(app, core.config.local.host, core.config.local.port, None, name="local")
@@ -267,6 +281,11 @@ class Node:
         )
         public.start()
         local.start()
+
+    def _load_certificate(self) -> None:
+        """Give the HTTPS server the present certificate; connections under way keep theirs."""
+        keys = self.core.keys
+        load_identity(self._https_context, keys.certificate_file, key_file(keys.folder, KeyRole.TLS), keys.passphrase)
 
     # --- what happens while it runs -----------------------------------------------------------------------------------
     def _saw_block(self, block: StoredBlock) -> None:

@@ -54,12 +54,9 @@ class Witness(Protocol):
 
 
 def public_app(
-    log: Callable[[], LogProofs],
-    publisher: Callable[[], Publisher],
-    witness: Witness,
-    status: Callable[[], Mapping[str, Any]],
+    log: LogProofs, publisher: Publisher, witness: Witness, status: Callable[[], Mapping[str, Any]]
 ) -> Starlette:
-    """The application. ``log`` and ``publisher`` are asked per request: they open later than the witness."""
+    """The application. ``status`` gives the public subset of the node's state."""
 
     def newest() -> Published:
         found = publisher.witnessed() or publisher.newest()

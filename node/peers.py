@@ -9,14 +9,15 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import grpc
 import msgspec
 
-from ledger.errors import InvalidInputError, LedgerError, NotFoundError
+from ledger.errors import InvalidInputError, LedgerError, NotFoundError, UnavailableError
 from ledger.identifiers import parse_uscc
+from ledger.log import replace_file
 from node.tls import Identity, certificate_name, channel_credentials, spki_of_pem
 
 #: Largest message either side of a gRPC call may send, bytes.
@@ -172,6 +173,25 @@ class PeerBook(Mapping[str, Peer]):
                 "peers.unknown", f"no address of member {uscc} is known here", hint="add its node to peers.json"
             )
         return peer
+
+    def learn(self, uscc: str, certificate: bytes) -> None:
+        """Take over a peer's new certificate, also in the file, so that a restart knows it.
+
+        Raises: NotFoundError(peers.unknown), UnavailableError(peers.write-failed).
+        """
+        peer = self.require(uscc)
+        learnt = replace(peer, certificate=certificate, spki=spki_of_pem(certificate))
+        with self._lock:
+            peers = {**self._peers, uscc: learnt}
+            try:
+                replace_file(self._path, encode_peers(tuple(peers.values())))
+            except OSError as error:
+                raise UnavailableError(
+                    "peers.write-failed",
+                    f"{self._path} cannot be written: {error.strerror}",
+                    hint="check the disk and the rights of the folder",
+                ) from error
+            self._peers = peers
 
     def channel(self, uscc: str) -> grpc.Channel:
         """The shared channel to a member's node, made at first use and remade when either certificate changed.

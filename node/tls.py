@@ -134,12 +134,16 @@ def channel_credentials(identity: Identity | None, server_certificate: bytes) ->
     return grpc.ssl_channel_credentials(server_certificate, identity.key, identity.certificate)
 
 
-def server_context(certificate_file: Path, key_file: Path, passphrase: bytes) -> ssl.SSLContext:
+def server_context() -> ssl.SSLContext:
     """The HTTPS server's context: TLS 1.3, no client certificate asked for (its readers are the public)."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.load_cert_chain(certificate_file, key_file, password=passphrase)
     return context
+
+
+def load_identity(context: ssl.SSLContext, certificate_file: Path, key_file: Path, passphrase: bytes) -> None:
+    """Give a server's context a certificate and its encrypted key; again after a rotation, for new connections."""
+    context.load_cert_chain(certificate_file, key_file, password=passphrase)
 
 
 def client_context(server_certificate: bytes) -> ssl.SSLContext:

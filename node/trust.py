@@ -1,13 +1,30 @@
-"""Which certificates a node's TLS accepts: those whose public key is an active ``tls`` key of a member on chain."""
+"""Which certificates a node's TLS accepts: those whose public key is an active ``tls`` key of a member on chain.
+
+The chain holds the digest of a key, not the certificate. When a member rotated its key, its new certificate is fetched
+from its own HTTPS port over a connection that is not trusted with anything: the digest on chain decides.
+"""
 
 from __future__ import annotations
 
+import socket
+import ssl
 from collections.abc import Callable
 
+import structlog
+
+from ledger.errors import LedgerError, UnavailableError
 from ledger.model import KeyRole
-from node.peers import PeerBook
+from node.loops import Loop
+from node.metrics import Metrics
+from node.peers import Peer, PeerBook
 from node.roster import Roster
-from node.tls import Identity
+from node.tls import Identity, spki_of_pem
+from node.tracker import PeerTracker
+
+logger = structlog.get_logger("node.trust")
+
+_LOOK_S = 1.0
+_TIMEOUT_S = 3.0
 
 
 def trusted(roster: Roster, spki: bytes) -> bool:
@@ -31,3 +48,77 @@ def trust_roots(peers: PeerBook, identity: Identity, roster: Callable[[], Roster
         return found or [identity.certificate]
 
     return roots
+
+
+class CertificateKeeper:
+    """Keeps peers.json and the HTTPS server in step with rotated ``tls`` keys, others' and our own."""
+
+    def __init__(
+        self,
+        *,
+        member: str,
+        identity: Identity,
+        peers: PeerBook,
+        roster: Callable[[], Roster],
+        tracker: PeerTracker,
+        reload_https: Callable[[], None],
+        metrics: Metrics,
+        on_fatal: Callable[[LedgerError], None],
+    ) -> None:
+        self._member = member
+        self._identity = identity
+        self._peers = peers
+        self._roster = roster
+        self._tracker = tracker
+        self._reload_https = reload_https
+        self._served = identity.certificate
+        self.loop = Loop("certificates", self._step, metrics=metrics, on_fatal=on_fatal)
+
+    def _step(self) -> float:
+        if self._identity.certificate != self._served:
+            self._reload_https()
+            self._served = self._identity.certificate
+        own = self._peers.get(self._member)
+        if own is not None and own.certificate != self._served:
+            self._peers.learn(self._member, self._served)
+        roster = self._roster()
+        away = {state.member for state in self._tracker.states() if not state.reachable and state.last_error}
+        for info in roster.others(self._member):
+            peer = self._peers.get(info.uscc)
+            if peer is None or (info.uscc not in away and roster.has_key(info.uscc, KeyRole.TLS, peer.spki)):
+                continue
+            self._look(peer, roster)
+        return _LOOK_S
+
+    def _look(self, peer: Peer, roster: Roster) -> None:
+        """Take over the certificate a peer presents, if the chain knows its key as that member's."""
+        try:
+            presented = fetch_certificate(peer.https)
+        except UnavailableError:
+            return  # the feed to this peer says so already, with the reason
+        if presented != peer.certificate and roster.has_key(peer.uscc, KeyRole.TLS, spki_of_pem(presented)):
+            self._peers.learn(peer.uscc, presented)
+            logger.info("peer.certificate", peer=peer.uscc, material=spki_of_pem(presented))
+
+
+def fetch_certificate(address: str) -> bytes:
+    """The PEM certificate a server presents at ``host:port``; nothing about it is checked here.
+
+    Raises: UnavailableError(peer.unreachable).
+    """
+    host, _, port = address.rpartition(":")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        with (
+            socket.create_connection((host.strip("[]"), int(port)), timeout=_TIMEOUT_S) as raw,
+            context.wrap_socket(raw) as wrapped,
+        ):
+            der = wrapped.getpeercert(binary_form=True)
+    except OSError as error:
+        raise UnavailableError("peer.unreachable", f"https://{address} cannot be reached: {error}") from error
+    if der is None:
+        raise UnavailableError("peer.unreachable", f"https://{address} presented no certificate")
+    return ssl.DER_cert_to_PEM_cert(der).encode()

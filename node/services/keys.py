@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
-from ledger.errors import LedgerError, NotAllowedError, NotFoundError, UnavailableError
+from ledger.errors import LedgerError, NotFoundError, UnavailableError
 from ledger.keys import AccountSigner, Signer
 from ledger.model import KeyRole
 from ledger.v1 import department_pb2, department_pb2_grpc
@@ -39,12 +39,6 @@ class KeyService(department_pb2_grpc.KeyServiceServicer):
         use. A crash in between is finished at the next start by what the chain says."""
         fields.word("role", request.role, [role.word for role in NODE_ROLES])
         role = KeyRole.from_word(request.role)
-        if role is KeyRole.TLS:
-            raise NotAllowedError(
-                "key.rotate-tls",
-                "the TLS key is not rotated by this call: the other nodes would not know the new certificate",
-                hint="follow docs/operations.md, new TLS certificate: peers.json first, then the key",
-            )
         ring, consortium = self._context.signers, self._context.contracts.consortium
         old = ring.material(role)
         signer, new = ring.stage(role, secrets.token_bytes(32), self._context.clock(), secrets.randbits(158) + 1)

@@ -20,6 +20,7 @@ from node.tls import (
     channel_credentials,
     client_context,
     key_pem,
+    load_identity,
     make_certificate,
     peer_spki,
     server_context,
@@ -133,13 +134,7 @@ def test_https_speaks_tls_1_3_only(tmp_path: Path, version: ssl.TLSVersion, agre
         await send({"type": "http.response.start", "status": 204, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
-    server = WebServer(
-        app,
-        "127.0.0.1",
-        0,
-        server_context(tmp_path / "tls.crt", tmp_path / "tls.pem", PASSPHRASE),
-        name="https",
-    )
+    server = WebServer(app, "127.0.0.1", 0, loaded(tmp_path), name="https")
     server.start()
     try:
         context = client_context((tmp_path / "tls.crt").read_bytes())
@@ -153,8 +148,7 @@ def test_https_speaks_tls_1_3_only(tmp_path: Path, version: ssl.TLSVersion, agre
 
 def test_an_https_client_accepts_the_pinned_certificate_only(tmp_path: Path) -> None:
     make_keys(tmp_path, make_uscc(1))
-    context = server_context(tmp_path / "tls.crt", tmp_path / "tls.pem", PASSPHRASE)
-    server = WebServer(None, "127.0.0.1", 0, context, name="https")
+    server = WebServer(None, "127.0.0.1", 0, loaded(tmp_path), name="https")
     server.start()
     try:
         assert _handshake(client_context((tmp_path / "tls.crt").read_bytes()), server.port) == "TLSv1.3"
@@ -169,6 +163,12 @@ def test_the_material_is_the_digest_of_the_public_key(tmp_path: Path) -> None:
     assert spki_of_pem(again) == FRIEND.spki != STRANGER.spki
     with pytest.raises(InvalidInputError, match=r"tls\.certificate"):
         spki_of_pem("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+
+
+def loaded(folder: Path) -> ssl.SSLContext:
+    context = server_context()
+    load_identity(context, folder / "tls.crt", folder / "tls.pem", PASSPHRASE)
+    return context
 
 
 def _handshake(context: ssl.SSLContext, port: int) -> str:

@@ -171,10 +171,6 @@ CASES: dict[str, tuple[Callable[[City], Any], str]] = {
         lambda c: c.stub(KeyServiceStub, "labour").Rotate(pb.RotateKeyRequest(role="magic")),
         "input.field",
     ),
-    "key: tls": (
-        lambda c: c.stub(KeyServiceStub, "labour").Rotate(pb.RotateKeyRequest(role="tls")),
-        "key.rotate-tls",
-    ),
     "keys: unknown member": (
         lambda c: c.stub(KeyServiceStub, "labour").List(pb.ListKeysRequest(member="91310000MA1FL0L97X")),
         "",
