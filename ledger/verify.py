@@ -35,7 +35,7 @@ from ledger.evidence.finality import FinalHead, HeaderFields, decode_header, ver
 from ledger.evidence.policy import TrustPolicy, decode_policy
 from ledger.evidence.proven import ProvenState, check_log_key, check_witness_key, read_state
 from ledger.evidence.seal import Seal
-from ledger.model import Record, format_time
+from ledger.model import MemberStatus, Record, format_time
 
 LINKS: Final = ("bundle", "record", "inclusion", "checkpoint", "anchor", "state", "finality", "policy")
 _HINTS: Final = {
@@ -136,9 +136,11 @@ def verify_bundle(bundle: bytes, policy: bytes, at_ms: int | None = None) -> Ver
     with _link("state"):
         proven = _read_state(content, trust, header, record)
     with _link("policy"):
-        quorum = _quorum(proven, trust)
+        # The sequencer is one of the active members; the log's member may have been suspended since.
+        quorum = _quorum(proven.active_count, trust)
+        witnesses = _quorum(proven.active_count + (proven.member.status != MemberStatus.ACTIVE), trust)
     with _link("checkpoint"):
-        witnessed = _check_checkpoint(note, proven, quorum, trust)
+        witnessed = _check_checkpoint(note, proven, witnesses, trust)
     with _link("anchor"):
         _check_anchor(witnessed.checkpoint, proven, header)
     with _link("finality"):
@@ -156,7 +158,7 @@ def verify_bundle(bundle: bytes, policy: bytes, at_ms: int | None = None) -> Ver
     checks = (
         Check(name="record", ok=True, detail=f"a {record.type} record of {record.member}"),
         Check(name="inclusion", ok=True, detail=f"entry {index} of {head.size} in {head.origin}"),
-        Check(name="checkpoint", ok=True, detail=f"signed by the log, cosigned by {quorum} other members"),
+        Check(name="checkpoint", ok=True, detail=f"signed by the log, cosigned by {witnesses} other members"),
         Check(
             name="anchor",
             ok=True,
@@ -267,8 +269,9 @@ def _read_state(content: Bundle, trust: TrustPolicy, header: HeaderFields, recor
     return proven
 
 
-def _quorum(proven: ProvenState, trust: TrustPolicy) -> int:
-    quorum = quorum_of(max(proven.active_count, 1))
+def _quorum(active: int, trust: TrustPolicy) -> int:
+    """The quorum of the others among ``active`` members, the one they stand by included."""
+    quorum = quorum_of(max(active, 1))
     if quorum < trust.quorum:
         raise UntrustedError(
             "policy.quorum",

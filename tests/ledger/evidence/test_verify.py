@@ -143,10 +143,16 @@ def test_keys_ended_after_the_anchor_still_count() -> None:
 
 
 def test_a_suspended_members_anchored_log_is_still_evidence_and_said_so() -> None:
-    city = City(status={1: 2})
-    verdict = verify_bundle(city.bundle(), city.policy())
+    city = City(status={1: 2}, active=4, carried=5, cosigners=(2, 3))
+    verdict = verify_bundle(city.bundle(), city.policy(quorum=2))
     assert verdict.verdict == "verified"
     assert "suspended" in next(check.detail for check in verdict.checks if check.name == "anchor")
+
+
+def test_all_active_members_are_others_to_a_suspended_one() -> None:
+    """Four active others: three of them must have cosigned, though four active members elsewhere ask for two."""
+    city = City(status={1: 2}, active=4, carried=4, cosigners=(2, 3))
+    assert refused(city.bundle(), city.policy(quorum=2)) == "checkpoint.quorum"
 
 
 def test_second_generation_of_a_log() -> None:
