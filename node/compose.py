@@ -45,9 +45,8 @@ logger = structlog.get_logger("node")
 
 _INDEX_BATCH = 20_000
 _INDEX_POLL_S = 0.25
-#: At the end: how long the last checkpoint may gather cosignatures, and calls under way may take, seconds.
+#: At the end: how long the last checkpoint may gather cosignatures, and a loop may take to end, seconds.
 _WITNESS_WAIT_S = 2.0
-_GRACE_S = 10.0
 _JOIN_S = 10.0
 
 
@@ -267,7 +266,7 @@ class Node:
             stopping=self._stopping.is_set,
         )
         self.grpc = serve_grpc(core, self.gate, self.context, blocks)
-        closing.add("grpc", lambda: self.grpc.stop(_GRACE_S))
+        closing.add("grpc", lambda: self.grpc.stop(float(core.config.drain_grace)))
         register_gauges(
             core.metrics,
             chain=core.chain,

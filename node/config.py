@@ -87,6 +87,8 @@ class NodeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     deadlines: DeadlineSection = DeadlineSection()
     logging: LoggingSection = LoggingSection()
     workers: Annotated[int, msgspec.Meta(ge=8, le=512)] = 64
+    #: How long calls under way may take to end when the node stops, seconds.
+    drain_grace: Seconds = 10
     passphrase_file: str = ""
     folder: Path = Path()
 
@@ -170,7 +172,7 @@ def decode_config(data: bytes, folder: Path) -> NodeConfig:
 
 def encode_config(config: NodeConfig) -> bytes:
     """The text of a ``node.toml`` that ``decode_config`` reads back to the same values."""
-    lines = [f"workers = {config.workers}"]
+    lines = [f"workers = {config.workers}", f"drain_grace = {config.drain_grace}"]
     if config.passphrase_file:
         lines.append(f"passphrase_file = {_toml_text(config.passphrase_file)}")
     for name, section in msgspec.structs.asdict(config).items():
