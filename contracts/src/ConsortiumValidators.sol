@@ -41,6 +41,7 @@ abstract contract ConsortiumValidators is ConsortiumStorage {
     /// Founders enter without a journal entry: the set of genesis is what it was before the first change.
     function _foundValidator(MemberId id) internal {
         _enter(id, _consensusKeyOf(id));
+        _hadMinimum = _setSize >= MINIMUM;
     }
 
     function _setValidator(MemberId id, bool validator) internal {
@@ -106,7 +107,7 @@ abstract contract ConsortiumValidators is ConsortiumStorage {
     function _enter(MemberId id, bytes32 material) private {
         _members[id].validator = true;
         _inSet[material] = true;
-        if (++_setSize >= MINIMUM) _hadMinimum = true;
+        ++_setSize;
         emit ValidatorChanged(id, material, true);
     }
 
@@ -124,9 +125,12 @@ abstract contract ConsortiumValidators is ConsortiumStorage {
     }
 
     /// Compare the set as it is now with the set as it was WINDOW blocks ago. Below four validators there is no fault
-    /// tolerance to protect: a city grows from one node to four freely.
-    function _checkSet() private view {
-        if (!_hadMinimum) return;
+    /// tolerance to protect: a city grows from one node to four freely, and is held to both rules from then on.
+    function _checkSet() private {
+        if (!_hadMinimum) {
+            _hadMinimum = _setSize >= MINIMUM;
+            return;
+        }
         if (_setSize < MINIMUM) revert Consortium__TooFewValidators(_setSize, MINIMUM);
         uint256 length = _setChanges.length;
         uint256 begin = length;

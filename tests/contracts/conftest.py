@@ -21,7 +21,7 @@ HOME.mkdir(parents=True, exist_ok=True)
 os.environ["HOME"] = str(HOME)
 sys.path[:0] = [str(HERE), str(ROOT)]
 
-from contract_city import City, found_city  # noqa: E402
+from contract_city import City, found_city, genesis_members  # noqa: E402
 from contract_targets import Target, anvil, civicledger  # noqa: E402
 
 
@@ -50,8 +50,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session")
 def target(request: pytest.FixtureRequest) -> Iterator[Target]:
     """The chain under test, connected to brownie."""
-    start = anvil if request.config.getoption("--chain") == "anvil" else civicledger
-    with start(ROOT) as chain:
+    on_anvil = request.config.getoption("--chain") == "anvil"
+    with anvil(ROOT) if on_anvil else civicledger(ROOT, genesis_members()) as chain:
         yield chain
 
 

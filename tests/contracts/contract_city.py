@@ -256,11 +256,11 @@ def account_of(name: str) -> Any:
 
 FOUNDERS = (
     # name, code, roles
-    ("water", "11310000MB2F30WAT1", 0),
-    ("civil", "11310000MB2F30CIV2", 0),
-    ("health", "11310000MB2F30HEA3", 0),
-    ("bigdata", "11310000MB2F30BIG4", SUPERVISOR),
-    ("audit", "11310000MB2F30AUD5", AUDITOR),
+    ("water", "11310000MB2F00001F", 0),
+    ("civil", "11310000MB2F00002J", 0),
+    ("health", "11310000MB2F00003M", 0),
+    ("bigdata", "11310000MB2F00004Q", SUPERVISOR),
+    ("audit", "11310000MB2F00005U", AUDITOR),
 )
 
 
@@ -278,23 +278,38 @@ FOUNDER_TYPE = "(bytes32,bytes32,uint32,uint32,address,bool,(uint8,bytes32)[])"
 CONSORTIUM_TYPES = [f"{FOUNDER_TYPE}[]", "bytes32[]", "address[]", "bytes32[]"]
 
 
+def founders() -> list[Party]:
+    """The five members, the same on every chain."""
+    return [Party(name=name, id=word(uscc), account=account_of(name)) for name, uscc, _ in FOUNDERS]
+
+
+def genesis_members() -> list[dict[str, Any]]:
+    """The five members as ``own_chain.py`` reads them."""
+    return [
+        {
+            "uscc": uscc,
+            "handle": name,
+            "region": "310000",
+            "roles": roles,
+            "account": party.account.address[2:].lower(),
+            "keys": [(role, party.material(role).hex()) for role in range(CONSENSUS, ISSUER + 1)],
+        }
+        for party, (name, uscc, roles) in zip(founders(), FOUNDERS, strict=True)
+    ]
+
+
 def found_city(target: Target) -> City:
     """On anvil: deploy as genesis does, from the same address with the same nonces. On our chain genesis has done it."""
-    parties = [Party(name=name, id=word(uscc), account=account_of(name)) for name, uscc, _ in FOUNDERS]
-    outsider = Party(name="outsider", id=ZERO, account=account_of("outsider"))
+    parties = founders()
     if target.kind == "anvil":
-        founders = [founder(party, roles) for party, (_, _, roles) in zip(parties, FOUNDERS, strict=True)]
+        structs = [founder(party, roles) for party, (_, _, roles) in zip(parties, FOUNDERS, strict=True)]
         others = contracts.NAMES[1:]
-        deploy(
-            target,
-            constructor_data(
-                "Consortium", CONSORTIUM_TYPES, founders, [word(n) for n in others], [ADDRESSES[n] for n in others], []
-            ),
-        )
+        names, addresses = [word(name) for name in others], [ADDRESSES[name] for name in others]
+        deploy(target, constructor_data("Consortium", CONSORTIUM_TYPES, structs, names, addresses, []))
         for name in others:
             deploy(target, constructor_data(name, ["address"], ADDRESSES["Consortium"]))
-    else:
-        parties = _founders_of(target)
+    target.idle = parties[-1].account
+    outsider = Party(name="outsider", id=ZERO, account=account_of("outsider"))
     return City(target=target, outsider=outsider, **{party.name: party for party in parties})
 
 
@@ -314,20 +329,3 @@ def _named(item: dict[str, Any], value: Any) -> Any:
     if item["type"] == "tuple[]":
         return [_named({**item, "type": "tuple"}, entry) for entry in value]
     return list(value) if isinstance(value, tuple) else value
-
-
-def _founders_of(target: Target) -> list[Party]:
-    """The devnet's five members in the parts of the tests, by their roles."""
-    found: dict[str, Party] = {}
-    free = [name for name, _, roles in FOUNDERS if not roles]
-    for key in target.keys:
-        account = brownie.accounts.add(key)
-        data = INTERFACE.encode("Consortium.memberOf", (account.address,))
-        member = target.rpc("eth_call", {"to": ADDRESSES["Consortium"], "data": data}, "latest")
-        roles = INTERFACE.decode(
-            "Consortium.member",
-            target.rpc("eth_call", {"to": ADDRESSES["Consortium"], "data": INTERFACE.encode("Consortium.member", (bytes.fromhex(member[2:]),))}, "latest"),
-        ).roles
-        name = "bigdata" if roles & SUPERVISOR else "audit" if roles & AUDITOR else free.pop(0)
-        found[name] = Party(name=name, id=bytes.fromhex(member[2:]), account=account)
-    return list(found.values())

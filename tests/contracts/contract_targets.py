@@ -1,4 +1,4 @@
-"""The chains the contract tests run on: anvil of npm, or a devnet of our own."""
+"""The chains the contract tests run on: anvil of npm, or our own."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import json
 import os
 import re
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 
 from brownie import network, web3
 from brownie._config import CONFIG
+from eth_utils import to_checksum_address
 
 CHAIN_ID = 31337
 #: Seconds at genesis on anvil: 2026-11-22T00:00:00Z.
@@ -26,12 +26,13 @@ GAS = 30_000_000
 
 @dataclass(slots=True, kw_only=True)
 class Target:
-    """A running chain. ``keys`` are the founders' private keys where genesis was made by somebody else, else empty."""
+    """A running chain. On our own chain ``restart`` begins a fresh one and gives its address; on anvil there is none,
+    and ``untouched`` goes back to a snapshot."""
 
     kind: str
-    url: str
     chain_id: int
-    keys: tuple[str, ...] = ()
+    restart: Callable[[], str] | None = None
+    idle: Any = None
     nonces: dict[str, int] = field(default_factory=dict)
 
     def rpc(self, method: str, *params: Any) -> Any:
@@ -56,12 +57,22 @@ class Target:
         self.rpc("anvil_mine", "0x1")
 
     def pass_blocks(self, count: int) -> None:
-        """Empty blocks (anvil)."""
-        self.rpc("anvil_mine", hex(count))
+        """Blocks in which nothing happens; our own chain makes none without a transaction, so a member sends to itself."""
+        if self.restart is None:
+            self.rpc("anvil_mine", hex(count))
+            return
+        end = self.height + count
+        while self.height < end:
+            self.transact(self.idle, self.idle.address, "0x", 21_000)
 
     @contextmanager
     def untouched(self) -> Iterator[None]:
-        """What happens inside is undone afterwards (anvil)."""
+        """What happens inside is undone afterwards. Once at a time on our own chain."""
+        if self.restart is not None:
+            self.nonces.clear()
+            _connect(self.restart(), self.kind, self.chain_id)
+            yield
+            return
         mark = self.rpc("evm_snapshot")
         try:
             yield
@@ -76,7 +87,7 @@ class Target:
             nonce = int(self.rpc("eth_getTransactionCount", account.address, "latest"), 16)
         transaction = {"nonce": nonce, "gas": gas, "gasPrice": 0, "chainId": self.chain_id, "value": 0, "data": data}
         if to is not None:
-            transaction["to"] = to
+            transaction["to"] = to_checksum_address(to)
         signed = account._acct.sign_transaction(transaction)
         sent = self.rpc("eth_sendRawTransaction", "0x" + bytes(signed.raw_transaction).hex())
         self.nonces[account.address] = nonce + 1
@@ -120,22 +131,54 @@ def anvil(root: Path) -> Iterator[Target]:
             raise RuntimeError("anvil ended: " + "".join(seen))
         # anvil names every call it answers: a pipe nobody reads would stop it.
         threading.Thread(target=process.stdout.read, daemon=True).start()
-        yield _connect("anvil", f"http://{listening[1]}", CHAIN_ID)
+        _connect(f"http://{listening[1]}", "anvil", CHAIN_ID)
+        yield Target(kind="anvil", chain_id=CHAIN_ID)
     finally:
-        if network.is_connected():
-            network.disconnect(kill_rpc=False)
+        _disconnect()
         process.kill()
         process.wait()
 
 
-def _connect(kind: str, url: str, chain_id: int, keys: tuple[str, ...] = ()) -> Target:
+@contextmanager
+def civicledger(root: Path, founders: list[dict[str, Any]]) -> Iterator[Target]:
+    """Our own chain, served by the product in its own environment (``$CIVICLEDGER_PYTHON``, else ``.venv``)."""
+    python = os.environ.get("CIVICLEDGER_PYTHON") or str(root / ".venv" / "bin" / "python")
+    environment = os.environ | {"PYTHONPATH": str(root)}
+    program = [python, str(root / "tests" / "contracts" / "own_chain.py")]
+    process = subprocess.Popen(
+        program, cwd=root, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+
+    def restart() -> str:
+        process.stdin.write("next\n")
+        process.stdin.flush()
+        url = process.stdout.readline().strip()
+        if not url:
+            raise RuntimeError("our chain did not start: see standard error")
+        return url
+
+    try:
+        process.stdin.write(json.dumps({"chainId": CHAIN_ID, "members": founders}) + "\n")
+        yield Target(kind="civicledger", chain_id=CHAIN_ID, restart=restart)
+    finally:
+        _disconnect()
+        process.stdin.close()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _connect(url: str, kind: str, chain_id: int) -> None:
+    _disconnect()
     name = f"civicledger-{kind}"
     CONFIG.networks[name] = {"id": name, "name": name, "host": url, "chainid": str(chain_id)}
     network.connect(name, launch_rpc=False)
-    return Target(kind=kind, url=url, chain_id=chain_id, keys=keys)
 
 
-@contextmanager
-def civicledger(root: Path) -> Iterator[Target]:
-    raise NotImplementedError
-    yield
+def _disconnect() -> None:
+    if network.is_connected():
+        network.disconnect(kill_rpc=False)

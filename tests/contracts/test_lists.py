@@ -61,7 +61,7 @@ def test_a_supervisor_assigns_others_do_not(city: City) -> None:
     for sender in (city.civil, city.audit):
         assert city.refusal(sender, "Directory.addResponsibility", *args)[::2] == ("Directory__NotAllowed", sender.id)
     assert city.refusal(city.outsider, "Directory.addResponsibility", *args)[0] == "Consortium__NotActiveMember"
-    stranger = (word("11310000MB2F30NEW6"), *args[1:])
+    stranger = (word("11310000MB2F00031J"), *args[1:])
     assert city.refusal(city.bigdata, "Directory.addResponsibility", *stranger) == (
         "Directory__UnknownMember", stranger[0],
     )  # fmt: skip
@@ -240,5 +240,5 @@ def test_nothing_is_deleted_and_lists_are_paged(city: City) -> None:
 
 def test_a_dataset_id_is_the_formats_one() -> None:
     """A worked value, so that the id cannot drift together in contract and test."""
-    made = dataset_id(word("11310000MB2F30WAT1"), "310000/2260").hex()
-    assert made == "c74fedb72f4b11122fb9afbbb68832dbe7966931300dd90de8dad5e07b214356"
+    made = dataset_id(word("11310000MB2F00001F"), "310000/2260").hex()
+    assert made == "656d40898e7f3a13978ed51970c8c34cea8d88a8c089b3423c23048bb179b353"

@@ -21,7 +21,7 @@ from contract_city import (
 from eth_utils import to_checksum_address
 
 ADMIT, SUSPEND, REINSTATE, REMOVE, SET_ROLES, RETIRE_LOG = 1, 2, 3, 4, 7, 11
-CODE = "11310000MB2F30NEW6"
+CODE = "11310000MB2F00031J"
 
 
 def possession(city: City, member: bytes, party: Party) -> bytes:
@@ -98,10 +98,10 @@ def test_admission_needs_the_new_accounts_signature(city: City) -> None:
 @pytest.mark.parametrize(
     ("field", "value", "error"),
     [
-        (0, word("11310000mb2f30new6"), "Consortium__MalformedId"),
-        (0, word("11310000MB2F30NEW"), "Consortium__MalformedId"),
-        (0, word("11310000MB2F30NEW66"), "Consortium__MalformedId"),
-        (0, word("11310000MB2F30-NEW"), "Consortium__MalformedId"),
+        (0, word("11310000mb2f00031j"), "Consortium__MalformedId"),
+        (0, word("11310000MB2F0003J"), "Consortium__MalformedId"),
+        (0, word("11310000MB2F00031J6"), "Consortium__MalformedId"),
+        (0, word("11310000MB2F0-031J"), "Consortium__MalformedId"),
         (1, ZERO, "Consortium__MalformedHandle"),
         (1, word("Transport"), "Consortium__MalformedHandle"),
         (1, word("-x"), "Consortium__MalformedHandle"),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from test_members import possession
 
 ADMIT, SUSPEND, REMOVE, SET_VALIDATOR, REPLACE_VALIDATOR = 1, 2, 4, 5, 6
-NEWCOMERS = [("transport", "11310000MB2F30NEW6"), ("tax", "11310000MB2F30NEW7")]
+NEWCOMERS = [("transport", "11310000MB2F00031J"), ("tax", "11310000MB2F00032M")]
 WINDOW = 100
 
 pytestmark = pytest.mark.anvil("makes blocks at will: a window has 100 of them")
@@ -167,7 +167,7 @@ def test_a_change_that_changes_nothing_is_refused(city: City) -> None:
     others = (*city.members,)
     assert refused(SET_VALIDATOR, new.id, False) == (unchanged, new.id, False)
     assert refused(REPLACE_VALIDATOR, new.id, new.id) == (unchanged, new.id, False)
-    unknown = word("11310000MB2F30NEW9")
+    unknown = word("11310000MB2F00033Q")
     assert refused(REPLACE_VALIDATOR, new.id, unknown) == ("Consortium__UnknownMember", unknown)
     city.decide(SUSPEND, ["bytes32"], new.id)
     assert refused(SET_VALIDATOR, new.id, True) == ("Consortium__WrongStatus", new.id, 2)

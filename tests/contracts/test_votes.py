@@ -158,7 +158,7 @@ def test_malformed_data_is_refused_when_proposed(city: City, kind: int, data: by
 
 
 def test_an_admission_must_be_its_own_encoding(city: City) -> None:
-    new = city.newcomer("transport", "11310000MB2F30NEW6")
+    new = city.newcomer("transport", "11310000MB2F00031J")
     data = encode([FOUNDER_TYPE, "bytes"], [founder(new, 0, validator=False), bytes(65)])
     for wrong in (data + bytes(32), data + bytes(4096)):
         assert city.refusal(city.water, "Consortium.propose", 1, wrong, city.now + 600) == (
