@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ledger.errors import InvalidInputError, NotFoundError, UnavailableError
+from ledger.errors import NotFoundError, UnavailableError
 from ledger.events import TYPES
 from ledger.evidence.checkpoint import format_proof
 from ledger.storage.indexes import RecordFilter
@@ -14,7 +13,7 @@ from ledger.v1 import department_pb2, department_pb2_grpc, types_pb2
 from node.auth import Call
 from node.context import Published
 from node.services import fields
-from node.services.bodies import check_bodies
+from node.services.bodies import BulkSchema
 
 if TYPE_CHECKING:
     from node.context import NodeContext
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 #: Bounds of one append.
 MAX_RECORDS = 20_000
 MAX_BYTES = 4 << 20
-MAX_RECORD = 60_000
 #: Largest range one Read streams.
 MAX_READ = 100_000
 _READ_STEP = 500
@@ -34,20 +32,13 @@ _WITNESS_WAIT_S = 3.0
 #: What a department's own systems may write; everything else is written by the node when it happens.
 APPENDABLE = frozenset({"access.used", "disclosure.opened", "erasure.done"})
 
-# Canonical form orders the fields: body, member, time, type, v. The log engine checks that form of every record, so the
-# end of the bytes says the member and the type without decoding the body.
-_TAIL = re.compile(
-    rb'"member":"([0-9A-Z]{18})","time":"[0-9T:.\-]{23}Z","type":"([a-z0-9.-]{3,64})","v":1\}\Z', re.DOTALL
-)
-_TAIL_BYTES = 200
-
 
 class RecordService(department_pb2_grpc.RecordServiceServicer):
     """The log of this node's department."""
 
     def __init__(self, context: NodeContext) -> None:
         self._context = context
-        self._member = context.member.encode()
+        self._schema = BulkSchema(context.member, APPENDABLE)
 
     def Append(self, request: department_pb2.AppendRequest, call: Call) -> department_pb2.AppendResponse:
         """Records of the department's own systems; durable when answered. All of them, or none."""
@@ -122,33 +113,14 @@ class RecordService(department_pb2_grpc.RecordServiceServicer):
             )
         if request.batch and len(request.batch) != 16:
             raise fields.refuse("batch", "has 16 bytes, or none", expected=16, actual=len(request.batch))
-        self._check(records)
-        first, count = self._context.log.append(records, request.batch or None)
-        return department_pb2.AppendResponse(first=first, count=count)
-
-    def _check(self, records: Sequence[bytes]) -> None:
-        """Size, member, type and body of every record; the canonical form is the log engine's to check."""
-        total, member = 0, self._member
-        for number, record in enumerate(records):
-            total += len(record)
-            match = _TAIL.search(record[-_TAIL_BYTES:])
-            if match is None or len(record) > MAX_RECORD:
-                raise _malformed(number, record)
-            if match[1] != member:
-                raise InvalidInputError(
-                    "record.other-member",
-                    f"record {number} names another member than this log's",
-                    hint="a department writes its own trail only",
-                    expected=self._context.member,
-                    actual=match[1].decode(),
-                )
-            if match[2].decode() not in APPENDABLE:
-                raise _not_appendable(number, match[2].decode())
+        total = sum(map(len, records))
         if total > MAX_BYTES:
             raise fields.refuse(
                 "records", "are larger than 4 MiB together", hint="send them in several requests", actual=total
             )
-        check_bodies(records)
+        self._schema.check(records)
+        first, count = self._context.log.append(records, request.batch or None)
+        return department_pb2.AppendResponse(first=first, count=count)
 
     def _checkpoint(self, last: int, *, must_cover: bool) -> Published | None:
         """A checkpoint over record ``last``, a witnessed one where there is one in time."""
@@ -189,35 +161,3 @@ def _token(text: str) -> bytes:
         raise fields.refuse(
             "page_token", "was not made by this node", hint="send back the token of the page before, unchanged"
         ) from None
-
-
-def _malformed(number: int, record: bytes) -> InvalidInputError:
-    if len(record) > MAX_RECORD:
-        return InvalidInputError(
-            "record.too-large",
-            f"record {number} is larger than {MAX_RECORD} bytes",
-            hint="log a commitment and keep the rest in the department's own system",
-            expected=MAX_RECORD,
-            actual=len(record),
-        )
-    return InvalidInputError(
-        "record.fields",
-        f"record {number} does not end like a canonical record",
-        hint="JSON in canonical form (RFC 8785) with exactly body, member, time, type and v: docs/formats.md",
-    )
-
-
-def _not_appendable(number: int, type_: str) -> InvalidInputError:
-    if type_ not in TYPES:
-        return InvalidInputError(
-            "record.type",
-            f"record {number} has the unknown type {type_}",
-            hint="docs/audit-events.md lists the types",
-            actual=type_,
-        )
-    return InvalidInputError(
-        "record.type-reserved",
-        f"record {number}: {type_} is written by the node itself when it happens",
-        hint="a department's own systems write " + ", ".join(sorted(APPENDABLE)),
-        actual=type_,
-    )
