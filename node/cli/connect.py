@@ -15,6 +15,7 @@ import typer
 from ledger.errors import InvalidInputError, LedgerError, NotFoundError
 from ledger.identifiers import parse_hex32, parse_uscc
 from ledger.model import KeyRole
+from ledger.v1 import department_pb2, department_pb2_grpc
 from node.cli.texts import t
 from node.config import NodeConfig, load_config
 from node.errors import from_rpc
@@ -102,8 +103,6 @@ def resolve_member(connection: Connection, text: str) -> str:
 
 def list_members(connection: Connection) -> list[Any]:
     """The members at the head of one's own node (protobuf messages)."""
-    from ledger.v1 import department_pb2, department_pb2_grpc
-
     stub = connection.stub(department_pb2_grpc.MemberServiceStub)
     return list(stub.List(department_pb2.ListMembersRequest(), timeout=CALL_TIMEOUT).members)
 
@@ -116,45 +115,34 @@ def hex32(text: str, what: str) -> bytes:
         raise InvalidInputError(error.code, f"{what}: {error.message}", hint=error.hint) from None
 
 
+def every(method: Callable[..., Any], request: Any, field: str) -> Iterator[Any]:
+    """Every item of a paged call: ``field`` of each page, until there is no next one."""
+    request.page_size = 200
+    while True:
+        page = method(request, timeout=CALL_TIMEOUT)
+        yield from getattr(page, field)
+        if not page.next_page_token:
+            return
+        request.page_token = page.next_page_token
+
+
 def dataset_id(connection: Connection, text: str) -> bytes:
     """A dataset's id, in full or as a unique prefix of at least eight hex digits."""
-    from ledger.v1 import department_pb2, department_pb2_grpc
-
-    def pages() -> Iterator[bytes]:
-        stub = connection.stub(department_pb2_grpc.DatasetServiceStub)
-        request = department_pb2.ListDatasetsRequest(page_size=200)
-        while True:
-            page = stub.List(request, timeout=CALL_TIMEOUT)
-            yield from (item.id for item in page.datasets)
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
-
-    return _by_prefix(text, "dataset", pages)
+    stub = connection.stub(department_pb2_grpc.DatasetServiceStub)
+    return _by_prefix(text, "dataset", lambda: every(stub.List, department_pb2.ListDatasetsRequest(), "datasets"))
 
 
 def grant_id(connection: Connection, text: str) -> bytes:
     """A grant's id, in full or as a unique prefix of at least eight hex digits."""
-    from ledger.v1 import department_pb2, department_pb2_grpc
-
-    def pages() -> Iterator[bytes]:
-        stub = connection.stub(department_pb2_grpc.GrantServiceStub)
-        request = department_pb2.ListGrantsRequest(page_size=200)
-        while True:
-            page = stub.List(request, timeout=CALL_TIMEOUT)
-            yield from (item.id for item in page.grants)
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
-
-    return _by_prefix(text, "grant", pages)
+    stub = connection.stub(department_pb2_grpc.GrantServiceStub)
+    return _by_prefix(text, "grant", lambda: every(stub.List, department_pb2.ListGrantsRequest(), "grants"))
 
 
-def _by_prefix(text: str, what: str, pages: Callable[[], Iterator[bytes]]) -> bytes:
+def _by_prefix(text: str, what: str, items: Callable[[], Iterator[Any]]) -> bytes:
     plain = text.lower().removeprefix("0x")
     if not 8 <= len(plain) < 64 or any(digit not in "0123456789abcdef" for digit in plain):
         return hex32(text, what)
-    found = [one for one in pages() if one.hex().startswith(plain)]
+    found = [bytes(item.id) for item in items() if item.id.hex().startswith(plain)]
     if len(found) == 1:
         return found[0]
     if found:

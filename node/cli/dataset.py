@@ -13,7 +13,7 @@ from ledger.codec import encode
 from ledger.errors import InvalidInputError, NotFoundError
 from ledger.v1 import department_pb2 as pb
 from ledger.v1 import department_pb2_grpc as rpc
-from node.cli.connect import CALL_TIMEOUT, JsonOption, NodeOption, connect, dataset_id, resolve_member
+from node.cli.connect import CALL_TIMEOUT, JsonOption, NodeOption, connect, dataset_id, every, resolve_member
 from node.cli.output import facts, out, print_json, table
 from node.cli.texts import t
 
@@ -93,16 +93,7 @@ def list_(
     with connect(node) as connection:
         wanted = resolve_member(connection, provider) if provider else ""
         stub = connection.stub(rpc.DatasetServiceStub)
-        found: list[Any] = []
-        token = ""
-        while True:
-            page = stub.List(
-                pb.ListDatasetsRequest(provider=wanted, page_size=200, page_token=token), timeout=CALL_TIMEOUT
-            )
-            found.extend(page.datasets)
-            token = page.next_page_token
-            if not token:
-                break
+        found = list(every(stub.List, pb.ListDatasetsRequest(provider=wanted), "datasets"))
     if as_json:
         print_json({"datasets": [describe(item) for item in found]})
         return

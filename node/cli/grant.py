@@ -17,6 +17,7 @@ from node.cli.connect import (
     NodeOption,
     connect,
     dataset_id,
+    every,
     grant_id,
     resolve_member,
     row_conditions,
@@ -130,16 +131,9 @@ def list_(
             consumer=resolve_member(connection, consumer) if consumer else "",
             dataset=dataset_id(connection, dataset) if dataset else b"",
             state=state,
-            page_size=200,
         )
         stub = connection.stub(rpc.GrantServiceStub)
-        found: list[Any] = []
-        while True:
-            page = stub.List(wanted, timeout=CALL_TIMEOUT)
-            found.extend(page.grants)
-            if not page.next_page_token:
-                break
-            wanted.page_token = page.next_page_token
+        found = list(every(stub.List, wanted, "grants"))
     if as_json:
         print_json({"grants": [describe(grant) for grant in found]})
         return

@@ -10,7 +10,7 @@ import typer
 
 from ledger.v1 import department_pb2 as pb
 from ledger.v1 import department_pb2_grpc as rpc
-from node.cli.connect import CALL_TIMEOUT, JsonOption, NodeOption, connect, dataset_id, hex32, resolve_member
+from node.cli.connect import CALL_TIMEOUT, JsonOption, NodeOption, connect, dataset_id, every, hex32, resolve_member
 from node.cli.output import out, print_json, table
 from node.cli.texts import t
 
@@ -61,17 +61,7 @@ def _group(name: str) -> typer.Typer:
         with connect(node) as connection:
             wanted = resolve_member(connection, member) if member else ""
             stub = connection.stub(rpc.ListServiceStub)
-            found: list[Any] = []
-            token = ""
-            while True:
-                page = stub.List(
-                    pb.ListEntriesRequest(list=name, member=wanted, page_size=200, page_token=token),
-                    timeout=CALL_TIMEOUT,
-                )
-                found.extend(page.entries)
-                token = page.next_page_token
-                if not token:
-                    break
+            found = list(every(stub.List, pb.ListEntriesRequest(list=name, member=wanted), "entries"))
         if as_json:
             print_json({"entries": [_describe(entry) for entry in found]})
             return
