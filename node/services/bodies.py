@@ -95,8 +95,7 @@ def _type_of(data: bytes) -> str:
 def _record(member: str, event: EventType) -> str:
     """The canonical texts of a type's records. Every field is followed by a comma, or by the end of the body."""
     body = "".join(_field(item) for item in sorted(event.fields, key=lambda item: item.name))
-    time = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z"
-    return rf'\{{"body":\{{{body}\}},"member":"{member}","time":"{time}","type":"{re.escape(event.name)}","v":1\}}'
+    return rf'\{{"body":\{{{body}\}},"member":"{member}","time":"{_TIME}","type":"{re.escape(event.name)}","v":1\}}'
 
 
 def _field(item: EventField) -> str:
