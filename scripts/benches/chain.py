@@ -1,6 +1,6 @@
 """Measures the chain state machine: contract writes a second (durable per block), eth_call, the cost of a large state.
 
-``scripts/bench chain [--quick] [--json]``. Nothing is asserted here; the bars are in the design and `docs/benchmarks.md`.
+``scripts/bench chain [--quick] [--json]``. Nothing is asserted here; figures are kept in `docs/benchmarks.md`.
 """
 
 from __future__ import annotations

@@ -6,12 +6,13 @@ use alloy_primitives::{Address, B256};
 use rayon::prelude::*;
 
 use super::block::{Frame, Included, Sealed, first_difference, seal};
-use super::engine::{Chain, Executed, Snapshot};
+use super::engine::{Chain, Executed};
 use super::evm::{BlockHashes, Machine};
 use super::fail;
 use super::rules::{self, Judge, block_full, judge_alone, judge_nonce};
 use super::store::block_rows;
 use super::tx::Transaction;
+use super::window::{Held, Snapshot};
 use crate::error::{Class, Error};
 
 /// Transactions whose senders are recovered together, ahead of their execution.
@@ -127,9 +128,9 @@ impl Chain {
         let changes = machine.finish();
         let mut state = head.state.clone();
         let undo = state.apply(&changes);
-        let sealed = seal(frame, state.root(), &ran.included);
+        let sealed = Arc::new(seal(frame, state.root(), &ran.included));
         let mut writes = block_rows(&sealed, &state, &changes, &undo);
-        writes.extend(self.set_pending(Snapshot { sealed: sealed.clone(), state }));
+        writes.extend(self.set_pending(Held::new(Arc::clone(&sealed), state, undo)));
         Ok(Some(Arc::new(Executed { sealed, included: ran.included, refused: ran.refused, writes })))
     }
 }

@@ -2,8 +2,9 @@
 
 use alloy_primitives::{Address, Bytes, U256};
 
-use super::engine::{Chain, Snapshot};
+use super::engine::Chain;
 use super::evm::{Machine, Outcome, Request};
+use super::window::Snapshot;
 use super::{fail, rules};
 use crate::error::Error;
 

@@ -12,7 +12,8 @@
 //! | `block` | headers and receipts |
 //! | `genesis` | block 0 from its file |
 //! | `store` | rows that the caller keeps for us |
-//! | `engine` | head, proof window, pending block |
+//! | `window` | the states that can still be asked for |
+//! | `engine` | the chain: head, window, pending block |
 //! | `build` | making a block and re-making a foreign one |
 //! | `call` | calls and gas estimates |
 
@@ -31,6 +32,7 @@ pub mod state;
 pub mod store;
 pub mod trie;
 pub mod tx;
+pub mod window;
 
 #[cfg(test)]
 mod tests;

@@ -14,6 +14,7 @@ use super::fault::{call, call_detached};
 use crate::chain::call::Call;
 use crate::chain::engine;
 use crate::chain::store::Loader;
+use crate::chain::window::Snapshot;
 use crate::error::{Class, Error};
 
 /// Put this area's classes and functions into the module.
@@ -126,7 +127,7 @@ impl Chain {
 
     #[pyo3(signature = (address, height = None))]
     fn account<'py>(&self, py: Python<'py>, address: Fixed<20>, height: Option<Count>) -> PyResult<Bound<'py, PyDict>> {
-        let snapshot = self.at(height)?;
+        let snapshot = self.at(py, height)?;
         let account = snapshot.state.account(&Address::from(address.0)).cloned().unwrap_or_default();
         let out = PyDict::new(py);
         out.set_item("nonce", account.fields.nonce)?;
@@ -138,7 +139,7 @@ impl Chain {
 
     #[pyo3(signature = (address, height = None))]
     fn code<'py>(&self, py: Python<'py>, address: Fixed<20>, height: Option<Count>) -> PyResult<Bound<'py, PyBytes>> {
-        let snapshot = self.at(height)?;
+        let snapshot = self.at(py, height)?;
         let account = snapshot.state.account(&Address::from(address.0));
         let code = account.and_then(|account| snapshot.state.code(&account.fields.code_hash));
         Ok(PyBytes::new(py, &code.map(|code| code.bytes()).unwrap_or_default()))
@@ -152,7 +153,7 @@ impl Chain {
         slot: Fixed<32>,
         height: Option<Count>,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let snapshot = self.at(height)?;
+        let snapshot = self.at(py, height)?;
         let value = snapshot.state.storage(&Address::from(address.0), U256::from_be_bytes(slot.0));
         Ok(PyBytes::new(py, &value.to_be_bytes::<32>()))
     }
@@ -169,7 +170,7 @@ impl Chain {
         gas: Option<Count>,
         height: Option<Count>,
     ) -> PyResult<(bool, Bound<'py, PyBytes>, u64)> {
-        let snapshot = self.at(height)?;
+        let snapshot = self.at(py, height)?;
         let request = request(to, data.0, sender, value, gas);
         let outcome = call_detached(py, || self.0.call(&snapshot, &request))?;
         Ok((outcome.success, PyBytes::new(py, &outcome.output), outcome.gas_used))
@@ -215,7 +216,7 @@ impl Chain {
             many => Err(Error::new(Class::InvalidInput, "proof.slots", "a proof takes at most 1,024 slots")
                 .numbers(1024, many as u64)),
         })?;
-        let snapshot = self.at(height)?;
+        let snapshot = self.at(py, height)?;
         let address = Address::from(address.0);
         let account = snapshot.state.account(&address).cloned().unwrap_or_default();
         let nodes =
@@ -243,8 +244,8 @@ impl Chain {
 }
 
 impl Chain {
-    fn at(&self, height: Option<Count>) -> PyResult<Arc<engine::Snapshot>> {
-        call(|| self.0.at_height(height.map(|height| height.0)))
+    fn at(&self, py: Python<'_>, height: Option<Count>) -> PyResult<Arc<Snapshot>> {
+        call_detached(py, || self.0.at_height(height.map(|height| height.0)))
     }
 }
 

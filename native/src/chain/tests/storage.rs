@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use alloy_primitives::{Address, Bytes, U256};
 
 use super::*;
-use crate::chain::engine::{WINDOW_BLOCKS, WINDOW_SECONDS};
+
 use crate::chain::proof::{verify_account, verify_storage};
+use crate::chain::window::{WINDOW_BLOCKS, WINDOW_SECONDS};
 
 type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -68,8 +69,8 @@ fn loaded_equals_memory_after_random_blocks() {
 #[test]
 fn the_window_moves_with_blocks_and_time() {
     let (chain, first, file) = network();
-    let mut rows = BTreeMap::new();
-    store(&mut rows, &first);
+    let kept = std::cell::RefCell::new(BTreeMap::new());
+    store(&mut kept.borrow_mut(), &first);
     let mut nonce = 0;
     let mut next = |seconds: u64| {
         let head = chain.head();
@@ -77,18 +78,31 @@ fn the_window_moves_with_blocks_and_time() {
         let raws = [write(&member(1), nonce, nonce % 10, nonce + 1)];
         nonce += 1;
         let block = chain.execute(&raws, time, head.sealed.header.number + 1, 9).expect("ok").expect("block");
-        store(&mut rows, &block.writes);
+        store(&mut kept.borrow_mut(), &block.writes);
         chain.commit().expect("pending");
     };
     (0..WINDOW_BLOCKS + 40).for_each(|_| next(1));
     // 296 blocks in 296 seconds: ten minutes are the later bound.
     assert_eq!(chain.oldest(), 0);
+    // Each block writes its number to slot number % 10: states held whole and states made again tell the same.
+    let states = |chain: &Chain| {
+        for height in 0..=chain.head().sealed.header.number {
+            let on = chain.at_height(Some(height)).expect("held");
+            assert_eq!((on.sealed.header.number, on.state.root()), (height, on.sealed.header.state_root));
+            if let Some(last) = height.checked_sub(1) {
+                assert_eq!(on.state.storage(&store_address(), U256::from(last % 10)), U256::from(height));
+            }
+        }
+    };
+    states(&chain);
+    states(&reload(&file, &kept.borrow()).expect("whole"));
     next(WINDOW_SECONDS);
     assert_eq!(chain.oldest(), WINDOW_BLOCKS + 41 - WINDOW_BLOCKS);
     (0..10).for_each(|_| next(WINDOW_SECONDS));
     let head = chain.head().sealed.header.number;
     assert_eq!(chain.oldest(), head - WINDOW_BLOCKS);
     assert_eq!(chain.at_height(Some(0)).err().map(|e| e.code), Some("proof.window"));
+    let rows = kept.borrow();
     assert_eq!(rows.keys().filter(|key| key[0] == b'd').count() as u64, WINDOW_BLOCKS + 1);
     let loaded = reload(&file, &rows).expect("whole");
     assert_eq!((loaded.oldest(), loaded.head().sealed.hash), (chain.oldest(), chain.head().sealed.hash));
