@@ -156,7 +156,8 @@ class AnchorLoop:
             proof = self._log.prove_consistency(anchored.size, witnessed.size) if anchored else []
             calldata = self._contracts.anchors.encode_record(self._member, witnessed.size, witnessed.root, proof)
             outcome = self._sender.send(self._contracts.anchors.address, calldata)
-            self._keep(witnessed, outcome.height)
+            # With the cosignatures that came meanwhile: any quorum among them will do when one member just left.
+            self._keep(self._publisher.at(witnessed.size) or witnessed, outcome.height)
         elif self.anchored_size() < anchored.size:
             # Killed between the anchor and its finality: the note is kept, the proof can still be made.
             note = self._publisher.at(anchored.size)

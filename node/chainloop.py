@@ -152,6 +152,7 @@ class Follower:
             for message in self._call:
                 heard = True
                 self._take(message)
+                self.loop.well()
                 if self.loop.stopping:
                     break
         except grpc.RpcError as error:

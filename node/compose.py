@@ -320,6 +320,7 @@ class Node:
     def _start_feeds(self) -> None:
         """One feed per other active member; members admitted while we run get theirs here."""
         core = self.core
+        core.peers.refresh()
         for info in core.rosters.current().others(core.member):
             if info.uscc in self._feeds or info.uscc not in core.peers or self._stopping.is_set():
                 continue

@@ -58,6 +58,13 @@ def _membership(node: Node) -> Iterable[Finding]:
 
 
 def _log(node: Node) -> Iterable[Finding]:
+    info = node.core.rosters.current().members.get(node.core.member)
+    if info is not None and info.generation != node.core.generation:
+        yield _problem(
+            "log.retired",
+            f"the members retired this log; its successor is {info.origin}",
+            "restart the node: it opens the new log beside the old one",
+        )
     closed = node.closed_reason()
     if closed is not None:
         yield _problem(closed.code, closed.message, closed.hint)

@@ -72,6 +72,10 @@ class Loop:
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
+    def well(self) -> None:
+        """Said inside a long step: what failed before works again."""
+        self.problem = None
+
     def pause(self, seconds: float) -> bool:
         """Wait inside a step, without being woken but by ``stop``; False when stopping."""
         with self._condition:

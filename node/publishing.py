@@ -116,7 +116,9 @@ class CheckpointPublisher:
             )
 
     def wanted_from(self, witness: str) -> Published | None:
-        """The newest note, when this witness has not cosigned it."""
+        """The newest note, when this witness has not cosigned it and its cosignature would count."""
+        if not self._roster().is_active(witness):
+            return None
         with self._condition:
             newest = self._newest
             if newest is None:
@@ -133,7 +135,7 @@ class CheckpointPublisher:
         info = roster.members[witness]
         with self._condition:
             entry = self._open.get(size)
-            if entry is None or witness in entry[1]:
+            if entry is None or witness in entry[1] or not roster.is_active(witness):
                 return
             published, members = entry
             # Judged on the note as signed plus this one line: a line of another key changes nothing.
