@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from gateway.views import Block, ChainMember, ChainView, Dataset, LogKeys
@@ -15,6 +15,8 @@ from ledger.errors import ConflictError, InvalidInputError, NotFoundError
 from ledger.evidence.checkpoint import ED25519_COSIGNATURE, ED25519_NOTE, VKey, quorum_of
 from ledger.model import KeyInfo, KeyRole, MemberInfo, MemberStatus
 
+#: A head asked for this recently is not asked for again.
+FRESH_MS = 500
 #: Blocks shown.
 RECENT_BLOCKS = 8
 #: Datasets read at most: the catalogue page of a city, not of a country.
@@ -26,8 +28,12 @@ _LOG_RANGE = 5_000
 class ChainReader:
     """Reads one moment of the chain and keeps it until the head changes. Thread-safe."""
 
-    def __init__(self, client: ChainClient, genesis: Genesis, names: Mapping[str, str]) -> None:
+    def __init__(
+        self, client: ChainClient, genesis: Genesis, names: Mapping[str, str], clock: Callable[[], int]
+    ) -> None:
         self._client = client
+        self._clock = clock
+        self._asked_ms = -FRESH_MS
         self._genesis = genesis
         self._names = {**{member.uscc: member.name for member in genesis.members}, **names}
         self._lock = threading.Lock()
@@ -38,13 +44,16 @@ class ChainReader:
         self._checked = False
 
     def view(self) -> ChainView:
-        """The chain at its present head.
+        """The chain at its present head, at most half a second old.
 
         Raises:
             UnavailableError: ``chain.unreachable``.
             ConflictError: ``gateway.other-chain``, the home node serves another chain than the genesis file says.
         """
         with self._lock:
+            asked = self._clock()
+            if self._view is not None and 0 <= asked - self._asked_ms < FRESH_MS:
+                return self._view
             self._check_chain()
             head = self._client.head()
             if self._view is None or self._view.hash != head.hash:
@@ -59,6 +68,7 @@ class ChainReader:
                     blocks=self._recent(head.height),
                     datasets=self._datasets(contracts, head.height, names),
                 )
+            self._asked_ms = asked
             return self._view
 
     def member(self, handle_or_uscc: str) -> ChainMember:

@@ -157,7 +157,13 @@ class City:
         with self._lock:
             if stamp is None or stamp == self._stamp:
                 return dict(self._logs)
-            peers = load_peers(self._peers)
+            try:
+                peers = load_peers(self._peers)
+            except LedgerError as error:
+                # A file that broke while we run: what was read before stays in use.
+                logger.warning("peers.unread", code=error.code, message=error.message)
+                self._stamp = stamp
+                return dict(self._logs)
             kept: dict[str, MemberLog] = {}
             for uscc, peer in peers.items():
                 known = self._logs.get(uscc)

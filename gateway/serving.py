@@ -50,7 +50,7 @@ class Gateway:
         certificate = _read(config.certificate)
         key = load_key(config.key, config.passphrase)
         self.metrics = Metrics()
-        chain = ChainReader(ChainClient(config.jsonrpc), genesis, config.names)
+        chain = ChainReader(ChainClient(config.jsonrpc), genesis, config.names, clock)
         self.city = City(genesis, config.home, config.peers, chain, clock, self.metrics)
         verifier = Verifier(config.policy, clock, self.metrics)
         limits = config.limits

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
@@ -21,7 +22,7 @@ from gateway.page import Page, StaticFile
 from gateway.texts import choose
 from gateway.verifying import MAX_BUNDLE, Verifier
 from gateway.views import CityView
-from ledger.errors import STATUS, FatalError, InvalidInputError, LedgerError, NotFoundError
+from ledger.errors import STATUS, FatalError, InvalidInputError, LedgerError, NotFoundError, UnavailableError
 from ledger.evidence.tiles import parse_tile_path
 from ledger.identifiers import parse_uscc
 
@@ -39,6 +40,8 @@ SECURITY_HEADERS = {
 _NO_CACHE = {"Cache-Control": "no-cache"}
 _FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 _TEXT = "text/plain; charset=utf-8"
+#: A proof file arrives within this time, or the connection is given up.
+UPLOAD_S = 30
 _LOOPBACK = ("127.0.0.1", "::1")
 
 Behaviour = Callable[[Request], Response]
@@ -141,7 +144,13 @@ class Web:
     async def _verify(self, request: Request) -> Response:
         async def body() -> Response:
             self._verify_limit.take(_client(request))
-            bundle = await bounded_body(request, MAX_BUNDLE)
+            try:
+                async with asyncio.timeout(UPLOAD_S):
+                    bundle = await bounded_body(request, MAX_BUNDLE)
+            except TimeoutError as error:
+                raise UnavailableError(
+                    "http.slow", f"the body did not arrive within {UPLOAD_S} s", hint="try again on a better line"
+                ) from error
             verdict = await run_in_threadpool(self._verifier.judge, bundle)
             return JSONResponse(verdict, headers=_NO_CACHE)
 
@@ -205,6 +214,8 @@ def error_response(error: LedgerError) -> Response:
     headers = dict(_NO_CACHE)
     if error.code == "gateway.too-many-requests":
         status, headers["Retry-After"] = 429, "1"
+    elif error.code == "http.slow":
+        status, headers["Connection"] = 408, "close"
     elif error.code in ("http.too-large", "bundle.too-large"):
         status = 413
     return JSONResponse(answers.error(error), status_code=status, headers=headers | SECURITY_HEADERS)

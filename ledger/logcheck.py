@@ -61,20 +61,23 @@ def fsck(path: str | os.PathLike[str], *, seen: Iterable[Checkpoint] = ()) -> Fs
     report.
     """
     folder = Path(path)
-    native: Any = log_fsck(os.fspath(folder))
-    size = int(native["size"])
-    problems = [
-        FsckProblem(file=str(item["file"]), index=int(item["index"]), detail=str(item["detail"]))
-        for item in native["problems"]
-    ]
     heads = [("seen by others", head) for head in seen]
+    unread: list[FsckProblem] = []
+    # The heads first: beside a running node the log may grow meanwhile, and must then still cover them.
     for name in (SIGNED_FILE, CHECKPOINT_FILE):
         try:
             note = read_note(folder / name)
             if note is not None:
                 heads.append((name, parse_head(folder / name, note)))
         except LedgerError as error:
-            problems.append(FsckProblem(file=name, index=-1, detail=error.message))
+            unread.append(FsckProblem(file=name, index=-1, detail=error.message))
+    native: Any = log_fsck(os.fspath(folder))
+    size = int(native["size"])
+    problems = [
+        FsckProblem(file=str(item["file"]), index=int(item["index"]), detail=str(item["detail"]))
+        for item in native["problems"]
+    ]
+    problems += unread
     for name, head in heads:
         if head.size > size:
             detail = f"a head of {head.size} records, but the log has {size}"

@@ -102,15 +102,15 @@ def judge(grant: GrantInfo, dataset: DatasetInfo, *, consumer: str, purpose: str
     if grant.purpose != purpose:
         raise _refusal("grant.purpose", f"the grant is for the purpose {grant.purpose}", grant.purpose, purpose)
     _judge_state(grant)
-    if now_s >= grant.valid_until:
+    if grant.missing_approvals:
+        missing = ", ".join(grant.missing_approvals)
+        raise _refusal("grant.suspended", f"approvals are missing for the dataset's present level: {missing}")
+    if grant.state is GrantState.EXPIRED or now_s >= grant.valid_until:
         raise _refusal("grant.expired", "the grant has expired", grant.valid_until, now_s)
     if dataset.withdrawn:
         raise _refusal("dataset.withdrawn", "the dataset was withdrawn")
     if dataset.sharing is Sharing.NOT_SHARED:
         raise _refusal("dataset.not-shared", "the dataset is not shared")
-    if grant.missing_approvals:
-        missing = ", ".join(grant.missing_approvals)
-        raise _refusal("grant.suspended", f"approvals are missing for the dataset's present level: {missing}")
     if used >= grant.ceiling:
         raise _refusal("grant.ceiling", "every use this grant allows has been made", grant.ceiling, used)
 
@@ -216,9 +216,7 @@ def _judge_state(grant: GrantInfo) -> None:
         raise _refusal("grant.revoked", "the grant was revoked")
     if grant.state is GrantState.SUSPENDED:
         raise _refusal("grant.suspended", "the grant is suspended until the approvals of the new level are given")
-    if grant.state is GrantState.EXPIRED:
-        raise _refusal("grant.expired", "the grant has expired")
-    if grant.state is not GrantState.ACTIVE:
+    if grant.state not in (GrantState.ACTIVE, GrantState.EXPIRED):
         raise _refusal("grant.requested", "the grant is not active")
 
 

@@ -70,7 +70,9 @@ class PayloadStore:
                         expected=limit,
                     )
                 digest.update(piece)
-                self._store.put(_chunk_key(identity, rows), piece, sync=False)
+                # Synced one by one: LevelDB changes its log file on the way, and syncing the last row alone would
+                # leave what stands in the file before it to a power cut.
+                self._store.put(_chunk_key(identity, rows), piece)
                 rows += 1
             name = digest.digest()
             with self._lock:

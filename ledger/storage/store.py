@@ -19,6 +19,8 @@ from ledger.errors import ConflictError, FatalError, LedgerError, UnavailableErr
 
 #: What LevelDB and the OS print when the disk, the quota or the file-size limit is reached.
 _FULL = ("No space left", "File too large", "quota exceeded")
+#: plyvel answers a closed database with RuntimeError.
+_ERRORS = (plyvel.Error, OSError, RuntimeError)
 #: What LevelDB prints when another process (or this one) holds the folder.
 _LOCKED = ("already held by process", "Resource temporarily unavailable")
 
@@ -35,6 +37,10 @@ def disk_full(what: str) -> UnavailableError:
 def store_error(error: Exception, path: str) -> LedgerError:
     """LevelDB's or the OS's error as one of ours."""
     text = str(error)
+    if isinstance(error, RuntimeError):
+        return UnavailableError(
+            "store.closed", f"the store in {path} is closed", hint="the node is stopping: try again"
+        )
     if any(part in text for part in _FULL):
         return disk_full(path)
     if any(part in text for part in _LOCKED):
@@ -111,9 +117,11 @@ class _Core:
         with self.lock:
             if self.failed is not None:
                 raise self.failed
+            if self.closed:
+                raise store_error(RuntimeError(), self.path)
             try:
                 batch.write()
-            except (plyvel.Error, OSError) as error:
+            except _ERRORS as error:
                 self.fail(error)
 
     def fail(self, error: Exception) -> NoReturn:
@@ -148,7 +156,7 @@ class Store:
         try:
             # paranoid_checks: a damaged row must stop us here, never be skipped silently.
             db = plyvel.DB(name, create_if_missing=True, paranoid_checks=True)
-        except (plyvel.Error, OSError) as error:
+        except _ERRORS as error:
             os.close(owner)
             raise store_error(error, name) from error
         return cls(_Core(name, db, owner), b"")
@@ -175,7 +183,7 @@ class Store:
         """
         try:
             value: bytes | None = self._core.db.get(self._prefix + key, verify_checksums=True)
-        except (plyvel.Error, OSError) as error:
+        except _ERRORS as error:
             raise store_error(error, self.path) from error
         return value
 
@@ -223,7 +231,7 @@ class Store:
             with self._core.db.iterator(start=low, stop=high, reverse=reverse, verify_checksums=True) as rows:
                 for key, value in rows:
                     yield key[cut:], value
-        except (plyvel.Error, OSError) as error:
+        except _ERRORS as error:
             raise store_error(error, self.path) from error
 
     def erase(self, prefix: bytes) -> None:
@@ -244,7 +252,7 @@ class Store:
         whole = self._prefix + prefix
         try:
             self._core.db.compact_range(start=whole, stop=prefix_end(whole) or b"\xff" * 64)
-        except (plyvel.Error, OSError) as error:
+        except _ERRORS as error:
             raise store_error(error, self.path) from error
 
     def close(self) -> None:
