@@ -23,6 +23,7 @@ from node.heads import HeadBoard
 from node.loops import Loop
 from node.metrics import Metrics
 from node.peers import PeerBook
+from node.rejoining import Rejoining
 from node.tracker import PeerTracker
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ logger = structlog.get_logger("node.chain")
 #: Longest the sequencer sleeps in the pool before it looks at the time again, seconds.
 _POOL_WAIT_S = 0.5
 _COSIGN_TIMEOUT_S = 5.0
+#: How often a starting sequencer asks the others again, seconds.
+_REJOIN_S = 0.2
 #: The whole city waits for its sequencer: ask often whether it is back (a refused connection costs nothing).
 _LONGEST_DELAY_S = 0.5
 #: Heads a slow follower still cosigns; older ones are worth nothing once newer ones are cosigned.
@@ -51,6 +54,7 @@ class Sequencer:
         chain: EmbeddedChain,
         board: HeadBoard,
         signer: Callable[[], Signer],
+        rejoining: Rejoining,
         config: ChainSection,
         clock: Clock,
         metrics: Metrics,
@@ -59,6 +63,7 @@ class Sequencer:
         self._chain = chain
         self._board = board
         self._signer = signer
+        self.rejoining = rejoining
         self._config = config
         self._clock = clock
         self._head_due: float | None = time.monotonic()
@@ -72,6 +77,8 @@ class Sequencer:
         self._chain.pool.wake()
 
     def _step(self) -> float:
+        if not self.rejoining.done and not self.rejoining.attempt():
+            return _REJOIN_S
         now = time.monotonic()
         due = self._last_head + self._config.heartbeat_interval if self._head_due is None else self._head_due
         if now >= due:

@@ -20,7 +20,7 @@ from ledger.storage.chainstate import StoredBlock
 from node import overdue
 from node.anchoring import AnchorLoop, anchored_checkpoint
 from node.blocks import BlockServicer
-from node.chainloop import Follower, Sequencer
+from node.chainloop import Follower
 from node.context import Clock, NodeContext, system_clock
 from node.core import NodeCore
 from node.doctor import diagnose
@@ -32,6 +32,7 @@ from node.keyfiles import key_file
 from node.local import local_app
 from node.loops import Loop
 from node.opening import LogOpening, closed_reason
+from node.ordering import make_orderer
 from node.publishing import CheckpointPublisher
 from node.serving import serve_grpc
 from node.status import public_status, register_gauges
@@ -114,7 +115,7 @@ class Node:
             metrics=core.metrics,
             on_fatal=self._fatal,
         )
-        self.orderer = self._make_orderer()
+        self.orderer = make_orderer(core, self._fatal)
         self._publishing = Loop("publisher", self._publish, metrics=core.metrics, on_fatal=self._fatal)
         self._indexing = Loop("index", self._index, metrics=core.metrics, on_fatal=self._fatal)
         self._overdue = Loop("overdue", self._note_overdue, metrics=core.metrics, on_fatal=self._fatal)
@@ -192,28 +193,6 @@ class Node:
             raise FatalError("key.wrong-kind", "the account key cannot sign transactions")
         return TransactionSender(
             account, chain_id=chain.chain_id, nonce=chain.nonce, submit=chain.submit, wait=chain.wait
-        )
-
-    def _make_orderer(self) -> Sequencer | Follower:
-        core = self.core
-        if core.is_sequencer:
-            return Sequencer(
-                chain=core.chain,
-                board=core.board,
-                signer=lambda: core.keys[KeyRole.SEQUENCER],
-                config=core.config.chain,
-                clock=core.clock,
-                metrics=core.metrics,
-                on_fatal=self._fatal,
-            )
-        return Follower(
-            chain=core.chain,
-            board=core.board,
-            signer=lambda: core.keys[KeyRole.SEQUENCER],
-            peers=core.peers,
-            tracker=core.tracker,
-            metrics=core.metrics,
-            on_fatal=self._fatal,
         )
 
     def _make_context(self) -> NodeContext:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ledger.errors import LedgerError
 from ledger.model import KeyRole
+from node.chainloop import Sequencer
 from node.context import Finding
 
 if TYPE_CHECKING:
@@ -87,6 +88,12 @@ def _log(node: Node) -> Iterable[Finding]:
 
 
 def _chain(node: Node) -> Iterable[Finding]:
+    if isinstance(node.orderer, Sequencer) and not node.orderer.rejoining.done:
+        yield _problem(
+            "chain.rejoining",
+            f"this node orders the chain and waits before its first block: {node.orderer.rejoining.waiting_for}",
+            "start the silent members' nodes: they say whether this folder is the newest",
+        )
     age, limit = node.core.board.age_ms(), node.core.config.chain.max_view_age * 1_000
     sequencer = node.core.genesis.sequencer
     if age > limit:

@@ -13,7 +13,6 @@ from ledger.v1 import department_pb2, department_pb2_grpc, types_pb2
 from node.auth import Call
 from node.context import Published
 from node.services import fields
-from node.services.ahead import read_ahead
 from node.services.bodies import BulkSchema
 
 if TYPE_CHECKING:
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
 #: Bounds of one append.
 MAX_RECORDS = 20_000
 MAX_BYTES = 4 << 20
-#: Requests of a stream checked ahead of the one being written.
-_AHEAD = 4
 #: Largest range one Read streams.
 MAX_READ = 100_000
 _READ_STEP = 500
@@ -35,9 +32,6 @@ _WITNESS_WAIT_S = 3.0
 #: What a department's own systems may write; everything else is written by the node when it happens.
 APPENDABLE = frozenset({"access.used", "disclosure.opened", "erasure.done"})
 
-#: Checked records and the batch id of their request.
-_Batch = tuple[list[bytes], bytes | None]
-
 
 class RecordService(department_pb2_grpc.RecordServiceServicer):
     """The log of this node's department."""
@@ -48,21 +42,20 @@ class RecordService(department_pb2_grpc.RecordServiceServicer):
 
     def Append(self, request: department_pb2.AppendRequest, call: Call) -> department_pb2.AppendResponse:
         """Records of the department's own systems; durable when answered. All of them, or none."""
-        return self._write(self._checked(request))
+        return self._append(request)
 
     def AppendStream(
         self, requests: Iterator[department_pb2.AppendRequest], call: Call
     ) -> Iterator[department_pb2.AppendResponse]:
-        """The same in bulk, answered in order. A few requests are checked ahead of the one being written; no more are
-        read: that is the back-pressure."""
+        """The same in bulk. One request is read after the one before was answered: that is the back-pressure."""
         height = self._context.chain.head().height
-        for batch in read_ahead(requests, self._checked, _AHEAD):
+        for request in requests:
             head = self._context.chain.head().height
             if head != height:
                 # A suspension acts on a stream under way, too.
                 call.recheck()
                 height = head
-            yield self._write(batch)
+            yield self._append(request)
 
     def Query(self, request: department_pb2.QueryRequest, call: Call) -> department_pb2.QueryResponse:
         """Rows by dataset, grant, counterpart, type and time, complete among the first ``indexed_size`` records."""
@@ -112,9 +105,8 @@ class RecordService(department_pb2_grpc.RecordServiceServicer):
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
-    def _checked(self, request: department_pb2.AppendRequest) -> _Batch:
-        # Once into a list: every pass over the message's own sequence would copy each record again.
-        records = list(request.records)
+    def _append(self, request: department_pb2.AppendRequest) -> department_pb2.AppendResponse:
+        records = request.records
         if not 1 <= len(records) <= MAX_RECORDS:
             raise fields.refuse(
                 "records", f"are 1 to {MAX_RECORDS} in one request", expected=MAX_RECORDS, actual=len(records)
@@ -127,10 +119,7 @@ class RecordService(department_pb2_grpc.RecordServiceServicer):
                 "records", "are larger than 4 MiB together", hint="send them in several requests", actual=total
             )
         self._schema.check(records)
-        return records, request.batch or None
-
-    def _write(self, batch: _Batch) -> department_pb2.AppendResponse:
-        first, count = self._context.log.append(*batch)
+        first, count = self._context.log.append(records, request.batch or None)
         return department_pb2.AppendResponse(first=first, count=count)
 
     def _checkpoint(self, last: int, *, must_cover: bool) -> Published | None:

@@ -208,6 +208,50 @@ def test_a_log_restored_from_an_old_copy_stays_closed(founded: Founded, tmp_path
         assert "log.behind" in {one.code for one in node.context.diagnose()}
 
 
+def test_a_sequencer_restored_from_an_old_copy_takes_its_blocks_back(founded: Founded, tmp_path: Path) -> None:
+    with City(founded) as city:
+        city.start()
+        index = city[1].core.log.append_record(record(city[1], 1))
+        city[1].anchors.parts(index, 30)
+        city.stop(0)
+        shutil.copytree(founded.folders[0] / "store" / "chain", tmp_path / "backup")
+        city.start(0)
+        for number in range(3):
+            index = city[1].core.log.append_record(record(city[1], number))
+            city[1].anchors.parts(index, 30)
+        height = city[1].core.board.final_height()
+        final = city[1].core.chain.store.block(height)
+        assert final is not None
+        city.stop(0)
+        shutil.rmtree(founded.folders[0] / "store" / "chain")
+        shutil.copytree(tmp_path / "backup", founded.folders[0] / "store" / "chain")
+        city.start(0)
+        eventually(lambda: city[0].core.chain.head().height >= height)
+        again = city[0].core.chain.store.block(height)
+        assert again is not None
+        assert again.hash == final.hash, "no second block of a height that others executed"
+        index = city[1].core.log.append_record(record(city[1], 9))
+        assert city[1].anchors.parts(index, 30).size > index
+        eventually(lambda: same_height(city))
+
+
+def test_a_sequencer_alone_makes_no_block(founded: Founded) -> None:
+    with City(founded) as city:
+        city.nodes[0] = node = Node.open(founded.folders[0], environ={})
+        node.start()
+        eventually(lambda: "chain.rejoining" in {one.code for one in node.context.diagnose()})
+        directory = node.core.contracts.directory
+        calldata = directory.encode_add_demand(
+            "", bytes(31) + b"\1", bytes(31) + b"\2", node.core.clock() // 1_000 + 99_999
+        )
+        with pytest.raises(UnavailableError, match=r"chain\.timeout"):
+            node.sender.send(directory.address, calldata, timeout=0.5)
+        assert node.core.chain.head().height == 0
+        city.start(1, 2)
+        assert node.wait_open(30)
+        eventually(lambda: node.core.board.final_height() >= 1)
+
+
 def test_a_log_stays_closed_while_too_few_witnesses_answer(founded: Founded) -> None:
     with City(founded) as city:
         node = Node.open(founded.folders[1], environ={})

@@ -19,7 +19,6 @@ from ledger.evidence.merkle import leaf_hash, verify_inclusion
 from ledger.model import Record, format_time, parse_time
 from ledger.v1 import department_pb2 as pb
 from ledger.v1.department_pb2_grpc import RecordServiceStub
-from node.services.ahead import read_ahead
 from node.services.bodies import BulkSchema
 from node.services.records import APPENDABLE
 
@@ -267,29 +266,3 @@ def _code(check: Callable[[], None]) -> str:
     except LedgerError as error:
         return error.code
     return "ok"
-
-
-def test_reading_ahead_keeps_order_errors_and_its_bound() -> None:
-    read: list[int] = []
-
-    def source() -> Iterator[int]:
-        for number in range(100):
-            read.append(number)
-            yield number
-
-    ready = read_ahead(source(), lambda number: number * 2, 3)
-    assert [next(ready), next(ready)] == [0, 2]
-    # Two came out, three wait, one is in the reader's hand.
-    eventually(lambda: len(read) >= 5, "it reads ahead")
-    assert len(read) <= 6
-    assert list(ready) == [number * 2 for number in range(2, 100)]
-
-    def fail(number: int) -> int:
-        if number == 5:
-            raise InvalidInputError("input.field", "five")
-        return number
-
-    out = read_ahead(range(100), fail, 2)
-    assert [next(out) for _ in range(5)] == [0, 1, 2, 3, 4]
-    with pytest.raises(InvalidInputError, match="five"):
-        next(out)
