@@ -8,24 +8,28 @@ range scan. ``indexed_size`` says how far the index has got: an answer is comple
 from __future__ import annotations
 
 import hashlib
+import struct
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
-from ledger.errors import FatalError, InvalidInputError, LedgerError
-from ledger.model import parse_time
+from ledger.errors import FatalError, InvalidInputError
 from ledger.storage.store import Batch, Store, u64
 
 #: Largest page a query answers.
 MAX_PAGE = 1000
 _BATCH = 2000
 
-_SIZE, _LAST, _META = b"S", b"L", b"m"
+_SIZE, _LAST = b"S", b"L"
 _ALL, _DATASET, _GRANT, _COUNTERPART, _TYPE = b"A", b"D", b"G", b"C", b"T"
+#: In the order of ``_Facets``.
+_PARTS = (_DATASET, _GRANT, _COUNTERPART, _TYPE)
+_MAX_VALUE = 255
 
 
 class LogReader(Protocol):
@@ -74,19 +78,20 @@ class _Body(msgspec.Struct, frozen=True):
 
 class _Record(msgspec.Struct, frozen=True):
     type: str
-    time: str
+    time: datetime
     body: _Body
 
 
-class _Meta(msgspec.Struct, frozen=True, array_like=True):
-    time_ms: int
-    type: str
-    dataset: bytes
-    grant: bytes
-    counterpart: str
-
+#: The value of a row under "all": dataset, grant, counterpart, type; empty where a record has none.
+_Facets = tuple[bytes, bytes, bytes, bytes]
 
 _RECORDS = msgspec.json.Decoder(_Record)
+_FACETS = msgspec.msgpack.Decoder(_Facets)
+_ENCODER = msgspec.msgpack.Encoder()
+_PLACE = struct.Struct(">QQ")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+_NONE: _Facets = (b"", b"", b"", b"")
 
 
 class RecordIndex:
@@ -155,7 +160,7 @@ class RecordIndex:
         rows: list[IndexRow] = []
         for key, _ in self._store.scan(facet, start=start, stop=stop):
             index = int.from_bytes(key[-8:], "big")
-            if index >= bound or not self._matches(index, wanted):
+            if index >= bound or not self._matches(key[-16:], wanted):
                 continue
             if len(rows) == page_size:
                 return Page(rows=tuple(rows), token=fingerprint + u64(bound) + key[-16:], indexed_size=bound)
@@ -177,87 +182,86 @@ class RecordIndex:
             return False
         return hashlib.sha256(log.read(done - 1, 1)[0]).digest() == self._store.get(_LAST)
 
-    def _matches(self, index: int, wanted: RecordFilter) -> bool:
+    def _matches(self, place: bytes, wanted: RecordFilter) -> bool:
         """The conditions that the facet scanned does not cover."""
-        given = (wanted.dataset, wanted.grant, wanted.counterpart, wanted.type)
+        given = _given(wanted)
         if sum(value is not None for value in given) < 2:
             return True
-        data = self._store.get(_META + u64(index))
+        data = self._store.get(_ALL + place)
         if data is None:
             raise FatalError(
-                "store.corrupt", f"record {index} is filed but has no row", hint="civicledger doctor --rebuild-index"
+                "store.corrupt",
+                f"record {place[-8:].hex()} is filed but has no row",
+                hint="stop the node and delete the index: it is made again from the log",
             )
-        meta = msgspec.msgpack.decode(data, type=_Meta)
-        return all(
-            value is None or value == known
-            for value, known in zip(given, (meta.dataset, meta.grant, meta.counterpart, meta.type), strict=True)
-        )
+        return all(value is None or value == known for value, known in zip(given, _FACETS.decode(data), strict=True))
 
     def _clear(self) -> None:
         # The size goes first: a crash in between leaves an index that starts again at nothing.
         with self._store.batch() as batch:
             batch.delete(_SIZE)
             batch.delete(_LAST)
-        for part in (_META, _ALL, _DATASET, _GRANT, _COUNTERPART, _TYPE):
+        for part in (_ALL, *_PARTS):
             while keys := [key for key, _ in islice(self._store.scan(part), _BATCH)]:
                 with self._store.batch(sync=False) as batch:
                     for key in keys:
                         batch.delete(key)
 
 
+def _given(wanted: RecordFilter) -> tuple[bytes | None, bytes | None, bytes | None, bytes | None]:
+    """A filter's conditions in the order of ``_Facets``."""
+    return (
+        wanted.dataset,
+        wanted.grant,
+        None if wanted.counterpart is None else wanted.counterpart.encode(),
+        None if wanted.type is None else wanted.type.encode(),
+    )
+
+
 def _facet(wanted: RecordFilter) -> bytes:
     """The most selective key prefix of a filter."""
-    if wanted.grant is not None:
-        return _key(_GRANT, wanted.grant)
-    if wanted.dataset is not None:
-        return _key(_DATASET, wanted.dataset)
-    if wanted.counterpart is not None:
-        return _key(_COUNTERPART, wanted.counterpart.encode())
-    if wanted.type is not None:
-        return _key(_TYPE, wanted.type.encode())
+    given = dict(zip(_PARTS, _given(wanted), strict=True))
+    for part in (_GRANT, _DATASET, _COUNTERPART, _TYPE):
+        value = given[part]
+        if value is not None:
+            if len(value) > _MAX_VALUE:
+                raise InvalidInputError("query.value", f"a filter value has at most {_MAX_VALUE} bytes")
+            return part + bytes((len(value),)) + value
     return _ALL
 
 
-def _key(part: bytes, value: bytes) -> bytes:
-    if len(value) > 255:
-        raise InvalidInputError("query.value", "a filter value is at most 255 bytes long", actual=len(value))
-    return part + bytes([len(value)]) + value
-
-
 def _file(batch: Batch, index: int, entry: bytes) -> None:
-    meta = _read(entry)
-    place = u64(meta.time_ms) + u64(index)
-    batch.put(_META + u64(index), msgspec.msgpack.encode(meta))
-    batch.put(_ALL + place, b"")
-    for part, value in (
-        (_DATASET, meta.dataset),
-        (_GRANT, meta.grant),
-        (_COUNTERPART, meta.counterpart.encode()),
-        (_TYPE, meta.type.encode()),
-    ):
+    """The rows of one entry. This is the hot path of the index: 10^5 entries a minute pass here."""
+    time_ms, facets = _read(entry)
+    place = _PLACE.pack(time_ms, index)
+    batch.put(_ALL + place, _ENCODER.encode(facets))
+    for part, value in zip(_PARTS, facets, strict=True):
         if value:
-            batch.put(_key(part, value) + place, b"")
+            batch.put(b"%b%c%b%b" % (part, len(value), value, place), b"")
 
 
-def _read(entry: bytes) -> _Meta:
-    """The facets of an entry. One that is no record (it cannot come through the record door) is filed under "all"
+def _read(entry: bytes) -> tuple[int, _Facets]:
+    """Time and facets of an entry. One that is no record (it cannot come through the record door) is filed under "all"
     only, at time 0: an index never drops an entry."""
     try:
         record = _RECORDS.decode(entry)
-        return _Meta(
-            parse_time(record.time),
-            record.type[:255],
-            _hex32(record.body.dataset),
-            _hex32(record.body.grant),
-            record.body.counterpart[:64],
-        )
-    except (msgspec.MsgspecError, LedgerError):
-        return _Meta(0, "", b"", b"", "")
+    except msgspec.MsgspecError:
+        return 0, _NONE
+    body = record.body
+    if record.time.tzinfo is None or record.time < _EPOCH:
+        return 0, _NONE
+    return (record.time - _EPOCH) // _MILLISECOND, (
+        _hex32(body.dataset),
+        _hex32(body.grant),
+        body.counterpart.encode()[:_MAX_VALUE],
+        record.type.encode()[:_MAX_VALUE],
+    )
 
 
-def _hex32(text: Any) -> bytes:
+def _hex32(text: str) -> bytes:
+    if len(text) != 64:
+        return b""
     try:
-        value = bytes.fromhex(text)
+        return bytes.fromhex(text)
     except ValueError:
         return b""
-    return value if len(value) == 32 else b""

@@ -145,8 +145,12 @@ def test_rebuilding_gives_the_same_answers(store: Store) -> None:
 
 def test_an_entry_that_is_no_record_is_not_dropped(store: Store) -> None:
     index = RecordIndex(store)
-    index.follow(Entries([b"not json", b'{"type":5}', *make([1]).entries]))
-    assert [row.index for row in index.query(RecordFilter()).rows] == [0, 1, 2]
+    odd = [b"not json", b'{"type":5}', make([1]).entries[0].replace(b"access.used", "类".encode() * 300)]
+    index.follow(Entries([*odd, *make([1]).entries]))
+    assert [row.index for row in index.query(RecordFilter()).rows] == [0, 1, 2, 3]
+    with pytest.raises(InvalidInputError) as caught:
+        index.query(RecordFilter(type="类" * 300))
+    assert caught.value.code == "query.value"
 
 
 def test_bad_pages_are_refused(store: Store) -> None:
