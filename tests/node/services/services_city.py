@@ -159,7 +159,8 @@ class City:
         )
 
     def request(self, dataset: bytes, **changes: Any) -> types_pb2.Grant:
-        """Ask for a grant at the consumer's node."""
+        """Ask for a grant at the consumer's node, once it has seen the dataset."""
+        self.settle("labour")
         asked = grant_request(self, dataset, **changes)
         stub = self.stub(department_pb2_grpc.GrantServiceStub, "labour")
         return stub.Request(asked, timeout=60).grant

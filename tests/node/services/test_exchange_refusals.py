@@ -58,6 +58,7 @@ def test_a_request_with_a_bad_signature_is_refused(city: City) -> None:
 def test_an_active_member_cannot_use_anothers_grant(city: City) -> None:
     dataset = city.publish(CONTENT)
     grant = city.grant(dataset.id)
+    city.settle()
     error = refused(lambda: city.pull(grant.id, at="plain"))
     assert isinstance(error, NotAllowedError)
     assert error.code == "grant.consumer"
