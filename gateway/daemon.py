@@ -12,8 +12,6 @@ from pathlib import Path
 
 import structlog
 
-from gateway.config import load_config
-from gateway.serving import Gateway
 from ledger.errors import LedgerError
 
 
@@ -23,6 +21,10 @@ def main(arguments: Sequence[str]) -> int:
     if len(arguments) != 1 or arguments[0].startswith("-"):
         print("usage: python -m gateway FOLDER", file=sys.stderr)
         return 2
+    # After the check above: the servers and the chain client take a second to load.
+    from gateway.config import load_config
+    from gateway.serving import Gateway
+
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
