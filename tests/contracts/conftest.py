@@ -35,6 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    os.environ["CONTRACT_CHAIN"] = config.getoption("--chain")
     config.addinivalue_line("markers", "anvil(reason): needs what only anvil has, such as moving the clock")
 
 

@@ -17,7 +17,9 @@ import contracts
 DEPLOYER = "0xfffffffffffffffffffffffffffffffffffffffe"
 #: CREATE from the deployer with nonce 0, 1, 2, 3.
 ADDRESSES = {
-    name: to_checksum_address(keccak(b"\xd6\x94" + bytes.fromhex(DEPLOYER[2:]) + (bytes([nonce]) if nonce else b"\x80"))[12:])
+    name: to_checksum_address(
+        keccak(b"\xd6\x94" + bytes.fromhex(DEPLOYER[2:]) + (bytes([nonce]) if nonce else b"\x80"))[12:]
+    )
     for nonce, name in enumerate(contracts.NAMES)
 }
 SUPERVISOR, AUDITOR, QUALITY = 1, 2, 4
@@ -175,6 +177,13 @@ class City:
             raise AssertionError(f"{function} reverted: {self._revert(sender, address, data)}")
         return done(receipt)
 
+    def attempt(self, sender: Party, function: str, *args: Any) -> tuple[Any, ...]:
+        """A transaction that may be refused: (), or the error it is refused with."""
+        address = ADDRESSES[function.split(".")[0]]
+        data = INTERFACE.encode(function, args)
+        receipt = self.target.transact(sender.account, address, data)
+        return () if receipt["status"] == "0x1" else self._revert(sender, address, data)
+
     def refusal(self, sender: Party, function: str, *args: Any) -> tuple[Any, ...]:
         """(error name, argument, ...) with which a call is refused; it is an error of the test when it is not."""
         return self._revert(sender, ADDRESSES[function.split(".")[0]], INTERFACE.encode(function, args))
@@ -299,7 +308,7 @@ def genesis_members() -> list[dict[str, Any]]:
 
 
 def found_city(target: Target) -> City:
-    """On anvil: deploy as genesis does, from the same address with the same nonces. On our chain genesis has done it."""
+    """On anvil: deploy as genesis does, from the same address with the same nonces. On our chain genesis did it."""
     parties = founders()
     if target.kind == "anvil":
         structs = [founder(party, roles) for party, (_, _, roles) in zip(parties, FOUNDERS, strict=True)]

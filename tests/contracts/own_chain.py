@@ -1,7 +1,8 @@
 """Our own chain for the contract tests: a founding city of the tests' members, begun anew as often as asked.
 
-Runs in the product's environment (not brownie's). Standard input: one JSON line with the founders, then any line begins a
-fresh chain and ends the one before; standard output: one line with its JSON-RPC address each time. Ends with its input.
+Runs in the product's environment (not brownie's). Standard input: one JSON line with the founders, then any line begins
+a fresh chain and ends the one before; standard output: one line with its JSON-RPC address each time. It ends with its
+input.
 """
 
 from __future__ import annotations

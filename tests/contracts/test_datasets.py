@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from contract_city import ZERO, City, dataset_id, digest
+from contract_targets import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -54,9 +55,7 @@ def test_what_is_published_is_checked(city: City) -> None:
     assert refused(NOT_SHARED, GENERAL, digest("m"), ZERO) == ("Directory__NoLegalBasis",)
     missing = ("Directory__Missing", b"metadataDigest".ljust(32, b"\0"))
     assert refused(CONDITIONAL, GENERAL, ZERO, ZERO) == missing
-    city.send(
-        city.water, "Directory.publishDataset", made, NOT_SHARED, GENERAL, digest("m"), digest("law"), "a/1"
-    )
+    city.send(city.water, "Directory.publishDataset", made, NOT_SHARED, GENERAL, digest("m"), digest("law"), "a/1")
 
 
 CHANGES = {
@@ -151,9 +150,8 @@ def test_a_regrade_is_an_event(city: City) -> None:
     assert event == {"id": made, "previous": GENERAL, "level": CORE, "basisDigest": digest("basis")}
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(10), deadline=None, suppress_health_check=list(HealthCheck))
 @given(count=st.integers(0, 5), start=st.integers(0, 7), size=st.integers(0, 7))
-@pytest.mark.anvil("undoes what each example did")
 def test_pages_are_slices(city: City, count: int, start: int, size: int) -> None:
     with city.target.untouched():
         made = [city.publish(city.water, f"a/{number}") for number in range(count)]

@@ -99,7 +99,10 @@ def test_a_new_anchors_takes_each_head_from_its_predecessor(city: City) -> None:
 
 def test_the_consortium_itself_is_not_replaceable(city: City) -> None:
     proposal = replace(city, "Consortium", ADDRESSES["Grants"], runtime_hash("Grants"))
-    assert city.refusal(city.water, "Consortium.execute", proposal) == ("Consortium__WasInForce", ADDRESSES["Grants"].lower())
+    assert city.refusal(city.water, "Consortium.execute", proposal) == (
+        "Consortium__WasInForce",
+        ADDRESSES["Grants"].lower(),
+    )
     new = create(city, "Grants")
     proposal = replace(city, "Consortium", new, runtime_hash("Grants"))
     assert city.refusal(city.water, "Consortium.execute", proposal) == (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
 from contract_city import (
     ACCOUNT,
     CONSENSUS,
@@ -20,6 +19,7 @@ from contract_city import (
     account_of,
     digest,
 )
+from contract_targets import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -139,7 +139,14 @@ def test_an_account_rotates_by_possession(city: City) -> None:
 def test_an_account_of_a_member_cannot_be_taken_over(city: City) -> None:
     proof = signed(city, city.water.id, city.civil.account)
     assert city.refusal(
-        city.water, "Consortium.rotateKey", ACCOUNT, city.civil.material(ACCOUNT), 0, 0, city.water.material(ACCOUNT), proof
+        city.water,
+        "Consortium.rotateKey",
+        ACCOUNT,
+        city.civil.material(ACCOUNT),
+        0,
+        0,
+        city.water.material(ACCOUNT),
+        proof,
     ) == ("Consortium__AccountInUse", city.civil.account.address.lower(), city.civil.id)
     wide = b"\1" + city.civil.material(ACCOUNT)[1:]
     assert city.refusal(
@@ -200,21 +207,17 @@ def test_a_key_is_retired_now_or_compromised_since(city: City) -> None:
     assert city.read("Consortium.key", key).endedAt == since - 1
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=list(HealthCheck))
 @given(steps=st.lists(st.tuples(st.booleans(), st.integers(-50, 50)), min_size=1, max_size=6))
-@pytest.mark.anvil("undoes what each example did")
 def test_an_end_never_moves_later(city: City, steps: list[tuple[bool, int]]) -> None:
     with city.target.untouched():
         key, base = city.water.material(LOG), city.now
         for compromised, shift in steps:
             before = city.read("Consortium.key", key)
             since = base + shift if compromised else 0
-            try:
-                city.send(city.water, "Consortium.endKey", key, compromised, since)
-            except AssertionError:
-                assert city.read("Consortium.key", key) == before
-                continue
+            refused = city.attempt(city.water, "Consortium.endKey", key, compromised, since)
             after = city.read("Consortium.key", key)
+            assert not refused or after == before
             assert after.endedAt <= city.now
             assert before.status == 1 or after.endedAt <= before.endedAt
             assert before.status != 3 or after.status == 3
@@ -251,9 +254,7 @@ def test_the_account_digest_is_eip_712(city: City) -> None:
             "chainId": city.target.chain_id,
             "verifyingContract": ADDRESSES["Consortium"],
         },
-        message_types={
-            "AccountKey": [{"name": "member", "type": "bytes32"}, {"name": "account", "type": "address"}]
-        },
+        message_types={"AccountKey": [{"name": "member", "type": "bytes32"}, {"name": "account", "type": "address"}]},
         message_data={"member": city.water.id, "account": city.civil.account.address},
     )
     expected = keccak(b"\x19" + message.version + message.header + message.body)

@@ -137,7 +137,9 @@ def test_a_demand_is_matched_to_a_dataset(city: City) -> None:
         assert city.refusal(sender, "Directory.matchDemandToDataset", entry, made) == (
             "Directory__NotAllowed", entry, sender.id,
         )  # fmt: skip
-    assert city.refusal(city.outsider, "Directory.matchDemandToDataset", entry, made)[0] == "Consortium__NotActiveMember"
+    assert (
+        city.refusal(city.outsider, "Directory.matchDemandToDataset", entry, made)[0] == "Consortium__NotActiveMember"
+    )
     secret = city.publish(city.water, "a/2", sharing=3)
     assert city.refusal(city.water, "Directory.matchDemandToDataset", entry, secret) == ("Directory__UnknownSharing", 3)
 
@@ -197,7 +199,9 @@ def test_a_demand_is_checked(city: City) -> None:
         answer = refused(ZERO, ITEM, MATTER, time)
         assert answer[:2] == ("Directory__WrongDeadline", time)
         assert answer[3] - answer[2] == 89 * DAY
-    assert city.refusal(city.outsider, "Directory.addDemand", ZERO, ITEM, MATTER, due)[0] == "Consortium__NotActiveMember"
+    assert (
+        city.refusal(city.outsider, "Directory.addDemand", ZERO, ITEM, MATTER, due)[0] == "Consortium__NotActiveMember"
+    )
 
 
 def test_the_negative_list(city: City) -> None:

@@ -125,7 +125,12 @@ def test_a_body_that_clashes_is_refused(city: City) -> None:
     signature = possession(city, new.id, new)
 
     taken = (*body[:1], word("water"), *body[2:])
-    assert refused_admission(city, taken, signature) == ("Consortium__HandleTaken", 310000, word("water"), city.water.id)
+    assert refused_admission(city, taken, signature) == (
+        "Consortium__HandleTaken",
+        310000,
+        word("water"),
+        city.water.id,
+    )
     account = (*body[:6], [(ACCOUNT, digest("x"))])
     assert refused_admission(city, account, signature) == ("Consortium__MalformedKey", ACCOUNT, digest("x"))
     known = (*body[:6], [(LOG, city.civil.material(LOG))])
@@ -146,9 +151,7 @@ def test_a_body_that_clashes_is_refused(city: City) -> None:
         "Consortium__AccountInUse", city.health.account.address.lower(), city.health.id,
     )  # fmt: skip
     again = (city.water.id, *body[1:])
-    proposal = city.propose(
-        city.civil, ADMIT, [FOUNDER_TYPE, "bytes"], again, possession(city, city.water.id, new)
-    )
+    proposal = city.propose(city.civil, ADMIT, [FOUNDER_TYPE, "bytes"], again, possession(city, city.water.id, new))
     city.vote(proposal, city.civil, city.health, city.bigdata, city.audit)
     assert city.refusal(city.civil, "Consortium.execute", proposal) == ("Consortium__MemberExists", city.water.id)
 
@@ -186,7 +189,9 @@ def test_a_removed_member_loses_its_account_and_keys_for_ever(city: City) -> Non
     assert {(key.status, key.endedAt) for key in keys} == {(2, city.now)}
     assert city.read("Consortium.members")[0] == city.water.id
     for kind in (SUSPEND, REINSTATE, REMOVE, SET_ROLES, RETIRE_LOG):
-        types, values = (["bytes32", "uint32"], (city.water.id, 1)) if kind == SET_ROLES else (["bytes32"], (city.water.id,))
+        types, values = (
+            (["bytes32", "uint32"], (city.water.id, 1)) if kind == SET_ROLES else (["bytes32"], (city.water.id,))
+        )
         proposal = city.propose(city.civil, kind, types, *values)
         city.vote(proposal, city.civil, city.health, city.bigdata, city.audit)
         assert city.refusal(city.civil, "Consortium.execute", proposal) == ("Consortium__WrongStatus", city.water.id, 3)

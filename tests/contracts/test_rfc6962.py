@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from contract_targets import Target
+from contract_targets import Target, examples
 from eth_abi import encode
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -25,10 +25,14 @@ NATIVE = ROOT / "tests" / "native"
 Case = tuple[int, int, bytes, bytes, Sequence[bytes]]
 Check = Callable[..., tuple[list[bool], bytes]]
 
-#: Cases of transparency-dev/merkle that Solidity's types cannot hold: a root or a hash that is not 32 bytes long. All but
-#: one want an error; the one (equal sizes and equal roots of 12 bytes) has its likeness with 32 bytes below.
+#: Cases of transparency-dev/merkle that Solidity's types cannot hold: a root or a hash that is not 32 bytes long. All
+#: but one want an error; the one (equal sizes and equal roots of 12 bytes) has its likeness with 32 bytes below.
 NOT_EXPRESSIBLE = {
-    *(f"{n}/{name}" for n in "1234" for name in ("preceding-garbage", "trailing-garbage", "wrong-root1", "wrong-root2")),
+    *(
+        f"{n}/{name}"
+        for n in "1234"
+        for name in ("preceding-garbage", "trailing-garbage", "wrong-root1", "wrong-root2")
+    ),
     "additional/roots-do-not-match-and-sizes-are-zero",
     "additional/roots-do-not-not-match-and-sizes-are-one",
     "additional/size1-is-greater-than-size2",
@@ -125,7 +129,7 @@ def test_the_fold_over_all_trees_to_130(check: Check) -> None:
     assert chain.hex() == fold.CONSISTENCY
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(12), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_against_the_naive_reference(check: Check, data: st.DataObject) -> None:
     """Right proofs pass; with one bit, one hash, one size or a root changed they do not."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from contract_city import ZERO, City, Party, digest, word
+from contract_targets import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -50,7 +51,8 @@ def test_a_mismatch_is_an_event_and_can_be_put_right(city: City, count: int, roo
     claim(city, city.water, grant, 5)
     done = claim(city, city.health, grant, count, root)
     assert done.only("SettlementMismatched") == {
-        "id": grant, "period": DAY_1, "providerCount": 5, "consumerCount": count, "providerRoot": ROOT, "consumerRoot": root,
+        "id": grant, "period": DAY_1, "providerCount": 5, "consumerCount": count,
+        "providerRoot": ROOT, "consumerRoot": root,
     }  # fmt: skip
     assert city.read("Grants.settlement", grant, DAY_1).agreedAt == 0
     assert city.read("Grants.grant", grant).settled == 0
@@ -107,14 +109,13 @@ def test_a_sum_beyond_64_bits_stays_at_the_top(city: City) -> None:
     assert city.read("Grants.grant", grant).settled == top
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     steps=st.lists(
         st.tuples(st.booleans(), st.sampled_from([DAY_1, DAY_2]), st.integers(0, 2), st.sampled_from([ROOT, OTHER])),
         max_size=8,
     )
 )
-@pytest.mark.anvil("undoes what each example did")
 def test_agreed_exactly_when_both_last_claims_are_equal(city: City, steps: list[tuple]) -> None:
     """Any claims in any order against a dict model."""
     with city.target.untouched():

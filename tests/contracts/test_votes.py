@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from contract_city import ADDRESSES, DAY, FOUNDER_TYPE, LOG, ZERO, City, digest, founder, word
-from contract_targets import Target
+from contract_targets import Target, examples
 from eth_abi import encode
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -25,9 +25,8 @@ def test_three_times_yes_over_two_times_active(city: City) -> None:
     assert city.read("Consortium.proposal", proposal).state == 2
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=list(HealthCheck))
 @given(votes=st.lists(st.sampled_from(["yes", "no", "none"]), min_size=5, max_size=5), target=st.integers(-1, 4))
-@pytest.mark.anvil("undoes what each example did")
 def test_the_count_for_any_votes(city: City, votes: list[str], target: int) -> None:
     """For any votes and any target: carried exactly when 3 x yes > 2 x electorate, the target not counted."""
     with city.target.untouched():
@@ -172,7 +171,11 @@ def test_unknown_kinds_and_targets_are_refused(city: City) -> None:
             "Consortium__UnknownKind", kind,
         )  # fmt: skip
     assert city.refusal(
-        city.water, "Consortium.propose", END_KEY, encode(["bytes32", "bool", "uint64"], [digest("no"), True, 1]), city.now + 600
+        city.water,
+        "Consortium.propose",
+        END_KEY,
+        encode(["bytes32", "bool", "uint64"], [digest("no"), True, 1]),
+        city.now + 600,
     ) == ("Consortium__UnknownKey", digest("no"))
     for kind, values in ((APPROVE_CORE, [digest("grant"), word("nobody")]), (5, [word("nobody"), ZERO])):
         refused = city.refusal(city.water, "Consortium.propose", kind, encode(["bytes32"] * 2, values), city.now + 600)

@@ -1,0 +1,125 @@
+"""The frozen storage: what the state machine and offline verifiers read, word for word."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from contract_city import ADDRESSES, LOG, SUPERVISOR, ZERO, City, digest, word
+from contract_targets import Target
+from eth_utils import keccak
+
+LAYOUT = json.loads((Path(__file__).resolve().parents[2] / "contracts" / "storageLayout.json").read_text("utf-8"))
+SUSPEND, ADOPT, ACTIVATE = 2, 8, 10
+
+FROZEN = {
+    "Consortium": [
+        ("_memberOf", 0, "mapping(address => MemberId)"),
+        ("_members", 1, "mapping(MemberId => struct IConsortium.Member)"),
+        ("_activeCount", 2, "uint256"),
+        ("_keys", 3, "mapping(bytes32 => struct IConsortium.Key)"),
+        ("_adopted", 4, "mapping(bytes32 => bool)"),
+        ("_contracts", 5, "mapping(bytes32 => address)"),
+        ("_activeVersion", 6, "struct IConsortium.Version"),
+    ],
+    "Anchors": [("_anchors", 0, "mapping(MemberId => struct IAnchors.Anchor)")],
+}
+#: struct -> (field, slot, offset, bytes)
+FROZEN_STRUCTS = {
+    ("Consortium", "struct IConsortium.Member"): [
+        ("status", 0, 0, 1), ("roles", 0, 1, 4), ("region", 0, 5, 4), ("logGeneration", 0, 9, 2), ("since", 0, 11, 8),
+        ("validator", 0, 19, 1), ("handle", 1, 0, 32), ("account", 2, 0, 20),
+    ],
+    ("Consortium", "struct IConsortium.Key"): [
+        ("member", 0, 0, 32), ("role", 1, 0, 1), ("status", 1, 1, 1), ("validFrom", 1, 2, 8), ("validTo", 1, 10, 8),
+        ("endedAt", 1, 18, 8),
+    ],
+    ("Consortium", "struct IConsortium.Version"): [("version", 0, 0, 4), ("height", 0, 4, 8)],
+    ("Anchors", "struct IAnchors.Anchor"): [
+        ("root", 0, 0, 32), ("indexRoot", 1, 0, 32), ("size", 2, 0, 8), ("time", 2, 8, 8), ("generation", 2, 16, 2),
+    ],
+}  # fmt: skip
+
+
+def mapping(key: bytes, slot: int, offset: int = 0) -> int:
+    """Slot of a mapping's value."""
+    return int.from_bytes(keccak(key + slot.to_bytes(32, "big")), "big") + offset
+
+
+def field(value: bytes, offset: int, size: int) -> int:
+    """A packed field, counted from the low end."""
+    return (int.from_bytes(value, "big") >> (8 * offset)) & (2 ** (8 * size) - 1)
+
+
+def test_the_committed_layout_begins_with_the_frozen_slots() -> None:
+    for contract, frozen in FROZEN.items():
+        begun = LAYOUT[contract]["storage"][: len(frozen)]
+        assert [(entry["label"], entry["slot"], entry["type"]) for entry in begun] == frozen
+        assert all(entry["offset"] == 0 for entry in begun)
+
+
+def test_the_frozen_structs_are_packed_as_agreed() -> None:
+    for (contract, struct), frozen in FROZEN_STRUCTS.items():
+        members = LAYOUT[contract]["structs"][struct]
+        assert [(m["label"], m["slot"], m["offset"], m["bytes"]) for m in members] == frozen
+
+
+def test_a_members_words(city: City) -> None:
+    party = city.bigdata
+    account = bytes.fromhex(party.account.address[2:]).rjust(32, b"\0")
+    assert city.slot("Consortium", mapping(account, 0)) == party.id
+    first = city.slot("Consortium", mapping(party.id, 1))
+    since = city.read("Consortium.member", party.id).since
+    assert [field(first, *place) for place in ((0, 1), (1, 4), (5, 4), (9, 2), (11, 8), (19, 1))] == [
+        1, SUPERVISOR, 310000, 1, since, 1,
+    ]  # fmt: skip
+    assert first[:12] == bytes(12)
+    assert city.slot("Consortium", mapping(party.id, 1, 1)) == word("bigdata")
+    assert city.slot("Consortium", mapping(party.id, 1, 2)) == account
+    assert city.slot("Consortium", 2) == (5).to_bytes(32, "big")
+
+
+def test_the_word_the_state_machine_judges_by(city: City) -> None:
+    """Sender rule: _memberOf[sender] is not zero and the low byte of _members[m] is 1."""
+    account = bytes.fromhex(city.water.account.address[2:]).rjust(32, b"\0")
+    city.decide(SUSPEND, ["bytes32"], city.water.id, without=(city.water,))
+    assert city.slot("Consortium", mapping(account, 0)) == city.water.id
+    assert field(city.slot("Consortium", mapping(city.water.id, 1)), 0, 1) == 2
+    city.decide(4, ["bytes32"], city.water.id, without=(city.water,))
+    assert city.slot("Consortium", mapping(account, 0)) == ZERO
+    assert field(city.slot("Consortium", mapping(city.water.id, 1)), 0, 1) == 3
+    assert city.slot("Consortium", 2) == (4).to_bytes(32, "big")
+
+
+def test_a_keys_words(city: City) -> None:
+    material = city.water.material(LOG)
+    assert city.slot("Consortium", mapping(material, 3)) == city.water.id
+    founded = city.read("Consortium.key", material).validFrom
+    places = ((0, 1), (1, 1), (2, 8), (10, 8), (18, 8))
+    second = city.slot("Consortium", mapping(material, 3, 1))
+    assert [field(second, *place) for place in places] == [LOG, 1, founded, 0, 0]
+    city.send(city.water, "Consortium.endKey", material, True, founded)
+    second = city.slot("Consortium", mapping(material, 3, 1))
+    assert [field(second, *place) for place in places] == [LOG, 3, founded, 0, founded]
+
+
+def test_code_contracts_and_version(city: City, target: Target) -> None:
+    assert city.slot("Consortium", mapping(digest("code"), 4)) == ZERO
+    city.decide(ADOPT, ["bytes32", "bool"], digest("code"), True)
+    assert city.slot("Consortium", mapping(digest("code"), 4)) == (1).to_bytes(32, "big")
+    for name in ("Directory", "Grants", "Anchors"):
+        address = bytes.fromhex(ADDRESSES[name][2:]).rjust(32, b"\0")
+        assert city.slot("Consortium", mapping(word(name), 5)) == address
+    assert city.slot("Consortium", 6) == (1).to_bytes(32, "big")
+    height = target.height + 1000
+    city.decide(ACTIVATE, ["uint32", "uint64"], 7, height)
+    assert city.slot("Consortium", 6) == (height << 32 | 7).to_bytes(32, "big")
+
+
+def test_an_anchors_words(city: City) -> None:
+    root, index = digest("root"), digest("index")
+    city.send(city.water, "Anchors.record", city.water.id, 7, root, index, [])
+    assert city.slot("Anchors", mapping(city.water.id, 0)) == root
+    assert city.slot("Anchors", mapping(city.water.id, 0, 1)) == index
+    third = city.slot("Anchors", mapping(city.water.id, 0, 2))
+    assert [field(third, *place) for place in ((0, 8), (8, 8), (16, 2))] == [7, city.now, 1]
