@@ -116,14 +116,18 @@ class Chain:
 
     @staticmethod
     def load(genesis: bytes, rows: Iterable[tuple[bytes, bytes]]) -> Chain:
-        """Rebuild from the stored rows (all of them, key order). Raises FatalError(chain.root-mismatch) with both
-        roots when the state does not hash to the head's root."""
+        """Rebuild from the stored rows (all of them, any order). Raises FatalError: chain.root-mismatch with both
+        roots when a state in the proof window does not hash to its header's root, chain.row when a row is damaged or
+        missing, chain.genesis-mismatch when the rows belong to another genesis file."""
 
     def execute(
         self, txs: Sequence[bytes], time_ms: int, consensus_height: int, cap: int = ...
     ) -> ExecutedBlock | None:
-        """Judge and run raw transactions on top of the head, in order, into a pending block; None when none is valid.
-        Pending replaces any earlier pending. time_ms below the parent's second is raised to it."""
+        """Judge and run raw transactions on top of the head, in order, into a pending block of at most ``cap``
+        transactions; None when none is valid. Pending replaces any earlier pending. time_ms below the parent's second
+        is raised to it. Beside the codes of check_tx, a transaction may be left out for tx.gas-share and tx.block-full
+        (both fit a later block) and tx.invalid. Raises InvalidInputError(block.consensus-height) when it does not
+        grow."""
 
     def verify_block(self, header: bytes, txs: Sequence[bytes]) -> ExecutedBlock:
         """Re-execute a foreign block on top of the head into pending. Raises UntrustedError(block.*) naming the first
@@ -134,7 +138,7 @@ class Chain:
 
     def check_tx(self, raw: bytes) -> tuple[bytes, bytes, int]:
         """Admission on committed state: (tx hash, sender, nonce). Raises InvalidInputError(tx.malformed | tx.chain-id
-        | tx.signature | tx.gas | tx.nonce-low | tx.nonce-gap), NotAllowedError(tx.not-member | tx.create-not-adopted)."""
+        | tx.signature | tx.gas | tx.balance | tx.nonce-low | tx.nonce-gap), NotAllowedError(tx.not-member | tx.create-not-adopted)."""
 
     def check_txs(self, raws: Sequence[bytes]) -> list[tuple[bytes, bytes, int] | tuple[str, str]]:
         """check_tx for many, on all cores: a triple, or (code, message)."""
@@ -147,7 +151,8 @@ class Chain:
 
     def oldest_provable(self) -> int: ...
     def account(self, address: bytes, height: int | None = None) -> dict[str, object]:
-        """{"nonce", "balance", "code_hash", "storage_hash"}; zeros for an absent account."""
+        """{"nonce", "balance", "code_hash", "storage_hash"}; those of an empty account when absent. Every ``height``:
+        NotFoundError(chain.height) above the head, (proof.window) below the oldest provable."""
 
     def code(self, address: bytes, height: int | None = None) -> bytes: ...
     def storage(self, address: bytes, slot: bytes, height: int | None = None) -> bytes:
@@ -199,7 +204,7 @@ class ExecutedBlock:
     @property
     def receipts(self) -> list[dict[str, object]]:
         """per transaction {"hash", "from", "to", "nonce", "status" (0|1), "gas_used", "cumulative_gas_used",
-        "contract" (bytes|None), "logs": [{"address", "topics": [..], "data"}], "output" (return or revert data)}"""
+        "contract" (bytes when one was made, else None), "logs": [{"address", "topics": [..], "data"}], "output" (return or revert data)}"""
 
     @property
     def writes(self) -> list[tuple[bytes, bytes | None]]:

@@ -75,10 +75,10 @@ impl Chain {
     pub fn verify_block<R: AsRef<[u8]> + Sync>(&self, header: &[u8], raws: &[R]) -> Result<Arc<Executed>, Error> {
         let _writer = self.lock();
         let head = self.head();
-        let theirs = Sealed::decode(header).map_err(|error| fail::untrusted_plain("block.header", error.message))?;
+        let theirs = Sealed::decode(header).map_err(|error| fail::untrusted("block.header", error.message))?;
         follows(&head.sealed, &theirs)?;
         if raws.is_empty() {
-            return Err(fail::untrusted_plain("block.empty", "a block without transactions is never made"));
+            return Err(fail::untrusted("block.empty", "a block without transactions is never made"));
         }
         let built = self.build(&head, raws, theirs.header.timestamp, theirs.consensus_height(), usize::MAX)?;
         let checked = same(built.as_deref(), &theirs);
@@ -86,7 +86,7 @@ impl Chain {
             self.drop_pending();
         }
         checked?;
-        built.ok_or_else(|| fail::untrusted_plain("block.transaction", "none of the block's transactions is valid"))
+        built.ok_or_else(|| fail::untrusted("block.transaction", "none of the block's transactions is valid"))
     }
 
     fn build<R: AsRef<[u8]> + Sync>(
@@ -178,7 +178,7 @@ fn follows(parent: &Sealed, theirs: &Sealed) -> Result<(), Error> {
         if holds {
             return Ok(());
         }
-        Err(fail::untrusted(code, &format!("the block's {what} does not fit our head"), expected, actual))
+        Err(fail::untrusted(code, format!("the block's {what} does not fit our head")).values(expected, actual))
     };
     let (ours, next) = (&parent.header, &theirs.header);
     let number = ours.number + 1;
@@ -195,15 +195,16 @@ fn follows(parent: &Sealed, theirs: &Sealed) -> Result<(), Error> {
 fn same(built: Option<&Executed>, theirs: &Sealed) -> Result<(), Error> {
     let Some(block) = built else { return Ok(()) };
     if let Some((index, error)) = block.refused.first() {
-        let why = format!("transaction {index} is not valid: {} [{}]", error.message, error.code);
-        return Err(fail::untrusted_plain("block.transaction", why));
+        let (why, code) = (&error.message, error.code);
+        return Err(fail::untrusted("block.transaction", format!("transaction {index} is not valid: {why} [{code}]")));
     }
     if let Some((code, field, expected, actual)) = first_difference(&block.sealed.header, &theirs.header) {
-        let message = format!("the block's {field} is not what its transactions give");
-        return Err(fail::untrusted(code, &message, expected, actual));
+        let error = fail::untrusted(code, format!("the block's {field} is not what its transactions give"));
+        return Err(error.values(expected, actual).hint("keep the block and report its maker to the supervisor"));
     }
     if block.sealed.hash != theirs.hash {
-        return Err(fail::untrusted("block.hash", "the block's hash differs", block.sealed.hash, theirs.hash));
+        let error = fail::untrusted("block.hash", "the block's hash is not what its transactions give");
+        return Err(error.values(block.sealed.hash, theirs.hash));
     }
     Ok(())
 }

@@ -73,8 +73,12 @@ impl Chain {
             }
             let root = state.root();
             if root != sealed.header.state_root {
-                let message = format!("the stored state does not hash to the root of block {}", sealed.header.number);
-                return Err(fail::fatal("chain.root-mismatch", message).values(sealed.header.state_root, root));
+                let number = sealed.header.number;
+                return Err(fail::fatal(
+                    "chain.root-mismatch",
+                    format!("the stored state does not hash to the state root of block {number}"),
+                )
+                .values(sealed.header.state_root, root));
             }
             hash = sealed.header.parent_hash;
             let mut before = state.clone();

@@ -1,7 +1,5 @@
 //! Short constructors of the errors this part raises; `docs/errors.md` lists the codes.
 
-use std::fmt::Display;
-
 use crate::error::{Class, Error};
 
 /// The caller sent something malformed or out of bounds.
@@ -14,14 +12,14 @@ pub fn not_allowed(code: &'static str, message: impl Into<String>, hint: &str) -
     Error::new(Class::NotAllowed, code, message).hint(hint)
 }
 
-/// Two values that had to agree do not.
-pub fn untrusted(code: &'static str, message: &str, expected: impl Display, actual: impl Display) -> Error {
-    Error::new(Class::Untrusted, code, message).values(expected, actual)
+/// Data that does not verify.
+pub fn untrusted(code: &'static str, message: impl Into<String>) -> Error {
+    Error::new(Class::Untrusted, code, message)
 }
 
-/// Data that does not verify.
-pub fn untrusted_plain(code: &'static str, message: impl Into<String>) -> Error {
-    Error::new(Class::Untrusted, code, message)
+/// What was asked for is not here.
+pub fn not_found(code: &'static str, message: impl Into<String>) -> Error {
+    Error::new(Class::NotFound, code, message)
 }
 
 /// Our own data is broken.

@@ -83,9 +83,8 @@ pub fn verify<P: AsRef<[u8]>>(root: B256, key: &B256, proof: &[P]) -> Result<Opt
                     return Err(fail::untrusted(
                         "state.node-hash",
                         "a node of the proof is not the one its parent names",
-                        *hash,
-                        actual,
-                    ));
+                    )
+                    .values(hash, actual));
                 }
                 node.to_vec()
             }
@@ -128,7 +127,7 @@ pub fn verify<P: AsRef<[u8]>>(root: B256, key: &B256, proof: &[P]) -> Result<Opt
     };
     match nodes.next() {
         None => Ok(outcome),
-        Some(_) => Err(fail::untrusted_plain("state.node-unused", "the proof holds a node that is not on the path")),
+        Some(_) => Err(fail::untrusted("state.node-unused", "the proof holds a node that is not on the path")),
     }
 }
 
@@ -192,9 +191,9 @@ fn nibble(key: &B256, i: usize) -> usize {
 }
 
 fn malformed(what: &str) -> Error {
-    fail::untrusted_plain("state.node-malformed", what)
+    fail::untrusted("state.node-malformed", what)
 }
 
 fn missing(hash: B256) -> Error {
-    fail::untrusted_plain("state.node-missing", format!("the proof ends before node {hash}"))
+    fail::untrusted("state.node-missing", format!("the proof ends before node {hash}"))
 }

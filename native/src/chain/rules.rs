@@ -76,8 +76,8 @@ fn judge_as(
     member: Option<B256>,
 ) -> Result<B256, Error> {
     if tx.chain_id != limits.chain_id {
-        let message = format!("the transaction is for chain {}, this is {}", tx.chain_id, limits.chain_id);
-        return Err(fail::invalid("tx.chain-id", message));
+        let error = fail::invalid("tx.chain-id", "the transaction is for another chain");
+        return Err(error.numbers(limits.chain_id, tx.chain_id).hint("sign it with this chain's id"));
     }
     let member = member.ok_or_else(|| {
         fail::not_allowed(
@@ -88,8 +88,9 @@ fn judge_as(
     })?;
     let least = intrinsic_gas(tx);
     if tx.gas < least || tx.gas > share {
-        let message = format!("the gas limit is {}; it must be from {least} to {share}", tx.gas);
-        return Err(fail::invalid("tx.gas", message));
+        let gas = tx.gas;
+        return Err(fail::invalid("tx.gas", format!("the gas limit is {gas}; it must be from {least} to {share}"))
+            .hint("take eth_estimateGas and some more"));
     }
     if tx.to.is_none() && !is_adopted(state, &tx.input) {
         return Err(fail::not_allowed(
@@ -134,10 +135,12 @@ fn next_nonce(state: &State, from: Address) -> u64 {
 
 fn nonce_low(nonce: u64, next: u64) -> Error {
     fail::invalid("tx.nonce-low", format!("nonce {nonce} is used; the sender's next is {next}"))
+        .hint("sign again with the next nonce; if it was this very transaction, its receipt is there")
 }
 
 fn nonce_gap(nonce: u64, next: u64) -> Error {
     fail::invalid("tx.nonce-gap", format!("nonce {nonce} is too far ahead; the sender's next is {next}"))
+        .hint("send the ones in between first")
 }
 
 /// Gas that the bytes of a transaction cost before it runs (yellow paper g0 with EIP-2028 and EIP-2930).
@@ -187,8 +190,12 @@ impl<'a> Judge<'a> {
         }
         let used = self.by_member.entry(member).or_default();
         if used.saturating_add(tx.gas) > self.share {
-            let message = format!("the member's transactions ask for more than its share of {} gas", self.share);
-            return Err(fail::invalid("tx.gas-share", message).hint("it can go into a later block"));
+            let share = self.share;
+            return Err(fail::invalid(
+                "tx.gas-share",
+                format!("the member asks for more than its share of {share} gas"),
+            )
+            .hint("it can go into a later block"));
         }
         if self.total.saturating_add(tx.gas) > self.limits.block_gas {
             return Err(block_full());

@@ -11,6 +11,7 @@ use alloy_consensus::Header;
 use alloy_primitives::B256;
 
 use super::block::Sealed;
+use super::fail;
 use super::state::{State, Undo};
 use crate::error::{Class, Error};
 
@@ -113,12 +114,13 @@ impl Window {
     pub fn path(&self, height: u64) -> Result<Path, Error> {
         let (oldest, newest) = (self.oldest(), self.head.sealed.header.number);
         if height > newest {
-            let message = format!("block {height} does not exist yet; the head is block {newest}");
-            return Err(Error::new(Class::NotFound, "chain.height", message));
+            return Err(fail::not_found(
+                "chain.height",
+                format!("block {height} is not there yet, the head is {newest}"),
+            ));
         }
         let place = height.checked_sub(oldest).and_then(|place| usize::try_from(place).ok()).ok_or_else(|| {
-            let message = format!("the state of block {height} is no longer held; the oldest held is block {oldest}");
-            Error::new(Class::NotFound, "proof.window", message)
+            fail::not_found("proof.window", format!("the state of block {height} is gone, the oldest held is {oldest}"))
                 .hint("take proofs while they are in the window, or use the ones kept with each anchor")
         })?;
         let mut back = Vec::new();
