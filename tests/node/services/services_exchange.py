@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -103,6 +103,19 @@ def stop_after_release(city: City, signed: bytes) -> bytes:
             stream.cancel()
             return bytes(message.release.receipt)
     raise AssertionError("no release came")
+
+
+@contextlib.contextmanager
+def later(contexts: Sequence[Any], shift_ms: int) -> Iterator[None]:
+    """Nodes whose services live some time later; chain, log and heartbeats keep the real time."""
+    before = [context.clock for context in contexts]
+    for context, clock in zip(contexts, before, strict=True):
+        object.__setattr__(context, "clock", lambda clock=clock: clock() + shift_ms)
+    try:
+        yield
+    finally:
+        for context, clock in zip(contexts, before, strict=True):
+            object.__setattr__(context, "clock", clock)
 
 
 @contextlib.contextmanager

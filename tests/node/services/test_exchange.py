@@ -10,6 +10,7 @@ import os
 import threading
 
 import grpc
+import pytest
 from services_city import USCC, City, eventually, refused
 from services_exchange import (
     CONTENT,
@@ -21,11 +22,13 @@ from services_exchange import (
 )
 
 from ledger.codec import commitment, domain_digest
+from ledger.errors import UnavailableError
 from ledger.evidence.receipt import payload_commitment, receipt_digest, verify_receipt
 from ledger.evidence.request import exchange_id
 from ledger.model import KeyRole
 from ledger.v1 import department_pb2, department_pb2_grpc
 from node.errors import from_rpc
+from node.exchange.consumer import Consuming
 
 
 def test_both_sides_sign_and_log_one_receipt(city: City) -> None:
@@ -185,3 +188,29 @@ def test_the_digest_of_a_request_is_in_both_logs(city: City) -> None:
     for handle in ("civil", "labour"):
         [record] = city.records(handle, "exchange.requested", exchange=receipt.exchange.hex())
         assert record.body["request"] == digest
+
+
+def test_a_consumer_killed_after_the_release_finishes_by_the_same_nonce(
+    city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grant = city.grant(city.publish(CONTENT).id)
+    nonce = os.urandom(32)
+    accept = Consuming.accept
+
+    def die(self: Consuming, key: bytes, salt: bytes, half: bytes) -> bytes:
+        raise UnavailableError("disk.full", "killed here", hint="start again")
+
+    monkeypatch.setattr(Consuming, "accept", die)
+    assert refused(lambda: city.pull(grant.id, nonce=nonce)).code == "disk.full"
+    halves = city.context("civil").exchanges
+    eventually(lambda: halves.counts("provider", grant.id).half == 1, "a half receipt")
+    eventually(lambda: city.records("civil", "exchange.half", grant=grant.id.hex()), "the half receipt on the trail")
+    monkeypatch.setattr(Consuming, "accept", accept)
+    payload, receipt = city.pull(grant.id, nonce=nonce)
+    assert (len(json.loads(payload)), receipt.state) == (len(ROWS), "complete")
+    counts = halves.counts("provider", grant.id)
+    assert (counts.used, counts.half, counts.complete) == (1, 0, 1)
+    for handle in ("civil", "labour"):
+        assert len(city.records(handle, "exchange.completed", grant=grant.id.hex())) == 1
+        assert len(city.records(handle, "exchange.requested", grant=grant.id.hex())) == 1
+    assert len(city.records("civil", "exchange.half", grant=grant.id.hex())) == 1

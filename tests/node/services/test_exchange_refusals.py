@@ -13,6 +13,7 @@ from services_exchange import (
     Message,
     converse,
     exchange_limit,
+    later,
     peer_request,
 )
 
@@ -163,3 +164,27 @@ def test_bad_pulls(city: City, case: str) -> None:
     assert error.code.startswith(code)
     assert error.hint
     assert isinstance(error, InvalidInputError | NotFoundError)
+
+
+def test_an_expired_grant_is_refused(city: City) -> None:
+    grant = city.grant(city.publish(CONTENT).id)
+    with later([city.context("civil"), city.context("labour")], 2 * 86_400_000):
+        error = refused(lambda: city.pull(grant.id))
+        shown = city.stub(department_pb2_grpc.GrantServiceStub, "civil").Get(
+            department_pb2.GetGrantRequest(id=grant.id)
+        )
+    assert isinstance(error, NotAllowedError)
+    assert error.code == "grant.expired"
+    assert shown.state == "expired"
+    for handle in ("civil", "labour"):
+        assert city.records(handle, "access.refused", grant=grant.id.hex())[0].body["code"] == "grant.expired"
+
+
+def test_an_oversize_publication_leaves_nothing(city: City) -> None:
+    context = city.context("civil")
+    before = context.contracts.directory.dataset_count(), len(list(context.payloads.digests()))
+    with exchange_limit(context, 1 << 20):
+        error = refused(lambda: city.publish(b"x" * ((1 << 20) + 1), format_="other"))
+    assert isinstance(error, InvalidInputError)
+    assert error.code == "payload.too-large"
+    assert (context.contracts.directory.dataset_count(), len(list(context.payloads.digests()))) == before

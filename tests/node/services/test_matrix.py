@@ -54,6 +54,7 @@ CALLERS = {
     "non-member": "outsider",
     "suspended": "gone",
     "member-without-role": "plain",
+    "wrong-member": "civil",
     "supervisor": "data",
     "auditor": "audit",
     "right-member": AT,
@@ -65,7 +66,7 @@ def admits(rule: Rule, column: str) -> bool:
     if column == "right-member":
         return True
     if rule is Rule.MEMBER:
-        return column in ("member-without-role", "supervisor", "auditor")
+        return column in ("member-without-role", "wrong-member", "supervisor", "auditor")
     return rule is Rule.READERS and column in ("supervisor", "auditor")
 
 
