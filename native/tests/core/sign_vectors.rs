@@ -46,6 +46,10 @@ fn p256_of_wycheproof() {
 fn secp256k1_of_wycheproof() {
     let Some(cases) = wycheproof("ecdsa_secp256k1_sha256_bitcoin_test.json") else { return };
     for (group, test) in cases {
+        // Valid ECDSA whose point has x over the group order: it needs v in {2, 3}, which Ethereum does not have.
+        if test["comment"] == "k*G has a large x-coordinate" {
+            continue;
+        }
         let key = hex(&group["publicKey"]["uncompressed"]);
         let address = &keccak256(&key[1..])[12..];
         let digest = Sha256::digest(hex(&test["msg"]));
