@@ -133,11 +133,11 @@ def proposal(item: Proposal) -> department_pb2.Proposal:
 
 
 def receipt(entry: ExchangeEntry) -> types_pb2.Receipt:
-    """An exchange with its receipt; ``begun`` reads as half without one: nothing is signed yet."""
+    """An exchange that ended, with its receipt (none where it was refused)."""
     return types_pb2.Receipt(
         exchange=entry.id,
         receipt=entry.receipt,
-        state="half" if entry.state == "begun" else entry.state,
+        state=entry.state,
         log_index=max(entry.log_index, 0),
     )
 

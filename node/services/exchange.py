@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import structlog
 
-from ledger.errors import InvalidInputError, LedgerError, UnavailableError
+from ledger.errors import ConflictError, InvalidInputError, LedgerError, UnavailableError
 from ledger.v1 import department_pb2, department_pb2_grpc, peer_pb2, peer_pb2_grpc
 from node import translate
 from node.auth import Call
@@ -100,10 +100,12 @@ class ExchangeService(department_pb2_grpc.ExchangeServiceServicer):
         )
         if not use.grant and not use.dataset:
             raise fields.refuse("grant", "is required (or the dataset, to ask without a grant)")
-        consuming = Consuming.begin(self._context, use)
+        # One at a time: two calls with one fresh nonce must find one request, not sign two.
         with self._lock:
+            consuming = Consuming.begin(self._context, use)
             if consuming.entry.id in self._active:
-                raise InvalidInputError(
+                consuming.close()
+                raise ConflictError(
                     "exchange.in-progress", "this nonce is being pulled at this moment", hint="wait for that call"
                 )
             self._active.add(consuming.entry.id)
@@ -133,7 +135,9 @@ class ExchangeService(department_pb2_grpc.ExchangeServiceServicer):
             token=token,
         )
         return department_pb2.ListExchangesResponse(
-            receipts=[translate.receipt(entry) for entry in entries], next_page_token=following.hex()
+            # What was only begun has no receipt to show: it ends as one of the three states, or is given back.
+            receipts=[translate.receipt(entry) for entry in entries if entry.state != "begun"],
+            next_page_token=following.hex(),
         )
 
     def _converse(self, consuming: Consuming) -> None:

@@ -214,3 +214,28 @@ def test_a_consumer_killed_after_the_release_finishes_by_the_same_nonce(
         assert len(city.records(handle, "exchange.completed", grant=grant.id.hex())) == 1
         assert len(city.records(handle, "exchange.requested", grant=grant.id.hex())) == 1
     assert len(city.records("civil", "exchange.half", grant=grant.id.hex())) == 1
+
+
+def test_one_nonce_at_once_is_one_exchange(city: City) -> None:
+    grant = city.grant(city.publish(CONTENT).id)
+    nonce = os.urandom(32)
+    outcomes: list[str] = []
+
+    def use() -> None:
+        try:
+            city.pull(grant.id, nonce=nonce)
+        except grpc.RpcError as error:
+            outcomes.append(from_rpc(error).code)
+        else:
+            outcomes.append("ok")
+
+    threads = [threading.Thread(target=use) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert "ok" in outcomes
+    assert set(outcomes) <= {"ok", "exchange.in-progress"}
+    for handle in ("civil", "labour"):
+        assert len(city.records(handle, "exchange.completed", grant=grant.id.hex())) == 1
+        assert len(city.records(handle, "exchange.requested", grant=grant.id.hex())) == 1
