@@ -16,7 +16,7 @@ from ledger.errors import InvalidInputError
 from node.city.found import City, init_city, load_city
 from node.city.processes import CityProcesses
 from node.city.roster import demo_roster, read_roster
-from node.cli.connect import connect
+from node.cli.connect import JsonOption, connect
 from node.cli.output import err, out, print_json, table
 from node.cli.texts import t
 from node.config import ChainSection, LogSection, load_config
@@ -54,7 +54,7 @@ def init(
     region: str = typer.Option(
         "310000", help=t("GB/T 2260 code, for the demonstration roster", "演示名册所用行政区划代码")
     ),
-    as_json: bool = typer.Option(False, "--json"),
+    as_json: bool = JsonOption,
 ) -> None:
     """One folder per member; nothing existing is overwritten."""
     founders = read_roster(roster) if roster else demo_roster(region)
@@ -106,7 +106,7 @@ def up(
     records: int = typer.Option(
         BULK, min=1, max=10_000_000, help=t("length of the demonstration's bulk trail", "演示审计记录条数")
     ),
-    as_json: bool = typer.Option(False, "--json"),
+    as_json: bool = JsonOption,
 ) -> None:
     """With --demo and no folder the city lives in a fresh temporary folder, which is printed and kept."""
     if not demo and folder is None:

@@ -34,6 +34,12 @@ NodeOption = typer.Option(
     help=t("folder of the member's node (default: here)", "成员节点的目录（默认为当前目录）"),
 )
 JsonOption = typer.Option(False, "--json", help=t("one JSON document instead of a table", "输出 JSON 而不是表格"))
+DatasetArgument = typer.Argument(
+    ..., help=t("dataset id, or a unique prefix of 8 hex digits or more", "数据资源标识，或至少 8 位的唯一前缀")
+)
+GrantArgument = typer.Argument(
+    ..., help=t("grant id, or a unique prefix of 8 hex digits or more", "授权标识，或至少 8 位的唯一前缀")
+)
 #: Seconds a call may take; streams set their own.
 CALL_TIMEOUT = 60.0
 

@@ -13,7 +13,16 @@ from ledger.codec import encode
 from ledger.errors import InvalidInputError, NotFoundError
 from ledger.v1 import department_pb2 as pb
 from ledger.v1 import department_pb2_grpc as rpc
-from node.cli.connect import CALL_TIMEOUT, JsonOption, NodeOption, connect, dataset_id, every, resolve_member
+from node.cli.connect import (
+    CALL_TIMEOUT,
+    DatasetArgument,
+    JsonOption,
+    NodeOption,
+    connect,
+    dataset_id,
+    every,
+    resolve_member,
+)
 from node.cli.output import facts, out, print_json, table
 from node.cli.texts import t
 
@@ -112,7 +121,7 @@ def list_(
 
 
 @app.command(help=t("One dataset with its versions.", "查看一个数据资源。"))
-def show(dataset: str, node: Path | None = NodeOption, as_json: bool = JsonOption) -> None:
+def show(dataset: str = DatasetArgument, node: Path | None = NodeOption, as_json: bool = JsonOption) -> None:
     """Everything the chain says of it, and the metadata where the node holds it."""
     with connect(node) as connection:
         found = connection.stub(rpc.DatasetServiceStub).Get(
@@ -131,7 +140,7 @@ def show(dataset: str, node: Path | None = NodeOption, as_json: bool = JsonOptio
 
 
 @app.command(help=t("Withdraw a dataset (nothing is deleted; no new use).", "撤回数据资源（不删除，仅停止使用）。"))
-def withdraw(dataset: str, node: Path | None = NodeOption, as_json: bool = JsonOption) -> None:
+def withdraw(dataset: str = DatasetArgument, node: Path | None = NodeOption, as_json: bool = JsonOption) -> None:
     """Only its provider can."""
     with connect(node) as connection:
         result = connection.stub(rpc.DatasetServiceStub).Withdraw(
@@ -142,7 +151,7 @@ def withdraw(dataset: str, node: Path | None = NodeOption, as_json: bool = JsonO
 
 @app.command(help=t("Change a dataset's level or sharing type.", "调整分级或共享类型。"))
 def regrade(
-    dataset: str,
+    dataset: str = DatasetArgument,
     level: str = typer.Option("", help="general | important | core"),
     sharing: str = typer.Option("", help="unconditional | conditional | not-shared"),
     node: Path | None = NodeOption,

@@ -13,6 +13,8 @@ from ledger.v1 import department_pb2 as pb
 from ledger.v1 import department_pb2_grpc as rpc
 from node.cli.connect import (
     CALL_TIMEOUT,
+    DatasetArgument,
+    GrantArgument,
     JsonOption,
     NodeOption,
     connect,
@@ -39,7 +41,7 @@ _DAY = 86_400
     )
 )
 def request(
-    dataset: str,
+    dataset: str = DatasetArgument,
     purpose: str = typer.Option(..., help=t("purpose code", "用途代码")),
     matter: str = typer.Option(..., help=t("matter it serves (事项)", "服务的事项")),
     field: list[str] = typer.Option(..., help=t("a field needed (repeat)", "所需字段（可重复）")),
@@ -72,7 +74,7 @@ def request(
         "批准授权（提供方；重要、核心数据还需监管方）。",
     )
 )
-def approve(grant: str, node: Path | None = NodeOption, as_json: bool = JsonOption) -> None:
+def approve(grant: str = GrantArgument, node: Path | None = NodeOption, as_json: bool = JsonOption) -> None:
     """One approval of those its level needs."""
     with connect(node) as connection:
         answer = connection.stub(rpc.GrantServiceStub).Approve(
@@ -83,7 +85,7 @@ def approve(grant: str, node: Path | None = NodeOption, as_json: bool = JsonOpti
 
 @app.command(help=t("Refuse a grant with a reason code and text.", "拒绝授权，须给出理由代码和说明。"))
 def refuse(
-    grant: str,
+    grant: str = GrantArgument,
     reason: int = typer.Option(..., help=t("reason code (docs/formats.md)", "理由代码")),
     text: str = typer.Option(..., help=t("reason in words (its digest goes on chain)", "理由说明（摘要上链）")),
     node: Path | None = NodeOption,
@@ -99,7 +101,7 @@ def refuse(
 
 @app.command(help=t("Revoke an active grant.", "撤销有效授权。"))
 def revoke(
-    grant: str,
+    grant: str = GrantArgument,
     reason: int = typer.Option(..., help=t("reason code", "理由代码")),
     text: str = typer.Option(..., help=t("reason in words", "理由说明")),
     node: Path | None = NodeOption,
@@ -164,7 +166,7 @@ def list_(
 
 
 @app.command(help=t("One grant.", "查看一项授权。"))
-def show(grant: str, node: Path | None = NodeOption, as_json: bool = JsonOption) -> None:
+def show(grant: str = GrantArgument, node: Path | None = NodeOption, as_json: bool = JsonOption) -> None:
     """State, scope digest, ceiling and what is still missing."""
     with connect(node) as connection:
         found = connection.stub(rpc.GrantServiceStub).Get(

@@ -84,7 +84,7 @@ def _group(name: str) -> typer.Typer:
             "answer", help=t("Answer an entry by a dataset, or from the negative list.", "以数据资源或负面清单答复。")
         )
         def answer(
-            entry: str,
+            entry: str = typer.Argument(..., help=t("id of the entry (64 hex digits)", "条目标识（64 位十六进制）")),
             dataset: str = typer.Option("", help=t("dataset that supplies it", "对应的数据资源")),
             negative: str = typer.Option("", help=t("negative entry that forbids it", "对应的负面清单条目")),
             node: Path | None = NodeOption,

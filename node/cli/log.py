@@ -26,7 +26,7 @@ app = typer.Typer(
 @app.command(help=t("The newest records (or from --first).", "查看最新记录（或从 --first 起）。"))
 def show(
     first: int = typer.Option(-1, help=t("first index; -1 shows the newest", "起始序号；-1 为最新")),
-    count: int = typer.Option(20, min=1, max=1_000),
+    count: int = typer.Option(20, min=1, max=1_000, help=t("records at most", "最多条数")),
     node: Path | None = NodeOption,
     as_json: bool = JsonOption,
 ) -> None:
@@ -58,7 +58,11 @@ def show(
         "以 C2SP tlog-proof 格式输出一条记录的包含证明。\n\n例：civicledger log prove 42 > 42.tlog-proof",
     )
 )
-def prove(index: int = typer.Argument(..., min=0), node: Path | None = NodeOption, as_json: bool = JsonOption) -> None:
+def prove(
+    index: int = typer.Argument(..., min=0, help=t("index in the own log", "本部门日志中的序号")),
+    node: Path | None = NodeOption,
+    as_json: bool = JsonOption,
+) -> None:
     """Under the newest witnessed checkpoint that covers it."""
     with connect(node) as connection:
         stub = connection.stub(node_pb2_grpc.ProofServiceStub)

@@ -89,7 +89,7 @@ def propose(
 
 @app.command(help=t("Vote on a proposal.", "对提案投票。"))
 def vote(
-    proposal: int,
+    proposal: int = typer.Argument(..., min=1, help=t("number of the proposal", "提案编号")),
     yes: bool = typer.Option(..., "--yes/--no", help=t("your vote", "赞成或反对")),
     node: Path | None = NodeOption,
     as_json: bool = JsonOption,

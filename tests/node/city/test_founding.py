@@ -1,0 +1,135 @@
+"""Rosters, founding on disk, and the real input of the demonstration."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ledger.chain.genesis import decode_genesis
+from ledger.codec import encode
+from ledger.directory.catalogue import decode_metadata
+from ledger.errors import ConflictError, InvalidInputError, NotFoundError
+from ledger.identifiers import parse_uscc
+from node.city.data import divisions, holidays, own_files
+from node.city.found import free_ports, init_city, load_city
+from node.city.roster import demo_roster, demo_uscc, read_roster
+from node.config import load_config
+
+
+def roster(**changes: Any) -> dict[str, Any]:
+    one = {"uscc": demo_uscc("310000", 1), "name": "甲局", "handle": "one", "sequencer": True}
+    two = {"uscc": demo_uscc("310000", 2), "name": "乙局", "handle": "two", "roles": ["auditor"]}
+    return {"region": "310000", "members": [one, {**two, **changes}]}
+
+
+def written(tmp_path: Path, value: Any) -> Path:
+    path = tmp_path / "roster.json"
+    path.write_text(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), "utf-8")
+    return path
+
+
+def test_a_roster_is_read(tmp_path: Path) -> None:
+    founders = read_roster(written(tmp_path, roster()))
+    assert [(founder.handle, founder.roles, founder.sequencer) for founder in founders] == [
+        ("one", (), True),
+        ("two", ("auditor",), False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [
+        ("{", "roster.malformed"),
+        ("[]", "roster.malformed"),
+        (roster(uscc=demo_uscc("310000", 1)), "roster.duplicate"),
+        (roster(handle="one"), "roster.duplicate"),
+        (roster(handle="UPPER"), "identifier.handle"),
+        (roster(uscc="123"), "identifier.uscc"),
+        (roster(roles=["king"]), "roster.role"),
+        (roster(name=""), "roster.name"),
+        (roster(sequencer=True), "roster.sequencer"),
+        (roster(colour="red"), "roster.field"),
+    ],
+    ids=lambda value: value if isinstance(value, str) and "." in value else None,
+)
+def test_a_bad_roster_is_refused_by_what_is_wrong(tmp_path: Path, value: Any, code: str) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        read_roster(written(tmp_path, value))
+    assert caught.value.code == code
+
+
+def test_demonstration_members_are_well_formed_and_different() -> None:
+    usccs = [founder.uscc for founder in demo_roster()]
+    assert [parse_uscc(uscc) for uscc in usccs] == usccs
+    assert len(set(usccs)) == 5
+
+
+def test_a_founded_city_is_complete_and_never_overwritten(tmp_path: Path) -> None:
+    city = init_city(tmp_path / "city", demo_roster(), chain_id=77)
+    genesis = decode_genesis((city.member_folder("data") / "genesis.json").read_bytes())
+    assert (genesis.chain_id, len(genesis.members)) == (77, 5)
+    assert load_city(tmp_path / "city") == city
+    for handle in city.handles:
+        folder = city.member_folder(handle)
+        assert folder.stat().st_mode & 0o777 == 0o700
+        assert {path.stat().st_mode & 0o777 for path in folder.glob("keys/*.pem")} == {0o600}
+        assert b"ENCRYPTED" in (folder / "keys" / "log.pem").read_bytes()
+    ports = [
+        port
+        for handle in city.handles
+        for config in [load_config(city.member_folder(handle))]
+        for port in (config.grpc.port, config.https.port, config.local.port)
+    ]
+    assert len(set(ports)) == 15
+    with pytest.raises(ConflictError, match="already"):
+        init_city(tmp_path / "city", demo_roster(), chain_id=77)
+
+
+def test_a_folder_without_a_city_is_named(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError) as caught:
+        load_city(tmp_path)
+    assert caught.value.code == "city.missing"
+
+
+def test_free_ports_are_different() -> None:
+    assert len(set(free_ports(20))) == 20
+
+
+def test_the_tables_of_the_libraries_are_whole() -> None:
+    provider = demo_uscc("310000", 2)
+    for source, least in ((divisions(provider), 3_000), (holidays(provider), 500)):
+        rows = json.loads(source.content)
+        metadata = decode_metadata(encode(source.metadata))
+        assert len(rows) == source.count >= least
+        assert all(set(row) == set(metadata.field_names) for row in rows)
+    codes = {row["code"]: row["name"] for row in json.loads(divisions(provider).content)}
+    assert codes["310104"] == "徐汇区"
+    assert codes["130502"] == "襄都区"
+    assert "110103" not in codes, "abolished in 2010"
+
+
+def test_own_files_keep_rows_or_are_shared_whole(tmp_path: Path) -> None:
+    provider = demo_uscc("310000", 2)
+    (tmp_path / "a.csv").write_text("编号,name\n1,x\n2,y\n", "utf-8")
+    (tmp_path / "b.bin").write_bytes(b"\x00\x01\xff")
+    (tmp_path / "c.json").write_text('[{"k": 1, "t": "z"}]', "utf-8")
+    table, blob, rows = own_files(tmp_path, provider)
+    assert json.loads(table.content) == [{"c2": "1", "name": "x"}, {"c2": "2", "name": "y"}]
+    assert blob.content == b"\x00\x01\xff"
+    assert json.loads(rows.content) == [{"k": "1", "t": "z"}]
+    titles = {field.name: field.title for field in decode_metadata(encode(table.metadata)).fields}
+    assert titles["c2"] == "编号"
+    assert decode_metadata(encode(blob.metadata)).format == "other"
+
+
+@pytest.mark.parametrize(("make", "code"), [("missing", "data.missing"), ("empty", "data.empty")])
+def test_own_files_that_are_not_there(tmp_path: Path, make: str, code: str) -> None:
+    folder = tmp_path / make
+    if make == "empty":
+        folder.mkdir()
+    with pytest.raises((NotFoundError, InvalidInputError)) as caught:
+        own_files(folder, demo_uscc("310000", 2))
+    assert caught.value.code == code
