@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -109,6 +109,8 @@ def public_app(
             code, answer, media = await run_in_threadpool(witness.add_checkpoint, body)
         except LedgerError as error:
             return error_response(error)
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody is left to read it
         return Response(answer, status_code=code, headers={**_FRESH, "Content-Type": media})
 
     def witnessed(request: Request) -> Response:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
@@ -28,6 +28,8 @@ def local_app(handle: Callable[[bytes], bytes], metrics: Metrics, healthy: Calla
             body = await bounded_body(request, MAX_RPC_BODY)
         except LedgerError as error:
             return error_response(error)
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody is left to read it
         answer = await run_in_threadpool(handle, body)
         return Response(answer, media_type="application/json", headers=SECURITY_HEADERS)
 

@@ -103,9 +103,7 @@ class TransactionSender:
 
     def _dispatch(self, to: bytes | None, calldata: bytes, gas: int) -> tuple[bytes, bytes, int]:
         """Give a nonce and hand in; the lock is held, so that nonces are handed in in their order."""
-        nonce = self._nonce(self.address)
-        if self._in_flight:
-            nonce = max(nonce, max(self._in_flight) + 1)
+        nonce = self._free(self._nonce(self.address))
         for _ in range(_MAX_STEPS):
             raw = sign_transaction(self._signer, chain_id=self._chain_id, nonce=nonce, to=to, data=calldata, gas=gas)
             try:
@@ -114,7 +112,7 @@ class TransactionSender:
                 # Our view is behind the sequencer's, or an earlier transaction we gave up on still waits there.
                 if error.code not in ("tx.nonce-low", "tx.nonce-taken"):
                     raise
-                nonce = max(nonce + 1, self._nonce(self.address))
+                nonce = self._free(max(nonce + 1, self._nonce(self.address)))
                 continue
             self._in_flight.add(nonce)
             return raw, transaction, nonce
@@ -123,6 +121,13 @@ class TransactionSender:
             f"this node's view of the chain is more than {_MAX_STEPS} transactions behind",
             hint="wait until the node has caught up: `civicledger doctor` says how far it is",
         )
+
+    def _free(self, nonce: int) -> int:
+        """The first nonce from here on that none of our transactions under way has. A nonce given up on is filled
+        again: behind a gap every later transaction would wait for ever."""
+        while nonce in self._in_flight:
+            nonce += 1
+        return nonce
 
     def _await(self, raw: bytes, transaction: bytes, deadline: float) -> Receipt:
         while True:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from ledger.chain import embedded
 from ledger.chain.account import TransactionSender, sign_transaction
 from ledger.chain.blocks import Receipt
 from ledger.chain.devnet import CHAIN_ID, Devnet
@@ -137,6 +139,29 @@ def test_giving_up_says_it_may_still_happen_and_the_next_nonce_is_free(bench: Be
     outcome = sender(bench, 1).send(bench.contracts.directory.address, publication(bench, 1, "B"))
     assert outcome.receipt.nonce == 1
     assert bench.contracts.directory.dataset_count() == 2
+
+
+def test_a_nonce_given_up_on_is_filled_while_others_wait_behind_it(bench: Bench) -> None:
+    lost: list[bytes] = []
+
+    def submit(raw: bytes) -> bytes:
+        lost.append(raw) if not lost else None
+        if raw == lost[0]:
+            return embedded.keccak256(raw)  # the sequencer restarted and knows nothing of it
+        return bench.chain.submit(raw)
+
+    one = sender(bench, 1, submit=submit)
+    directory = bench.contracts.directory.address
+    given_up = one._dispatch(directory, publication(bench, 1, "A"), 1_000_000)
+    with ThreadPoolExecutor(1) as pool:
+        behind = pool.submit(one.send, directory, publication(bench, 1, "B"), timeout=20)
+        while len(bench.chain.pool) == 0:
+            assert not behind.done()
+        with pytest.raises(UnavailableError, match=r"chain\.timeout"):
+            one._await(*given_up[:2], time.monotonic() + 0.05)
+        one._in_flight.discard(given_up[2])
+        assert one.send(directory, publication(bench, 1, "C"), timeout=20).receipt.nonce == given_up[2]
+        assert behind.result().receipt.nonce == given_up[2] + 1
 
 
 def test_a_sequencer_that_is_away_is_waited_for(bench: Bench) -> None:
