@@ -70,7 +70,7 @@ class Network:
     def __init__(self, folder: Path) -> None:
         self.members = [_member(number) for number in range(5)]
         self.contracts = contract_addresses()
-        genesis = build_genesis(
+        self.genesis = build_genesis(
             chain_id=CHAIN_ID,
             region="310000",
             time_ms=START_MS,
@@ -78,11 +78,12 @@ class Network:
             sequencer=self.members[0].uscc,
             adopted=(_native.keccak256(CREATE_FILLER),),
         )
-        self.chain, rows = _native.Chain.genesis(genesis)
+        self.chain, rows = _native.Chain.genesis(self.genesis)
         self.store = plyvel.DB(str(folder), create_if_missing=True, write_buffer_size=64 << 20)
         with self.store.write_batch(sync=True) as batch:
             for key, value in rows:
                 batch.put(key, value)
+        self.kept = 0
         self.seconds = {"execute": 0.0, "store": 0.0, "commit": 0.0}
 
     def sign(self, member: Member, to: bytes, data: bytes, gas: int) -> bytes:
@@ -110,6 +111,7 @@ class Network:
             batch.put(b"B" + height.to_bytes(8, "big"), made.header + b"".join(made.transactions))
         at.append(time.perf_counter())
         self.chain.commit()
+        self.kept = height
         at.append(time.perf_counter())
         for name, begin, end in zip(self.seconds, at, at[1:], strict=False):
             self.seconds[name] += end - begin
@@ -155,12 +157,12 @@ def measure_writes(folder: Path, sizes: Sizes) -> dict[str, Any]:
     raws = [network.sign(consumers[i % 4], network.contracts["Grants"], request, 500_000) for i in range(sizes.writes)]
     network.seconds = dict.fromkeys(network.seconds, 0.0)
     gas = rows = 0
-    begin = time.perf_counter()
+    begin, cpu = time.perf_counter(), time.process_time()
     for first in range(0, len(raws), sizes.block):
         made = network.block(raws[first : first + sizes.block])
         gas += sum(receipt["gas_used"] for receipt in made.receipts[:1]) * sizes.block
         rows += len(made.writes)
-    elapsed = time.perf_counter() - begin
+    elapsed, cpu = time.perf_counter() - begin, time.process_time() - cpu
     failed = sum(receipt["status"] == 0 for receipt in made.receipts)
     if failed:
         raise SystemExit("requests of the bench reverted")
@@ -169,6 +171,7 @@ def measure_writes(folder: Path, sizes: Sizes) -> dict[str, Any]:
         "writes": sizes.writes,
         "block": sizes.block,
         "seconds": round(elapsed, 3),
+        "cpu_seconds": round(cpu, 3),
         "writes_per_second": round(sizes.writes / elapsed),
         "gas_per_write": gas // sizes.writes,
         "rows_per_write": round(rows / sizes.writes, 1),
@@ -195,48 +198,71 @@ def measure_calls(folder: Path, sizes: Sizes) -> dict[str, Any]:
     return {"calls": sizes.calls, "one_by_one_per_second": round(single), "call_many_per_second": round(many)}
 
 
-def measure_growth(folder: Path, sizes: Sizes) -> dict[str, Any]:
-    """Blocks of 500 transactions that write one new slot each, at a small and at a large state."""
-    network = Network(folder)
-    filler = _native.keccak256(rlp.encode([network.members[0].account, 0]))[12:]
-    creation: list[Any] = [CHAIN_ID, 0, 0, 0, 1_000_000, b"", 0, CREATE_FILLER, []]
-    network.members[0].nonce = 1
-    signed = _native.secp256k1_sign(network.members[0].secret, _native.keccak256(b"\x02" + rlp.encode(creation)))
-    point = [signed[64], int.from_bytes(signed[:32], "big"), int.from_bytes(signed[32:64], "big")]
-    network.block([b"\x02" + rlp.encode(creation + point)])
-    if network.chain.code(filler) != FILLER:
-        raise SystemExit("the filler contract is not where it should be")
-    figures: dict[str, Any] = {"block": 500, "rounds": sizes.rounds}
-    slots, fresh = 1, 1 << 128
-    for name, goal in (("small", sizes.small), ("large", sizes.large)):
-        while slots < goal:
-            words = slots.to_bytes(32, "big") + FILL_PER_TX.to_bytes(32, "big")
-            gas = 240_000_000
-            network.block([network.sign(network.members[slots // FILL_PER_TX % 4], filler, words, gas)])
-            slots += FILL_PER_TX
-        times = []
-        for _ in range(sizes.rounds):
-            raws = []
-            for place in range(500):
-                words = (fresh + place).to_bytes(32, "big") + (1).to_bytes(32, "big")
-                raws.append(network.sign(network.members[place % 5], filler, words, 100_000))
-            fresh += 500
-            network.chain.check_txs(raws)  # as on admission: senders are known when the block is made
-            height = network.chain.height() + 1
-            begin = time.perf_counter()
-            made = network.chain.execute(raws, START_MS + height * 50, height)
-            network.chain.commit()
-            times.append(time.perf_counter() - begin)
-            if made is None or len(made.transactions) != 500:
-                raise SystemExit("writes of the bench were refused")
-        figures[name] = {
-            "slots": slots - 1,
-            "block_ms_median": round(statistics.median(times) * 1000, 2),
-            "block_ms_all": [round(value * 1000, 2) for value in times],
+class Filled(Network):
+    """A network with a contract that holds so many slots."""
+
+    def __init__(self, folder: Path, slots: int) -> None:
+        super().__init__(folder)
+        maker = self.members[0]
+        self.filler = _native.keccak256(rlp.encode([maker.account, 0]))[12:]
+        self.block([self.sign(maker, b"", CREATE_FILLER, 1_000_000)])
+        if self.chain.code(self.filler) != FILLER:
+            raise SystemExit("the filler contract is not where it should be")
+        for place, first in enumerate(range(1, slots, FILL_PER_TX)):
+            self.block([self.write(place % 4, first, FILL_PER_TX, 240_000_000)])
+        self.fresh = 1 << 128
+        self.times: list[float] = []
+
+    def write(self, member: int, first: int, count: int, gas: int) -> bytes:
+        """A transaction that writes slots first, first + 1, ..."""
+        return self.sign(self.members[member], self.filler, first.to_bytes(32, "big") + count.to_bytes(32, "big"), gas)
+
+    def round(self) -> None:
+        """Time a block of 500 transactions with one new slot each; senders are known, as after admission."""
+        raws = [self.write(place % 5, self.fresh + place, 1, 100_000) for place in range(500)]
+        self.fresh += 500
+        self.chain.check_txs(raws)
+        self.seconds = dict.fromkeys(self.seconds, 0.0)
+        self.block(raws)
+        self.times.append(self.seconds["execute"] + self.seconds["commit"])
+
+    def figures(self, slots: int) -> dict[str, Any]:
+        """What the rounds took."""
+        return {
+            "slots_before": slots,
+            "block_ms_median": round(statistics.median(self.times) * 1000, 2),
+            "block_ms_least": round(min(self.times) * 1000, 2),
+            "block_ms_all": [round(value * 1000, 2) for value in self.times],
         }
-    figures["ratio"] = round(figures["large"]["block_ms_median"] / figures["small"]["block_ms_median"], 3)
-    network.store.close()
-    return figures
+
+
+def measure_growth(folder: Path, sizes: Sizes) -> dict[str, Any]:
+    """Blocks of 500 writes at a small and at a large state, in turn; then the restart of the large one."""
+    small, large = Filled(folder / "small", sizes.small), Filled(folder / "large", sizes.large)
+    for _ in range(sizes.rounds):
+        small.round()
+        large.round()
+    rows = [(key, value) for key, value in large.store if key[:1] != b"B"]
+    begin, cpu = time.perf_counter(), time.process_time()
+    loaded = _native.Chain.load(large.genesis, rows)
+    restart = {
+        "rows": len(rows),
+        "seconds": round(time.perf_counter() - begin, 3),
+        "cpu_seconds": round(time.process_time() - cpu, 3),
+    }
+    if loaded.height() != large.kept:
+        raise SystemExit("the loaded chain is not at the height stored last")
+    for network in (small, large):
+        network.store.close()
+    return {
+        "block": 500,
+        "rounds": sizes.rounds,
+        "ratio": round(statistics.median(large.times) / statistics.median(small.times), 3),
+        "ratio_of_least": round(min(large.times) / min(small.times), 3),
+        "small": small.figures(sizes.small),
+        "large": large.figures(sizes.large),
+        "restart_of_large": restart,
+    }
 
 
 def hardware() -> dict[str, Any]:
@@ -245,7 +271,12 @@ def hardware() -> dict[str, Any]:
         line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
     ]
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return {"cpu": names[0] if names else platform.machine(), "cores": os.cpu_count(), "memory_gib": memory >> 30}
+    return {
+        "cpu": names[0] if names else platform.machine(),
+        "cores": os.cpu_count(),
+        "memory_gib": memory >> 30,
+        "load_before": os.getloadavg(),
+    }
 
 
 MEASURES: dict[str, Callable[[Path, Sizes], dict[str, Any]]] = {
