@@ -135,8 +135,12 @@ class Consuming:
         return self.entry.state == "complete" and bool(self._key)
 
     def refused(self, error: LedgerError) -> LedgerError:
-        """The provider refused: put it on this trail too, close the exchange, and give the error to raise."""
-        if not self._repeat:
+        """The provider refused: put it on this trail too and give the error to raise. A refusal ends the exchange, but
+        for one that may pass later: then the same nonce asks again with the same request."""
+        if isinstance(error, ConflictError):
+            # Another call of the same exchange is under way: that one tells how it ends.
+            return error
+        if not self._repeat and not isinstance(error, UnavailableError):
             self._context.exchanges.put(msgspec.structs.replace(self.entry, state="refused", code=error.code))
         log_refused(self._context, self.request, "consumer", error.code, counterpart=self.request.provider)
         return error
@@ -200,6 +204,9 @@ class Consuming:
                     "the provider released another receipt than the one both signed",
                     hint="keep both as evidence and ask the provider",
                 )
+            # The record may still be owed: the log failed, or the node stopped, right after the receipt was kept.
+            index = log_completed(context, entry, self.request.purpose)
+            self.entry = msgspec.structs.replace(entry, log_index=index)
             return entry.receipt
         signed = countersign(context.signers[KeyRole.RECEIPT], half, provider_key)
         entry = msgspec.structs.replace(

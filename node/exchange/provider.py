@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from node.context import NodeContext
     from node.documents import Documents
 
+#: How long a repeat waits for the call before it to end, seconds.
+ENDING_S = 5.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
@@ -65,7 +68,7 @@ class Provider:
     def __init__(self, context: NodeContext, documents: Documents) -> None:
         self._context = context
         self._documents = documents
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._active: set[bytes] = set()
 
     @contextmanager
@@ -78,8 +81,9 @@ class Provider:
         """
         request = decode_request(signed)
         identity = exchange_id(signed)
-        with self._lock:
-            if identity in self._active:
+        with self._changed:
+            # The call before may just be ending: its consumer gave up and asks again.
+            if not self._changed.wait_for(lambda: identity not in self._active, ENDING_S):
                 raise ConflictError(
                     "exchange.in-progress",
                     "this exchange is being served at this moment",
@@ -99,8 +103,9 @@ class Provider:
             finally:
                 serving.leave()
         finally:
-            with self._lock:
+            with self._changed:
                 self._active.discard(identity)
+                self._changed.notify_all()
 
 
 class Serving:
