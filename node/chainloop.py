@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import structlog
 
-from ledger.errors import LedgerError, UnavailableError
+from ledger.errors import LedgerError, UnavailableError, UntrustedError
 from ledger.evidence.finality import Head, SignedHead, sign_head
 from ledger.keys import Signer
 from ledger.v1 import peer_pb2, peer_pb2_grpc
@@ -130,6 +130,7 @@ class Follower:
         self._signer = signer
         self._peers = peers
         self._tracker = tracker
+        self._metrics = metrics
         self._call: Any = None
         self._lock = threading.Lock()
         self._waiting: deque[SignedHead] = deque(maxlen=_COSIGN_BACKLOG)
@@ -185,11 +186,20 @@ class Follower:
             self._waiting.append(signed)
             self.cosigner.wake()
         elif part == "finality":
-            self._board.finalise(finality_of(message.finality))
+            self._finalise(message.finality)
         else:
             raise UnavailableError(
                 "follow.unknown-part", "the sequencer sent a message this version does not know", hint="upgrade"
             )
+
+    def _finalise(self, message: peer_pb2.Finality) -> None:
+        try:
+            self._board.finalise(finality_of(message))
+        except UntrustedError as error:
+            # It may be of before a change of members that we executed already. The blocks do not depend on it, and
+            # the next finality follows.
+            self._metrics.failed("finality", error.code)
+            logger.warning("finality.refused", code=error.code, message=error.message, height=message.head.height)
 
     def _cosign(self) -> None:
         sequencer = self._board.sequencer

@@ -307,6 +307,7 @@ class Node:
                 info.uscc,
                 log=core.log,
                 publisher=self.publisher,
+                roster=core.rosters.current,
                 peers=core.peers,
                 tracker=core.tracker,
                 metrics=core.metrics,

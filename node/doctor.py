@@ -70,6 +70,9 @@ def _log(node: Node) -> Iterable[Finding]:
     if closed is not None:
         yield _problem(closed.code, closed.message, closed.hint)
         return
+    for loop in node.loops():
+        if loop.problem is not None and loop.problem.code == "witness.disagrees":
+            yield _problem(loop.problem.code, loop.problem.message, loop.problem.hint)
     published = node.publisher.newest()
     if published is not None and not published.witnessed:
         silent = [state.member for state in node.core.tracker.states() if not state.reachable]

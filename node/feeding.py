@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ledger.errors import ConflictError, LedgerError, UnavailableError
+from ledger.errors import LedgerError, UnavailableError
 from ledger.evidence.checkpoint import Checkpoint, parse_checkpoint, parse_note, parse_size, verify_log_signature
 from ledger.evidence.witness import format_request
 from node.loops import Loop
@@ -40,6 +40,7 @@ class WitnessFeed:
         *,
         log: DepartmentLog,
         publisher: CheckpointPublisher,
+        roster: Callable[[], Roster],
         peers: PeerBook,
         tracker: PeerTracker,
         metrics: Metrics,
@@ -49,6 +50,7 @@ class WitnessFeed:
         self.witness = witness
         self._log = log
         self._publisher = publisher
+        self._roster = roster
         self._peers = peers
         self._tracker = tracker
         self._timeout = timeout
@@ -92,13 +94,7 @@ class WitnessFeed:
         if answer.status == 409:
             held = parse_size(answer.body.decode("ascii", "replace").rstrip("\n"))
             if held > size:
-                raise ConflictError(
-                    "log.behind",
-                    f"{self.witness} has cosigned {held} records of this log, here the newest checkpoint has {size}",
-                    hint="this log was restored from an older copy: stop, and refetch it from its peers",
-                    expected=held,
-                    actual=size,
-                )
+                self._compare(held)
             if held == self._held:
                 raise UnavailableError("witness.confused", f"{self.witness} asks for the size it was given: {held}")
             self._held = held
@@ -111,6 +107,16 @@ class WitnessFeed:
             f"{self.witness} does not cosign (HTTP {answer.status}): {text}",
             hint="its node may be behind on the chain; if it says 422, compare both with `civicledger log fsck`",
         )
+
+    def _compare(self, held: int) -> None:
+        """A witness holds more of this log than we offer: if that is true, nothing more is appended or signed here.
+
+        Raises: ConflictError(log.behind | log.forked), UnavailableError(witness.confused).
+        """
+        view = witness_view(self._peers.require(self.witness), self._log.origin, self._roster(), self._timeout)
+        if view is not None:
+            self._log.guard([view])
+        raise UnavailableError("witness.confused", f"{self.witness} claims {held} records and cannot show them")
 
     def _connected(self) -> PinnedClient:
         peer = self._peers.require(self.witness)

@@ -11,13 +11,16 @@ import pytest
 
 from ledger import log as ledger_log
 from ledger.errors import ConflictError, LedgerError, UnavailableError
+from ledger.evidence import merkle
 from ledger.evidence.bundle import assemble
-from ledger.evidence.checkpoint import parse_checkpoint, parse_note
+from ledger.evidence.checkpoint import Checkpoint, format_checkpoint, parse_checkpoint, parse_note, sign_note
+from ledger.evidence.witness import format_request
 from ledger.model import KeyRole
 from ledger.v1 import peer_pb2, peer_pb2_grpc
 from ledger.verify import verify_bundle
 from node.compose import Node
 from node.errors import from_rpc
+from node.pinned import PinnedClient
 from tests.node.core.city import City, Founded, found, record
 from tests.node.core.makers import eventually
 
@@ -250,6 +253,27 @@ def test_a_sequencer_alone_makes_no_block(founded: Founded) -> None:
         city.start(1, 2)
         assert node.wait_open(30)
         eventually(lambda: node.core.board.final_height() >= 1)
+
+
+def test_a_log_whose_double_was_cosigned_signs_nothing_more(founded: Founded) -> None:
+    with City(founded) as city:
+        city.start()
+        node = city[1]
+        index = node.core.log.append_record(record(node, 1))
+        size = node.anchors.parts(index, 30).size
+        # A copy of this folder runs elsewhere with the same keys: it gets ahead at one witness.
+        leaves = [node.core.log.leaf(place) for place in range(size)] + [bytes([place]) * 32 for place in range(3)]
+        double = Checkpoint(origin=node.core.log.origin, size=size + 3, root=merkle.root(leaves))
+        note = sign_note(format_checkpoint(double), double.origin, node.core.keys[KeyRole.LOG])
+        client = PinnedClient(city[0].core.peers[city[2].core.member], 10)
+        proof = merkle.consistency_proof(leaves, size, size + 3)
+        assert client.post("/add-checkpoint", format_request(size, proof, note)).status == 200
+        client.close()
+        node.core.log.append_record(record(node, 2))
+        eventually(lambda: (closed := node.core.log.why_closed) is not None and closed.code == "log.behind")
+        with pytest.raises(ConflictError, match=r"log\.behind"):
+            node.core.log.append_record(record(node, 3))
+        assert "log.behind" in {one.code for one in node.context.diagnose()}
 
 
 def test_a_log_stays_closed_while_too_few_witnesses_answer(founded: Founded) -> None:
