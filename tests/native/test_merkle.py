@@ -143,6 +143,18 @@ def test_any_changed_bit_of_a_proof_is_refused(size: int, data: st.DataObject) -
         _native.verify_inclusion(leaves[index], index, size, _native.merkle_root(leaves), proof)
 
 
+NUMBERS = st.integers(0, 2**64 - 1) | st.integers(2**64 - 3, 2**64 - 1) | st.integers(0, 3)
+
+
+@given(one=NUMBERS, two=NUMBERS, proof=st.lists(st.sampled_from([bytes(32), b"\1" * 32]), max_size=66))
+def test_no_numbers_break_the_verifiers(one: int, two: int, proof: list[bytes]) -> None:
+    root1, root2 = b"\2" * 32, b"\3" * 32
+    with pytest.raises(UntrustedError, match=r"\[merkle\."):
+        _native.verify_inclusion(root1, one, two, root2, proof)
+    with pytest.raises(UntrustedError, match=r"\[merkle\."):
+        _native.verify_consistency(one, two, root1, root2, proof)
+
+
 def test_arguments_are_refused_with_our_errors() -> None:
     zero = bytes(32)
     for arguments in [(zero[:31], 0, 1, zero, []), (zero, -1, 1, zero, []), (zero, 1 << 64, 1, zero, [])]:

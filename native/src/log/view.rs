@@ -146,7 +146,7 @@ pub struct LogReader {
 }
 
 impl LogReader {
-    /// Raises NotFoundError(log.missing) and UnavailableError(log.behind) when the files do not hold `size` entries.
+    /// Raises NotFoundError(log.missing) and UnavailableError(log.not-yet) when the files do not hold `size` entries.
     pub fn open(path: &Path, size: u64) -> Result<Self> {
         let storage: Arc<dyn Storage> = Arc::new(Folder::read_only(path)?);
         let open = |name: &str| storage.open(name).map_err(|error| disk(&format!("opening {name}"), &error));
@@ -156,7 +156,7 @@ impl LogReader {
         let levels = Arc::new(LevelFiles::new(storage));
         let indexed = index.length().map_err(|error| disk("reading entries.idx", &error))?;
         if size > committed || indexed < size.div_ceil(TILE) * 8 || !levels.hold(size)? {
-            return Err(Error::new(Class::Unavailable, "log.behind", "the log files do not hold this size yet")
+            return Err(Error::new(Class::Unavailable, "log.not-yet", "the log files do not hold this size yet")
                 .hint("use the size of a published checkpoint; try again when the writer has caught up")
                 .numbers(size, committed));
         }

@@ -184,7 +184,7 @@ fn readers_need_no_lock() {
         assert_eq!(view.inclusion_proof(3, size).unwrap(), log.inclusion_proof(3, size).unwrap());
         assert_eq!(view.entry_tile(0, 100, size).unwrap(), log.entry_tile(0, 100).unwrap());
         let behind = LogReader::open(folder.path(), size + 1).err().unwrap();
-        assert_eq!((behind.class, behind.code), (Class::Unavailable, "log.behind"));
+        assert_eq!((behind.class, behind.code), (Class::Unavailable, "log.not-yet"));
     }
     let locked = Folder::lock(folder.path()).err().unwrap();
     assert_eq!((locked.class, locked.code), (Class::Conflict, "log.locked"));
