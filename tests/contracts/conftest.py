@@ -21,8 +21,11 @@ HOME.mkdir(parents=True, exist_ok=True)
 os.environ["HOME"] = str(HOME)
 sys.path[:0] = [str(HERE), str(ROOT)]
 
-from contract_city import City, found_city, genesis_members  # noqa: E402
+from branches import Branches  # noqa: E402
+from contract_city import GAS_USED, City, found_city, genesis_members  # noqa: E402
 from contract_targets import Target, anvil, civicledger  # noqa: E402
+
+BRANCHES = pytest.StashKey[Branches]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -32,6 +35,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="anvil",
         help="run the contracts on anvil, or on our own chain's JSON-RPC",
     )
+    parser.addoption("--gas", action="store_true", help="print the gas of each function")
+    parser.addoption("--branches", action="store_true", help="trace all and print the branches not seen (anvil)")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -53,6 +58,8 @@ def target(request: pytest.FixtureRequest) -> Iterator[Target]:
     """The chain under test, connected to brownie."""
     on_anvil = request.config.getoption("--chain") == "anvil"
     with anvil(ROOT) if on_anvil else civicledger(ROOT, genesis_members()) as chain:
+        if request.config.getoption("--branches"):
+            request.config.stash[BRANCHES] = Branches(chain)
         yield chain
 
 
@@ -66,3 +73,16 @@ def city(target: Target, _founded: City) -> Iterator[City]:
     """A city of five members as it stands after genesis, for one test."""
     with target.untouched():
         yield _founded
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    write = terminalreporter.write_line
+    if config.getoption("--gas"):
+        terminalreporter.section("gas: least, median, most")
+        for name, used in sorted(GAS_USED.items()):
+            write(f"{name:42} {min(used):>9,} {sorted(used)[len(used) // 2]:>9,} {max(used):>9,}")
+    branches = config.stash.get(BRANCHES, None)
+    if branches is not None:
+        terminalreporter.section("branches")
+        for line in branches.report():
+            write(line)

@@ -146,6 +146,8 @@ class Interface:
 
 
 INTERFACE = Interface()
+#: Gas of every transaction that succeeded, by function (the summary of --gas).
+GAS_USED: dict[str, list[int]] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +177,9 @@ class City:
         receipt = self.target.transact(sender.account, address, data, gas)
         if receipt["status"] != "0x1":
             raise AssertionError(f"{function} reverted: {self._revert(sender, address, data)}")
-        return done(receipt)
+        made = done(receipt)
+        GAS_USED.setdefault(function, []).append(made.gas)
+        return made
 
     def attempt(self, sender: Party, function: str, *args: Any) -> tuple[Any, ...]:
         """A transaction that may be refused: (), or the error it is refused with."""
@@ -325,6 +329,8 @@ def found_city(target: Target) -> City:
 def deploy(target: Target, data: str, sender: str = DEPLOYER) -> str:
     """Create a contract from an address without a key (anvil); its address."""
     target.rpc("anvil_impersonateAccount", sender)
+    if target.watch is not None:
+        target.watch({"from": sender, "data": data, "gas": hex(GAS)})
     sent = target.rpc("eth_sendTransaction", {"from": sender, "data": data, "gas": hex(GAS), "gasPrice": "0x0"})
     receipt = target.receipt(sent)
     assert receipt["status"] == "0x1"

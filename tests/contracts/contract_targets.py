@@ -38,10 +38,13 @@ class Target:
     chain_id: int
     restart: Callable[[], str] | None = None
     idle: Any = None
+    watch: Callable[[dict[str, Any]], None] | None = None
     nonces: dict[str, int] = field(default_factory=dict)
 
     def rpc(self, method: str, *params: Any) -> Any:
         """Result of a JSON-RPC call; RuntimeError with the answer's error otherwise."""
+        if method == "eth_call" and self.watch is not None:
+            self.watch(params[0])
         answer = web3.provider.make_request(method, list(params))
         if "error" in answer:
             raise RpcError(answer["error"])
@@ -93,6 +96,8 @@ class Target:
         transaction = {"nonce": nonce, "gas": gas, "gasPrice": 0, "chainId": self.chain_id, "value": 0, "data": data}
         if to is not None:
             transaction["to"] = to_checksum_address(to)
+        if self.watch is not None:
+            self.watch({"from": account.address, "gas": hex(gas), "data": data} | ({} if to is None else {"to": to}))
         signed = account._acct.sign_transaction(transaction)
         sent = self.rpc("eth_sendRawTransaction", "0x" + bytes(signed.raw_transaction).hex())
         self.nonces[account.address] = nonce + 1
@@ -123,7 +128,6 @@ def anvil(root: Path) -> Iterator[Target]:
     flags = ["--host", "127.0.0.1", "--port", "0", "--accounts", "0", "--order", "fifo", "--hardfork", "paris"]
     flags += ["--base-fee", "0", "--gas-price", "0", "--gas-limit", "1000000000"]
     flags += ["--chain-id", str(CHAIN_ID), "--timestamp", str(GENESIS_TIME)]
-    flags += ["--steps-tracing"] if os.environ.get("CONTRACT_COVERAGE") else []
     process = subprocess.Popen([program, *flags], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         assert process.stdout is not None

@@ -22,6 +22,7 @@ from contracts.build import SOURCES, compile_sources
 
 ROOT = Path(__file__).resolve().parents[2]
 NATIVE = ROOT / "tests" / "native"
+CASES_A_CALL = 250
 Case = tuple[int, int, bytes, bytes, Sequence[bytes]]
 Check = Callable[..., tuple[list[bool], bytes]]
 
@@ -61,8 +62,8 @@ def check(city: object, target: Target, probe: str) -> Check:
 
     def ask(cases: Sequence[Case], chain: bytes = bytes(32)) -> tuple[list[bool], bytes]:
         accepted: list[bool] = []
-        for start in range(0, len(cases), 400):
-            part = cases[start : start + 400]
+        for start in range(0, len(cases), CASES_A_CALL):
+            part = cases[start : start + CASES_A_CALL]
             arguments = encode(["(uint64,uint64,bytes32,bytes32,bytes32[])[]", "bytes32"], [part, chain])
             call = {"data": "0x" + probe + arguments.hex(), "gas": hex(200_000_000)}
             answer = bytes.fromhex(target.rpc("eth_call", call, "latest")[2:])
