@@ -100,7 +100,9 @@ def _plain_json(path: Path) -> Any:
         raise InvalidInputError("roster.size", f"{path} is over 1 MiB")
     try:
         return json.loads(path.read_text("utf-8"))
-    except json.JSONDecodeError as error:
+    except UnicodeDecodeError:
+        raise
+    except (ValueError, RecursionError) as error:
         raise InvalidInputError("roster.malformed", f"{path}: {error}", hint=_HINT) from error
 
 

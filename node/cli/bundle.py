@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import typer
+from rich.markup import escape
 
 from ledger.errors import InvalidInputError, LedgerError
 from ledger.model import parse_time
@@ -12,6 +13,7 @@ from ledger.v1 import node_pb2 as pb
 from ledger.v1 import node_pb2_grpc as rpc
 from ledger.verify import verify_bundle
 from node.cli.connect import JsonOption, NodeOption, connect
+from node.cli.inputs import MAX_NUMBER
 from node.cli.output import err, facts, out, print_error, print_json, table
 from node.cli.texts import t
 
@@ -27,7 +29,7 @@ MAX_POLICY = 1 << 20
     )
 )
 def make(
-    index: int = typer.Argument(..., min=0, help=t("index in the own log", "本部门日志中的序号")),
+    index: int = typer.Argument(..., min=0, max=MAX_NUMBER, help=t("index in the own log", "本部门日志中的序号")),
     output: Path = typer.Option(..., "--output", "-o", help=t("file to write", "输出文件")),
     policy: Path | None = typer.Option(None, help=t("also write the trust policy here", "同时写出信任策略文件")),
     wait: int = typer.Option(30, min=0, max=60, help=t("seconds to wait for the anchor", "等待锚定的秒数")),
@@ -45,7 +47,7 @@ def make(
     if as_json:
         print_json({"bundle": str(output), "bytes": len(bundle), "policy": str(policy) if policy else None})
     else:
-        out.print(t(f"wrote {output} ({len(bundle)} bytes)", f"已写出 {output}（{len(bundle)} 字节）"))
+        out.print(t(f"wrote {output} ({len(bundle)} bytes)", f"已写出 {output}（{len(bundle)} 字节）"), markup=False)
 
 
 @app.command(
@@ -83,7 +85,7 @@ def verify(
         print_json(value)
     else:
         table(
-            f"{bundle.name}: {value['verdict']}",
+            escape(f"{bundle.name}: {value['verdict']}"),
             [t("check", "检查项"), "", t("detail", "说明")],
             [(check["name"], "✓" if check["ok"] else "✗", check["detail"]) for check in value["checks"]],
         )

@@ -69,7 +69,7 @@ def init(
         [t("member", "成员"), t("name", "名称"), t("folder", "目录"), "gRPC"],
         [(f.uscc, f.name, city.member_folder(f.handle), _describe(city, f.handle)["grpc"]) for f in founders],
     )
-    out.print(t(f"next: civicledger city up {folder}", f"下一步：civicledger city up {folder}"))
+    out.print(t(f"next: civicledger city up {folder}", f"下一步：civicledger city up {folder}"), markup=False)
 
 
 def _describe(city: City, handle: str) -> dict[str, str]:
@@ -130,7 +130,7 @@ def up(
             page = processes.start_gateway()
         if not demo:
             _policy(city)
-        err.print(t(f"city in {city.folder}, page at {page}", f"城市目录 {city.folder}，页面 {page}"))
+        err.print(t(f"city in {city.folder}, page at {page}", f"城市目录 {city.folder}，页面 {page}"), markup=False)
         if demo:
             from node.city.demo import run_demo
 
@@ -189,7 +189,7 @@ def _next_commands(city: City, page: str, keep: bool) -> None:
         lines.append(f"{command} city up {city.folder}")
     out.print(t("[bold]next, try:[/]", "[bold]接下来可以试：[/]"))
     for line in lines:
-        out.print(f"  {line}", soft_wrap=True)
+        out.print(f"  {line}", soft_wrap=True, markup=False)
 
 
 def _command() -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import typer
 
 from ledger.codec import encode
-from ledger.errors import InvalidInputError, NotFoundError
+from ledger.errors import NotFoundError
 from ledger.v1 import department_pb2 as pb
 from ledger.v1 import department_pb2_grpc as rpc
 from node.cli.connect import (
@@ -23,6 +23,7 @@ from node.cli.connect import (
     every,
     resolve_member,
 )
+from node.cli.inputs import MAX_NUMBER, parse_json
 from node.cli.output import facts, out, print_json, table
 from node.cli.texts import t
 
@@ -42,15 +43,12 @@ CHUNK = 1 << 20
 def publish(
     content: Path = typer.Argument(..., help=t("file with the content", "内容文件")),
     metadata: Path = typer.Option(..., "--metadata", "-m", help=t("catalogue entry (JSON)", "目录元数据（JSON）")),
-    count: int = typer.Option(0, help=t("rows; 0 lets the node count", "行数；0 由节点计数")),
+    count: int = typer.Option(0, min=0, max=MAX_NUMBER, help=t("rows; 0 lets the node count", "行数；0 由节点计数")),
     node: Path | None = NodeOption,
     as_json: bool = JsonOption,
 ) -> None:
     """Stream metadata and content to the own node, which anchors the digests."""
-    try:
-        entry = json.loads(metadata.read_text("utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InvalidInputError("input.json", f"{metadata}: {error}", hint="docs/formats.md shows an entry") from None
+    entry = parse_json(metadata.read_bytes(), str(metadata), hint="docs/formats.md shows an entry")
     if not content.is_file():
         raise NotFoundError("input.file", t(f"no such file: {content}", f"没有这个文件：{content}"))
     with connect(node) as connection:

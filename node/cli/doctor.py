@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import typer
+from rich.markup import escape
 
 from ledger.v1 import node_pb2 as pb
 from ledger.v1 import node_pb2_grpc as rpc
@@ -29,8 +30,8 @@ def doctor(node: Path | None = NodeOption, as_json: bool = JsonOption) -> None:
         )
     else:
         for finding in findings:
-            out.print(f"{_MARK.get(finding.severity, '?')} {finding.message}  [dim]{finding.code}[/]")
+            out.print(f"{_MARK.get(finding.severity, '?')} {escape(finding.message)}  [dim]{escape(finding.code)}[/]")
             if finding.hint:
-                out.print(t("    next step: ", "    下一步：") + finding.hint)
+                out.print(t("    next step: ", "    下一步：") + finding.hint, markup=False)
     if any(finding.severity == "problem" for finding in findings):
         raise typer.Exit(1)

@@ -80,6 +80,8 @@ def pull(
         if output is None:
             receipt = _receive(connection, wanted, sys.stdout.buffer)
         else:
+            if output.is_dir():
+                raise InvalidInputError("input.output", t(f"{output} is a folder", f"{output} 是目录"))
             part = output.with_name(output.name + ".part")
             try:
                 with part.open("wb") as file:

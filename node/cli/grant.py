@@ -24,6 +24,7 @@ from node.cli.connect import (
     resolve_member,
     row_conditions,
 )
+from node.cli.inputs import MAX_NUMBER
 from node.cli.output import facts, out, print_json, table
 from node.cli.texts import t
 
@@ -47,7 +48,7 @@ def request(
     field: list[str] = typer.Option(..., help=t("a field needed (repeat)", "所需字段（可重复）")),
     row: list[str] = typer.Option([], help=t("row filter field=value (repeat)", "行条件 字段=值（可重复）")),
     days: int = typer.Option(30, min=1, max=3650, help=t("valid for so many days", "有效天数")),
-    uses: int = typer.Option(..., min=1, help=t("use ceiling", "使用次数上限")),
+    uses: int = typer.Option(..., min=1, max=MAX_NUMBER, help=t("use ceiling", "使用次数上限")),
     node: Path | None = NodeOption,
     as_json: bool = JsonOption,
 ) -> None:
@@ -86,7 +87,7 @@ def approve(grant: str = GrantArgument, node: Path | None = NodeOption, as_json:
 @app.command(help=t("Refuse a grant with a reason code and text.", "拒绝授权，须给出理由代码和说明。"))
 def refuse(
     grant: str = GrantArgument,
-    reason: int = typer.Option(..., help=t("reason code (docs/formats.md)", "理由代码")),
+    reason: int = typer.Option(..., min=1, max=255, help=t("reason code (docs/formats.md)", "理由代码")),
     text: str = typer.Option(..., help=t("reason in words (its digest goes on chain)", "理由说明（摘要上链）")),
     node: Path | None = NodeOption,
     as_json: bool = JsonOption,
@@ -102,7 +103,7 @@ def refuse(
 @app.command(help=t("Revoke an active grant.", "撤销有效授权。"))
 def revoke(
     grant: str = GrantArgument,
-    reason: int = typer.Option(..., help=t("reason code", "理由代码")),
+    reason: int = typer.Option(..., min=1, max=255, help=t("reason code", "理由代码")),
     text: str = typer.Option(..., help=t("reason in words", "理由说明")),
     node: Path | None = NodeOption,
     as_json: bool = JsonOption,

@@ -11,6 +11,7 @@ import typer
 from ledger.v1 import department_pb2 as pb
 from ledger.v1 import department_pb2_grpc as rpc
 from node.cli.connect import CALL_TIMEOUT, JsonOption, NodeOption, connect, dataset_id, every, hex32, resolve_member
+from node.cli.inputs import MAX_NUMBER
 from node.cli.output import out, print_json, table
 from node.cli.texts import t
 
@@ -30,7 +31,7 @@ def _group(name: str) -> typer.Typer:
         item: str = typer.Argument(..., help=t("the item's code", "资源代码")),
         target: str = typer.Option("", help=t("member who must act (USCC or handle)", "责任成员（代码或代号）")),
         matter: str = typer.Option("", help=t("matter it serves", "服务的事项")),
-        due: int = typer.Option(0, help=t("Unix seconds", "期限（Unix 秒）")),
+        due: int = typer.Option(0, min=0, max=MAX_NUMBER, help=t("Unix seconds", "期限（Unix 秒）")),
         basis: Path | None = typer.Option(
             None, help=t("file with the legal basis (its digest goes on chain)", "法律依据文件（摘要上链）")
         ),

@@ -14,6 +14,7 @@ from ledger.v1 import department_pb2 as pb
 from ledger.v1 import department_pb2_grpc as rpc
 from ledger.v1 import node_pb2, node_pb2_grpc
 from node.cli.connect import CALL_TIMEOUT, JsonOption, NodeOption, connect, node_folder
+from node.cli.inputs import MAX_NUMBER
 from node.cli.output import out, print_json, table
 from node.cli.texts import t
 from node.config import load_config
@@ -25,7 +26,9 @@ app = typer.Typer(
 
 @app.command(help=t("The newest records (or from --first).", "查看最新记录（或从 --first 起）。"))
 def show(
-    first: int = typer.Option(-1, help=t("first index; -1 shows the newest", "起始序号；-1 为最新")),
+    first: int = typer.Option(
+        -1, min=-1, max=MAX_NUMBER, help=t("first index; -1 shows the newest", "起始序号；-1 为最新")
+    ),
     count: int = typer.Option(20, min=1, max=1_000, help=t("records at most", "最多条数")),
     node: Path | None = NodeOption,
     as_json: bool = JsonOption,
@@ -59,7 +62,7 @@ def show(
     )
 )
 def prove(
-    index: int = typer.Argument(..., min=0, help=t("index in the own log", "本部门日志中的序号")),
+    index: int = typer.Argument(..., min=0, max=MAX_NUMBER, help=t("index in the own log", "本部门日志中的序号")),
     node: Path | None = NodeOption,
     as_json: bool = JsonOption,
 ) -> None:
@@ -121,4 +124,4 @@ def export(
     if as_json:
         print_json({"folder": str(folder), "size": size})
     else:
-        out.print(t(f"exported {size} entries to {folder}", f"已导出 {size} 条到 {folder}"))
+        out.print(t(f"exported {size} entries to {folder}", f"已导出 {size} 条到 {folder}"), markup=False)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 import typer
 
-from ledger.errors import LedgerError
+from ledger.errors import FatalError, LedgerError
 from node.cli.output import err, print_error
 from node.cli.texts import t
 
@@ -65,29 +67,78 @@ def build(words: Sequence[str] = ()) -> typer.Typer:
 
 def main() -> None:
     """Console entry point."""
-    status = 1
     try:
-        build(sys.argv[1:])()
-        status = 0
-    except LedgerError as error:
-        print_error(error, as_json="--json" in sys.argv)
+        status = _run(sys.argv[1:])
+        sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader went away (``| head``): nothing more can be said, and nothing is wrong with the command.
+        _drop_output()
+        status = 1
+    except KeyboardInterrupt:
+        _drop_output()
+        status = 1
+    except OSError as error:
+        # What was printed does not reach its place, a full disk for instance: half an answer must not look like one.
+        _drop_output()
+        print_error(_os_error(error))
+        status = 1
+    sys.exit(status)
+
+
+def _run(words: Sequence[str]) -> int:
+    """The command's exit status, after whatever went wrong was said in words."""
+    as_json = "--json" in words
+    try:
+        build(words)()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BrokenPipeError:
+        raise
     except KeyboardInterrupt:
         err.print(t("stopped", "已停止"))
-        status = 130
+        return 1
+    except LedgerError as error:
+        print_error(error, as_json=as_json)
     except OSError as error:
-        print_error(
-            LedgerError(
-                "os.error", f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), hint=_os_hint(error)
-            )
-        )
-    sys.exit(status)
+        print_error(_os_error(error), as_json=as_json)
+    except Exception as error:
+        if os.environ.get("CIVICLEDGER_DEBUG"):
+            raise
+        print_error(_defect(error), as_json=as_json)
+    else:
+        return 0
+    return 1
+
+
+def _drop_output() -> None:
+    """What is still buffered goes nowhere, so that the interpreter's own flush at its end does not fail as well."""
+    with suppress(OSError, ValueError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
+
+
+def _defect(error: Exception) -> LedgerError:
+    return FatalError(
+        "internal.error",
+        t("this command failed in a way nobody foresaw: ", "命令发生未预料的错误：")
+        + f"{type(error).__name__}: {error}"[:500],
+        hint=t(
+            "run it again with CIVICLEDGER_DEBUG=1 and report what it prints", "请用 CIVICLEDGER_DEBUG=1 重试并报告输出"
+        ),
+    )
+
+
+def _os_error(error: OSError) -> LedgerError:
+    text = f"{error.strerror or error}: {error.filename or ''}".rstrip(": ")
+    return FatalError("os.error", text, hint=_os_hint(error))
 
 
 def _os_hint(error: OSError) -> str:
     if isinstance(error, PermissionError):
         return t("check the owner and mode of that path", "检查该路径的属主和权限")
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return t("make room on that disk, then repeat", "请先腾出磁盘空间再重试")
     if isinstance(error, FileNotFoundError):
         return t("check the path", "检查路径是否正确")
     return t("run: civicledger doctor", "运行：civicledger doctor")

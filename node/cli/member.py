@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import typer
 
 from ledger.codec import encode
-from ledger.errors import InvalidInputError
 from ledger.v1 import department_pb2 as pb
 from ledger.v1 import department_pb2_grpc as rpc
 from node.cli.connect import CALL_TIMEOUT, JsonOption, NodeOption, connect, list_members
+from node.cli.inputs import MAX_NUMBER, parse_json
 from node.cli.output import out, print_json, table
 from node.cli.texts import t
 
@@ -65,15 +64,14 @@ def propose(
         ..., help="admit | suspend | reinstate | remove | set-role | adopt-code | approve-grant | retire-log"
     ),
     arguments: str = typer.Option(..., "--arguments", help=t("JSON object (docs/operations.md)", "JSON 对象")),
-    expires: int = typer.Option(0, help=t("Unix seconds; 0 is seven days", "到期时间（Unix 秒），0 为七天")),
+    expires: int = typer.Option(
+        0, min=0, max=MAX_NUMBER, help=t("Unix seconds; 0 is seven days", "到期时间（Unix 秒），0 为七天")
+    ),
     node: Path | None = NodeOption,
     as_json: bool = JsonOption,
 ) -> None:
     """Send one proposal."""
-    try:
-        value = json.loads(arguments)
-    except json.JSONDecodeError as error:
-        raise InvalidInputError("input.json", f"--arguments: {error}", hint='for example {"member":"<USCC>"}') from None
+    value = parse_json(arguments, "--arguments", hint='for example {"member":"<USCC>"}')
     with connect(node) as connection:
         stub = connection.stub(rpc.MemberServiceStub)
         answer = stub.Propose(
@@ -89,7 +87,7 @@ def propose(
 
 @app.command(help=t("Vote on a proposal.", "对提案投票。"))
 def vote(
-    proposal: int = typer.Argument(..., min=1, help=t("number of the proposal", "提案编号")),
+    proposal: int = typer.Argument(..., min=1, max=MAX_NUMBER, help=t("number of the proposal", "提案编号")),
     yes: bool = typer.Option(..., "--yes/--no", help=t("your vote", "赞成或反对")),
     node: Path | None = NodeOption,
     as_json: bool = JsonOption,

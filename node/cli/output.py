@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -14,6 +16,19 @@ from rich.text import Text
 from ledger.errors import LedgerError
 from node.cli.texts import t
 
+
+def _usable_streams() -> None:
+    """Output that is closed, or that cannot hold every character, is no reason to fail: what it cannot hold is escaped."""
+    if sys.stdout is None:  # closed by the caller: >&-
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - lives as long as the process
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - lives as long as the process
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+_usable_streams()
 #: Tables in a file or a pipe are not folded to a terminal's eighty columns.
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 150)
 err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 150)
@@ -23,7 +38,8 @@ SHORT = 12
 
 def print_json(value: Any) -> None:
     """One JSON document on standard output; bytes as hex."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, default=_plain) + "\n")
+    plain = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+    sys.stdout.write(json.dumps(value, ensure_ascii=plain, indent=2, default=_plain) + "\n")
 
 
 def _plain(value: object) -> str:
@@ -44,7 +60,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     if count:
         out.print(made)
     else:
-        out.print(f"{title}: " + t("nothing yet", "暂无"))
+        out.print(f"{title}: " + t("nothing yet", "暂无"), markup=False)
 
 
 def _cell(value: object) -> Text:
@@ -70,15 +86,13 @@ def print_error(error: LedgerError, *, as_json: bool = False) -> None:
     if as_json:
         print_json({"error": error.to_dict()})
     err.print(Text.assemble((t("error: ", "错误："), "bold red"), error.message, (f"  [{error.code}]", "dim")))
-    if error.expected is not None or error.actual is not None:
-        shown = error.to_dict()
-        err.print(
-            Text(
-                t("  expected ", "  应为 ")
-                + f"{shown.get('expected')}"
-                + t(", got ", "，实为 ")
-                + f"{shown.get('actual')}"
-            )
-        )
+    shown = error.to_dict()
+    words = [
+        word + str(shown[name])
+        for name, word in (("expected", t("expected ", "应为 ")), ("actual", t("got ", "实为 ")))
+        if shown.get(name) is not None
+    ]
+    if words:
+        err.print(Text("  " + t(", ", "，").join(words)))
     if error.hint:
         err.print(Text(t("  next step: ", "  下一步：") + error.hint))

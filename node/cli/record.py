@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -12,6 +11,7 @@ from typing import Any, BinaryIO
 
 import grpc
 import typer
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ledger.codec import encode_record
@@ -20,6 +20,7 @@ from ledger.model import Record, format_time, parse_time
 from ledger.v1 import department_pb2 as pb
 from ledger.v1 import department_pb2_grpc as rpc
 from node.cli.connect import JsonOption, NodeOption, connect
+from node.cli.inputs import parse_json
 from node.cli.output import err, out, print_json
 from node.cli.texts import t
 
@@ -60,7 +61,7 @@ def add(
         with bar:
             for path in files:
                 total = _count(path)
-                task = bar.add_task(str(path), total=total)
+                task = bar.add_task(escape(str(path)), total=total)
                 with _open(path) as file:
                     requests = _Kept(_batches(_records(file, str(path), connection.member)))
                     try:
@@ -90,7 +91,7 @@ class _Kept:
 
     def __init__(self, requests: Iterator[pb.AppendRequest]) -> None:
         self._requests = requests
-        self.failure: LedgerError | None = None
+        self.failure: Exception | None = None
 
     def __iter__(self) -> _Kept:
         return self
@@ -98,12 +99,17 @@ class _Kept:
     def __next__(self) -> pb.AppendRequest:
         try:
             return next(self._requests)
-        except LedgerError as error:
+        except StopIteration:
+            raise
+        except Exception as error:
+            # An OSError of the file as well: gRPC would only say that reading the requests failed.
             self.failure = error
             raise
 
 
-def _with_progress(error: LedgerError, count: int) -> LedgerError:
+def _with_progress(error: Exception, count: int) -> Exception:
+    if not isinstance(error, LedgerError):
+        return error
     done = t(f"{count} records before it were written", f"此前已写入 {count} 条")
     return type(error)(error.code, f"{error.message} ({done})", hint=error.hint)
 
@@ -126,10 +132,9 @@ def _records(file: BinaryIO, name: str, member: str) -> Iterator[bytes]:
         if len(line) > MAX_LINE:
             raise InvalidInputError("input.line", f"{name}:{number}: a line is over {MAX_LINE} bytes")
         if line.strip():
+            value = parse_json(line, f"{name}:{number}")
             try:
-                yield encode_record(_record(json.loads(line), member))
-            except json.JSONDecodeError as error:
-                raise InvalidInputError("input.json", f"{name}:{number}: {error}") from None
+                yield encode_record(_record(value, member))
             except LedgerError as error:
                 raise InvalidInputError(error.code, f"{name}:{number}: {error.message}", hint=error.hint) from None
 
@@ -148,7 +153,9 @@ def _record(value: Any, member: str) -> Record:
         raise InvalidInputError(
             "input.record", "the record is another member's", expected=member, actual=value["member"]
         )
-    stamp = value.get("time") or format_time(time.time_ns() // 1_000_000)
+    stamp = value.get("time", format_time(time.time_ns() // 1_000_000))
+    if not isinstance(stamp, str):
+        raise InvalidInputError("input.record", "a time is text", hint='"time":"2026-11-22T08:00:00.000Z"')
     return Record(type=value["type"], member=member, time_ms=parse_time(stamp), body=value["body"])
 
 

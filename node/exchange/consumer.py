@@ -95,7 +95,7 @@ class Consuming:
         if known is not None:
             entry = context.exchanges.get(known, "consumer")
             if entry is not None and entry.state != "refused":
-                _check_same_use(entry, use)
+                _check_same_use(entry, use, context.store.sub(b"exchange/operator/").get(entry.id))
                 return cls(context, entry)
             # A refused exchange ends there; the same nonce asked again is a new request under a new expiry.
         signed, salt = _sign(context, use, nonce)
@@ -320,13 +320,27 @@ def _target(context: NodeContext, use: Use) -> tuple[GrantInfo | None, DatasetIn
     return grant, dataset
 
 
-def _check_same_use(entry: ExchangeEntry, use: Use) -> None:
+def _check_same_use(entry: ExchangeEntry, use: Use, salt: bytes | None) -> None:
+    """What is named again with a nonce must be what it was first used for. ``salt``: of the operator's commitment."""
     request = decode_request(entry.request)
-    same = (not use.grant or use.grant == request.grant) and (not use.dataset or use.dataset == request.dataset)
-    if not same or (use.purpose and use.purpose != request.purpose):
+    same = (
+        (not use.grant or use.grant == request.grant)
+        and (not use.dataset or use.dataset == request.dataset)
+        and (not use.purpose or use.purpose == request.purpose)
+        and (not use.query or dict(use.query) == dict(request.query))
+        and (not use.operator or _is_operator(use.operator, request.operator, salt))
+    )
+    if not same:
         raise ConflictError(
             "exchange.other-content",
             "this nonce belongs to another exchange",
             hint="use a fresh nonce (leave it empty)",
             actual=use.nonce,
         )
+
+
+def _is_operator(operator: str, committed: bytes, salt: bytes | None) -> bool:
+    if salt is None:
+        # Without its salt, deleted perhaps, a commitment says no more than that somebody was named.
+        return any(committed)
+    return commitment("operator", salt, operator.encode()) == committed

@@ -77,6 +77,14 @@ def allow(
         now_s=context.clock() // 1000,
         used=used,
     )
+    if request.matter != grant.matter_digest:
+        raise NotAllowedError(
+            "grant.matter",
+            "the grant is for another matter",
+            hint="use the grant for the matter it serves, or request one for this matter",
+            expected=grant.matter_digest,
+            actual=request.matter,
+        )
     terms = documents.terms(grant)
     query = decode_scope(encode(dict(request.query))) if request.query else None
     entry = documents.metadata(dataset, fetch=False)

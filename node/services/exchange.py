@@ -4,8 +4,10 @@ exchange dialogue. What they mean is in ``node.exchange``."""
 from __future__ import annotations
 
 import queue
+import secrets
 import threading
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -94,30 +96,32 @@ class ExchangeService(department_pb2_grpc.ExchangeServiceServicer):
             grant=fields.optional_id32("grant", request.grant) or b"",
             dataset=fields.optional_id32("dataset", request.dataset) or b"",
             purpose=fields.purpose(request.purpose) if request.purpose else "",
-            nonce=fields.optional_id32("nonce", request.nonce) or b"",
+            nonce=fields.optional_id32("nonce", request.nonce) or secrets.token_bytes(32),
             query=fields.json_object("query", request.query, required=False, limit=16_384),
             operator=fields.text("operator_pseudonym", request.operator_pseudonym, limit=128, required=False),
         )
         if not use.grant and not use.dataset:
             raise fields.refuse("grant", "is required (or the dataset, to ask without a grant)")
-        # One at a time: two calls with one fresh nonce must find one request, not sign two.
-        with self._lock:
-            consuming = Consuming.begin(self._context, use)
-            if consuming.entry.id in self._active:
-                consuming.close()
-                raise ConflictError(
-                    "exchange.in-progress", "this nonce is being pulled at this moment", hint="wait for that call"
-                )
-            self._active.add(consuming.entry.id)
-        try:
+        with self._one_at_a_time(use.nonce), closing(Consuming.begin(self._context, use)) as consuming:
             self._converse(consuming)
             for chunk in consuming.plain():
                 yield department_pb2.PullResponse(chunk=chunk)
             yield department_pb2.PullResponse(receipt=translate.receipt(consuming.entry))
+
+    @contextmanager
+    def _one_at_a_time(self, nonce: bytes) -> Iterator[None]:
+        """A nonce is one exchange: two calls that find it unused must not both sign a request for it."""
+        with self._lock:
+            if nonce in self._active:
+                raise ConflictError(
+                    "exchange.in-progress", "this nonce is being pulled at this moment", hint="wait for that call"
+                )
+            self._active.add(nonce)
+        try:
+            yield
         finally:
             with self._lock:
-                self._active.discard(consuming.entry.id)
-            consuming.close()
+                self._active.discard(nonce)
 
     def List(self, request: department_pb2.ListExchangesRequest, call: Call) -> department_pb2.ListExchangesResponse:
         """Exchanges of both roles in order of time, with their receipts."""

@@ -42,7 +42,7 @@ def peer_request(city: City, granted: types_pb2.Grant, **changes: Any) -> bytes:
         "grant": granted.id,
         "dataset": granted.dataset,
         "purpose": granted.purpose,
-        "matter": bytes(32),
+        "matter": context.contracts.grants.grant(granted.id).matter_digest,
         "operator": bytes(32),
         "query": {},
         "nonce": os.urandom(32),

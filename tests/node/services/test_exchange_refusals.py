@@ -22,6 +22,7 @@ from ledger.v1 import department_pb2, department_pb2_grpc, peer_pb2
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "other purpose": ({"purpose": "tax-audit"}, "grant.purpose"),
+    "other matter": ({"matter": b"\x0a" * 32}, "grant.matter"),
     "unknown grant": ({"grant": b"\x07" * 32}, "grant.unknown"),
     "unknown dataset": ({"dataset": b"\x08" * 32}, "dataset.unknown"),
     "other chain": ({"chain": b"\x09" * 32}, "exchange.other-target"),

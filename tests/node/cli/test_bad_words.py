@@ -1,0 +1,161 @@
+"""Clumsy and hostile use of the command: always words, a code and exit status 0, 1 or 2; never a traceback."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from ledger.errors import InvalidInputError, LedgerError
+from node.cli import main as command
+from node.cli.inputs import parse_json
+from node.cli.record import _batches, _Kept, _records
+from tests.ledger.evidence.city import City
+
+DIGEST = "00" * 32
+
+
+def run(words: Sequence[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    """Exit status, standard output and standard error of the command in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["civicledger", *words])
+        with pytest.raises(SystemExit) as ended:
+            command.main()
+    shown = capsys.readouterr()
+    assert "Traceback" not in shown.out + shown.err
+    assert isinstance(ended.value.code, int)
+    return ended.value.code, shown.out, shown.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("member", "vote", "--yes", "--", "-1"),
+        ("member", "vote", "--yes", "99999999999999999999999"),
+        ("member", "propose", "suspend", "--arguments", "{}", "--expires", "-1"),
+        ("grant", "refuse", DIGEST, "--reason", "-1", "--text", "x"),
+        ("grant", "revoke", DIGEST, "--reason", "4294967296", "--text", "x"),
+        ("grant", "request", DIGEST, "--purpose", "p", "--matter", "m", "--field", "f", "--uses", "9" * 30),
+        ("dataset", "publish", "rows.json", "-m", "m.json", "--count", "-1"),
+        ("log", "prove", "99999999999999999999999"),
+        ("log", "show", "--first", "-2"),
+        ("bundle", "make", "99999999999999999999999", "-o", "x.civic"),
+        ("list", "demand", "add", "item", "--due", "-1"),
+    ],
+)
+def test_numbers_no_message_can_hold_are_misuse(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    status, _, said = run(words, capsys)
+    assert status == 2
+    assert "Error" in said
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 100_000, '{"v":' + "9" * 5_000 + "}", b"\xff\xfe\x00", "", "{", "\ufeff{}"],
+    ids=["deep", "digits", "bytes", "empty", "cut", "bom"],
+)
+def test_texts_that_are_no_json_are_refused_by_name(text: str | bytes) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        parse_json(text, "rows.json")
+    assert caught.value.code == "input.json"
+    assert caught.value.message.startswith("rows.json: ")
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        (b'{"type":"access.used","body":' + b'{"a":' * 20_000 + b"1" + b"}" * 20_000 + b"}", "input.json"),
+        (b'{"type":"access.used","body":{"x":' + b"9" * 5_000 + b"}}", "input.json"),
+        (b'{"type":"access.used","body":{},"time":5}', "input.record"),
+        (b'{"type":"access.used","body":{},"time":[1]}', "input.record"),
+    ],
+    ids=["deep", "digits", "time-number", "time-list"],
+)
+def test_a_bad_line_is_named_with_its_number(line: bytes, code: str) -> None:
+    """gRPC reads the lines in a thread of its own: an error it does not know would come out as a failed node."""
+    requests = _Kept(_batches(_records(io.BytesIO(b"\n" + line + b"\n"), "uses.jsonl", "11310000DEM000022Y")))
+    with pytest.raises(LedgerError) as caught:
+        next(requests)
+    assert (caught.value.code, requests.failure) == (code, caught.value)
+    assert caught.value.message.startswith("uses.jsonl:2: ")
+
+
+def test_what_ends_a_stream_of_records_is_kept_whatever_it_is() -> None:
+    def gone() -> None:
+        raise OSError(5, "Input/output error")
+
+    requests = _Kept(gone() for _ in range(1))  # type: ignore[misc,arg-type]
+    with pytest.raises(OSError, match="Input/output"):
+        next(requests)
+    assert isinstance(requests.failure, OSError)
+
+
+def test_json_stays_json_when_a_file_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for path in (tmp_path, tmp_path / "none"):
+        status, shown, _ = run(("bundle", "verify", str(path), "--policy", str(path), "--json"), capsys)
+        assert status == 1
+        assert json.loads(shown)["error"]["code"] == "os.error"
+
+
+def test_brackets_in_a_path_are_no_markup(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    city = City()
+    bundle, policy = tmp_path / "[x][" / "y].civic", tmp_path / "p"
+    bundle.parent.mkdir()
+    bundle.write_bytes(city.bundle())
+    policy.write_bytes(city.policy())
+    status, shown, _ = run(("bundle", "verify", str(bundle), "--policy", str(policy)), capsys)
+    assert (status, "y].civic" in shown) == (0, True)
+    status, _, said = run(("node", "status", "--node", str(tmp_path / "[/q]")), capsys)
+    assert (status, "[/q]" in said) == (1, True)
+
+
+def test_a_roster_that_is_no_json_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    roster = tmp_path / "roster.json"
+    for text in ("[" * 100_000, "9" * 5_000):
+        roster.write_text(text)
+        status, shown, _ = run(("city", "init", str(tmp_path / "c"), "--roster", str(roster), "--json"), capsys)
+        assert (status, json.loads(shown)["error"]["code"]) == (1, "roster.malformed")
+
+
+def test_a_defect_is_said_in_words(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_words: Sequence[str]) -> None:
+        raise ZeroDivisionError("nobody foresaw this")
+
+    monkeypatch.setattr(command, "build", broken)
+    monkeypatch.delenv("CIVICLEDGER_DEBUG", raising=False)
+    status, shown, said = run(("member", "list", "--json"), capsys)
+    assert (status, json.loads(shown)["error"]["code"]) == (1, "internal.error")
+    assert "CIVICLEDGER_DEBUG=1" in said
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize(
+    ("shell", "status"),
+    [
+        ("{} --help >/dev/full", 1),
+        ("{} --help >&-", 0),
+        ("{} node status --node /none >&- 2>&-", 1),
+        ("PYTHONIOENCODING=ascii {} --lang zh node status --json --node /无", 1),
+        ("{} bundle verify $'/none/\\xff\\xfe' --json --policy /none", 1),
+    ],
+    ids=["full", "closed", "all-closed", "ascii", "no-utf8"],
+)
+def test_output_that_cannot_be_written(shell: str, status: int) -> None:
+    done = subprocess.run(
+        ["bash", "-c", shell.format(f"{sys.executable} -m node.cli.main")],
+        capture_output=True,
+        timeout=60,
+        env=dict(os.environ),
+        check=False,
+    )
+    assert b"Traceback" not in done.stderr
+    assert b"Exception ignored" not in done.stderr
+    assert done.returncode == status
+    if b"--json" in shell.encode():
+        assert "error" in json.loads(done.stdout)
