@@ -9,15 +9,18 @@ Consortium contract (design README, section 7).
 from __future__ import annotations
 
 import enum
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
 import structlog
 
-from ledger.errors import FatalError, LedgerError, NotAllowedError
+from ledger.errors import FatalError, InvalidInputError, LedgerError, NotAllowedError, UnavailableError
 from ledger.model import KeyRole, MemberInfo, MemberStatus, Roles
 from node.errors import abort
 from node.tls import spki_of_pem
@@ -120,6 +123,11 @@ class Call:
         self.recheck = recheck
 
     @property
+    def judged(self) -> Caller | None:
+        """The member that calls; None where the rule judges an envelope."""
+        return self._caller
+
+    @property
     def caller(self) -> Caller:
         """The member that calls. Raises NotAllowedError(auth.no-certificate) where the rule judges an envelope."""
         if self._caller is None:
@@ -210,6 +218,10 @@ class Authorisation(grpc.ServerInterceptor):
     def __init__(self, node: NodeContext, observe: Callable[[str, str, float], None]) -> None:
         self._node = node
         self._observe = observe
+        # A call holds a worker as long as it lasts, a stream for hours: one member must not be able to take them all.
+        self._share = max(4, node.config.workers // 4)
+        self._lock = threading.Lock()
+        self._calls: Counter[tuple[str, bool]] = Counter()
 
     def intercept_service(self, continuation: Any, details: grpc.HandlerCallDetails) -> Any:
         """Wrap the handler of a known method; gRPC answers UNIMPLEMENTED for an unknown one."""
@@ -233,7 +245,7 @@ class Authorisation(grpc.ServerInterceptor):
                 else (grpc.unary_unary_rpc_method_handler)
             )
             behaviour = self._unary(method, unary)
-        return make(behaviour, handler.request_deserializer, handler.response_serializer)
+        return make(behaviour, _lenient(handler.request_deserializer), handler.response_serializer)
 
     def admit(self, method: str, context: grpc.ServicerContext) -> Call:
         """The call with its judged caller. Raises NotAllowedError(auth.*)."""
@@ -261,7 +273,9 @@ class Authorisation(grpc.ServerInterceptor):
         def run(request: Any, context: grpc.ServicerContext) -> Any:
             started = time.perf_counter()
             try:
-                response = behaviour(request, self.admit(method, context))
+                call = self.admit(method, context)
+                with self._place(call, stream=False):
+                    response = behaviour(_well_formed(request), call)
             except Exception as error:
                 self._fail(method, context, error, started)
             self._observe(method, "ok", time.perf_counter() - started)
@@ -273,12 +287,39 @@ class Authorisation(grpc.ServerInterceptor):
         def run(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
             started = time.perf_counter()
             try:
-                yield from behaviour(request, self.admit(method, context))
+                call = self.admit(method, context)
+                with self._place(call, stream=True):
+                    yield from behaviour(_well_formed(request), call)
             except Exception as error:
                 self._fail(method, context, error, started)
             self._observe(method, "ok", time.perf_counter() - started)
 
         return run
+
+    @contextmanager
+    def _place(self, call: Call, *, stream: bool) -> Iterator[None]:
+        """A place among the member's calls under way; streams do not take those of short calls.
+
+        Raises UnavailableError(auth.too-many-calls) when the member has its share of the workers.
+        """
+        if call.judged is None or call.judged.own:
+            yield
+            return
+        place = (call.judged.member, stream)
+        with self._lock:
+            if self._calls[place] >= self._share:
+                raise UnavailableError(
+                    "auth.too-many-calls",
+                    f"{call.judged.member} has {self._share} {'streams' if stream else 'calls'} under way on this node",
+                    hint="wait until some of them ended; keep one stream open, not many",
+                    expected=self._share,
+                )
+            self._calls[place] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._calls[place] -= 1
 
     def _fail(self, method: str, context: grpc.ServicerContext, error: Exception, started: float) -> NoReturn:
         seconds = time.perf_counter() - started
@@ -295,6 +336,39 @@ class Authorisation(grpc.ServerInterceptor):
             context,
             FatalError("internal.error", "the node failed to answer", hint="the cause is in the node's own log"),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Malformed:
+    """Bytes that are no message of the method."""
+
+    problem: str
+
+
+def _lenient(deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], Any] | None:
+    """gRPC answers INTERNAL for bytes it cannot read, before anybody asked who sent them; we judge the caller first and
+    then refuse with a code."""
+    if deserialize is None:
+        return None
+
+    def read(data: bytes) -> Any:
+        try:
+            return deserialize(data)
+        except Exception as error:  # the protobuf runtimes raise errors of their own
+            return _Malformed(type(error).__name__)
+
+    return read
+
+
+def _well_formed(request: Any) -> Any:
+    """The request, or the stream of them. Raises InvalidInputError(rpc.message)."""
+    if isinstance(request, _Malformed):
+        raise InvalidInputError(
+            "rpc.message",
+            f"the request is no message of this method ({request.problem})",
+            hint="compare the versions of client and node",
+        )
+    return map(_well_formed, request) if hasattr(request, "__next__") else request
 
 
 def _aborted(error: Exception, context: grpc.ServicerContext) -> bool:

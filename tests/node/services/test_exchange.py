@@ -137,31 +137,6 @@ def test_a_nonce_belongs_to_one_exchange(city: City) -> None:
     assert again == city.pull(first.id, nonce=nonce)[0]
 
 
-def test_a_nonce_pulled_twice_at_once_is_one_use(city: City) -> None:
-    grant = city.grant(city.publish(CONTENT).id, ceiling=20)
-    nonce = os.urandom(32)
-    outcomes: list[str] = []
-    together = threading.Barrier(8)
-
-    def use() -> None:
-        together.wait(30)
-        try:
-            city.pull(grant.id, nonce=nonce)
-        except grpc.RpcError as error:
-            outcomes.append(from_rpc(error).code)
-        else:
-            outcomes.append("ok")
-
-    threads = [threading.Thread(target=use) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert "ok" in outcomes
-    assert set(outcomes) <= {"ok", "exchange.in-progress"}
-    assert city.context("civil").exchanges.counts("provider", grant.id).used == 1
-
-
 def test_concurrent_uses_stay_below_the_ceiling(city: City) -> None:
     grant = city.grant(city.publish(CONTENT).id, ceiling=3)
     outcomes: list[str] = []
