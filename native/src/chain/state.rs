@@ -79,7 +79,7 @@ pub struct AccountChange {
     pub fields: Option<Fields>,
     /// The storage before is gone (destroyed, or made anew).
     pub cleared: bool,
-    /// keccak256(slot) and its value afterwards; zero removes.
+    /// keccak256(slot) and its value afterwards, in key order; zero removes.
     pub slots: Vec<(B256, U256)>,
 }
 
@@ -162,16 +162,16 @@ impl State {
             account.storage.for_each(|slot, value| prior_slots.push((*slot, *value)));
             account.storage = Trie::default();
         }
-        for (slot, value) in change.fields.iter().flat_map(|_| &change.slots) {
-            let prior = account.storage.get(slot).copied().unwrap_or_default();
-            if prior != *value {
-                // A cleared storage has put its slots on the way back already.
-                let noted = change.cleared && before.as_ref().is_some_and(|b| b.storage.get(slot).is_some());
-                if !noted {
-                    prior_slots.push((*slot, prior));
-                }
-                account.set_slot(*slot, *value);
-            }
+        if change.fields.is_some() {
+            let slots: Vec<_> =
+                change.slots.iter().map(|(slot, value)| (*slot, (!value.is_zero()).then_some(*value))).collect();
+            let changed = account.storage.update(&slots).into_iter();
+            // A cleared storage has put its slots on the way back already.
+            let noted = |slot: &B256| {
+                change.cleared && before.as_ref().is_some_and(|before| before.storage.get(slot).is_some())
+            };
+            let changed = changed.filter(|(slot, _)| !noted(slot));
+            prior_slots.extend(changed.map(|(slot, prior)| (slot, prior.unwrap_or_default())));
         }
         if prior_fields == change.fields && prior_slots.is_empty() {
             return None;

@@ -8,6 +8,8 @@
 //! when they are not empty. With keys of one length no branch carries a value.
 //! Source: Ethereum yellow paper, appendix D.
 
+mod batch;
+
 use std::sync::{Arc, OnceLock};
 
 use alloy_primitives::{B256, Bytes};
@@ -68,22 +70,7 @@ impl<V: Leaf> Trie<V> {
 
     /// The value at `key`.
     pub fn get(&self, key: &B256) -> Option<&V> {
-        let mut node = self.root.as_ref()?;
-        let mut depth = 0;
-        loop {
-            match node {
-                Node::Leaf(leaf) => return (leaf.key == *key).then_some(&leaf.value),
-                Node::Branch(branch) => {
-                    let common = branch.common(key, depth);
-                    if common < branch.prefix.len() {
-                        return None;
-                    }
-                    depth += common;
-                    node = branch.children[nibble(key, depth)].as_ref()?;
-                    depth += 1;
-                }
-            }
-        }
+        find(self.root.as_ref(), 0, key)
     }
 
     /// Set the value at `key`.
@@ -255,6 +242,23 @@ fn fork<V: Leaf>(prefix: Box<[u8]>, a: (usize, Node<V>), b: (usize, Node<V>)) ->
     Node::Branch(Arc::new(BranchNode { prefix, children, cached: OnceLock::new() }))
 }
 
+fn find<'a, V>(mut node: Option<&'a Node<V>>, mut depth: usize, key: &B256) -> Option<&'a V> {
+    loop {
+        match node? {
+            Node::Leaf(leaf) => return (leaf.key == *key).then_some(&leaf.value),
+            Node::Branch(branch) => {
+                let common = branch.common(key, depth);
+                if common < branch.prefix.len() {
+                    return None;
+                }
+                depth += common;
+                node = branch.children[nibble(key, depth)].as_ref();
+                depth += 1;
+            }
+        }
+    }
+}
+
 fn insert_at<V: Leaf>(slot: &mut Option<Node<V>>, depth: usize, key: B256, value: V) {
     *slot = Some(match slot.take() {
         None => new_leaf(key, value),
@@ -305,26 +309,28 @@ fn remove_at<V: Leaf>(slot: &mut Option<Node<V>>, depth: usize, key: &B256) -> b
                 return false;
             }
             let at = depth + branch.prefix.len();
-            let writable = branch_mut(&mut branch);
-            let found = remove_at(&mut writable.children[nibble(key, at)], at + 1, key);
-            let mut left = writable.children.iter().enumerate().filter(|(_, c)| c.is_some()).map(|(i, _)| i);
-            let only = match (left.next(), left.next()) {
-                (Some(only), None) => Some(only),
-                _ => None,
-            };
-            *slot = Some(match only.and_then(|i| writable.children[i].take().map(|child| (i, child))) {
-                None => Node::Branch(branch),
-                Some((_, Node::Leaf(leaf))) => moved_leaf(leaf),
-                Some((index, Node::Branch(mut child))) => {
-                    // Two branches in a row with nothing beside them are one with a longer prefix.
-                    let joined = [&*writable.prefix, &[index as u8], &*child.prefix].concat().into();
-                    branch_mut(&mut child).prefix = joined;
-                    Node::Branch(child)
-                }
-            });
+            let found = remove_at(&mut branch_mut(&mut branch).children[nibble(key, at)], at + 1, key);
+            *slot = settled(branch);
             found
         }
     }
+}
+
+/// A writable branch that may have lost children: with one left it is no branch any more.
+fn settled<V: Leaf>(mut branch: Arc<BranchNode<V>>) -> Option<Node<V>> {
+    let mut left = branch.children.iter().enumerate().filter(|(_, child)| child.is_some()).map(|(index, _)| index);
+    let (index, None) = (left.next()?, left.next()) else { return Some(Node::Branch(branch)) };
+    drop(left);
+    let writable = branch_mut(&mut branch);
+    Some(match writable.children[index].take()? {
+        Node::Leaf(leaf) => moved_leaf(leaf),
+        Node::Branch(mut child) => {
+            // Two branches in a row with nothing beside them are one with a longer prefix.
+            let joined = [&*writable.prefix, &[index as u8], &*child.prefix].concat().into();
+            branch_mut(&mut child).prefix = joined;
+            Node::Branch(child)
+        }
+    })
 }
 
 /// The `i`-th nibble of a key, high half first.

@@ -71,6 +71,43 @@ fn random_inserts_and_removes_agree_with_the_hash_builder() {
 }
 
 #[test]
+fn many_changes_at_once_are_the_same_changes_one_by_one() {
+    let mut numbers = Numbers(17);
+    let (mut one_by_one, mut at_once) = (Trie::default(), Trie::default());
+    for round in 0..120 {
+        // Now and then nearly everything goes, so that the root loses its children.
+        let (count, removed) = if round % 10 == 9 { (1_200, 100) } else { (numbers.below(300), 3) };
+        let mut changes = BTreeMap::new();
+        for _ in 0..count {
+            let value = (numbers.below(removed) == 0).then(|| U256::from(numbers.below(5) + 1));
+            changes.insert(key(&mut numbers), value);
+        }
+        let mut priors = Vec::new();
+        for (key, value) in &changes {
+            let prior = one_by_one.get(key).copied();
+            if prior != *value {
+                priors.push((*key, prior));
+            }
+            match value {
+                Some(value) => one_by_one.insert(*key, *value),
+                None => drop(one_by_one.remove(key)),
+            }
+        }
+        let before = (at_once.clone(), at_once.root());
+        assert_eq!(at_once.update(&changes.into_iter().collect::<Vec<_>>()), priors, "round {round}");
+        assert_eq!(at_once.root(), one_by_one.root(), "round {round}");
+        assert_eq!(before.0.root(), before.1);
+    }
+    let all: Vec<_> = {
+        let mut keys = Vec::new();
+        at_once.for_each(|key, _| keys.push((*key, None)));
+        keys
+    };
+    at_once.update(&all);
+    assert!(at_once.is_empty());
+}
+
+#[test]
 fn a_snapshot_does_not_change_with_its_successor() {
     let mut numbers = Numbers(7);
     let mut trie = Trie::default();
