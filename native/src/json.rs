@@ -28,6 +28,7 @@ impl<'a> Scanner<'a> {
     pub fn new(data: &'a [u8], max_bytes: usize, max_depth: usize) -> Result<Self> {
         if data.len() > max_bytes {
             return Err(Error::new(Class::InvalidInput, "json.size", "the JSON text is too long")
+                .hint("put large content elsewhere and name it by its commitment")
                 .numbers(max_bytes as u64, data.len() as u64));
         }
         if let Err(error) = std::str::from_utf8(data) {
@@ -156,6 +157,7 @@ impl<'a> Scanner<'a> {
             return Ok(());
         }
         Err(Error::new(Class::InvalidInput, "json.depth", "the JSON text is nested too deeply")
+            .hint("flatten the value")
             .numbers(self.max_depth as u64, depth as u64 + 1))
     }
 

@@ -226,6 +226,7 @@ fn split(size: u64) -> u64 {
 
 fn untrusted(code: &'static str, message: &str) -> Error {
     Error::new(Class::Untrusted, code, message)
+        .hint("ask for the proof again; if it stays wrong, do not trust the log that made it")
 }
 
 fn length_error() -> Error {

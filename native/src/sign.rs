@@ -147,6 +147,7 @@ fn point_bytes(key: &k1::VerifyingKey) -> Result<[u8; 64]> {
 
 fn invalid(message: &str) -> Error {
     Error::new(Class::Untrusted, "signature.invalid", message)
+        .hint("do not act on the data; check the key and ask the signer to send it again")
 }
 
 fn mismatch() -> Error {

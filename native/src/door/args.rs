@@ -34,6 +34,7 @@ impl<'a, 'py, const N: usize> FromPyObject<'a, 'py> for Fixed<N> {
         bytes.try_into().map(Self).map_err(|_| {
             raise(
                 Error::new(Class::InvalidInput, "input.length", format!("{N} bytes are needed"))
+                    .hint("give the raw bytes, not their hex form")
                     .numbers(N as u64, bytes.len() as u64),
             )
         })
@@ -48,6 +49,7 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Count {
             Ok(number) => Ok(Self(number)),
             Err(_) if object.is_instance_of::<pyo3::types::PyInt>() => Err(raise(
                 Error::new(Class::InvalidInput, "input.range", "the number is negative or over 2^64 - 1")
+                    .hint("give a whole number of this range")
                     .values("0 .. 2^64 - 1", object.to_string()),
             )),
             Err(_) => Err(wrong_type("a whole number", &object)),
@@ -67,6 +69,8 @@ pub fn byte_strings<'py>(items: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, P
 fn wrong_type(needed: &str, object: &Bound<'_, PyAny>) -> PyErr {
     let found = object.get_type().name().map_or_else(|_| String::from("?"), |name| name.to_string());
     raise(
-        Error::new(Class::InvalidInput, "input.type", format!("{needed} is needed, not {found}")).values(needed, found),
+        Error::new(Class::InvalidInput, "input.type", format!("{needed} is needed, not {found}"))
+            .hint("the types of every call are in ledger/_native.pyi")
+            .values(needed, found),
     )
 }

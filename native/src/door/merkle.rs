@@ -90,6 +90,7 @@ fn require_leaves(leaves: &[merkle::Hash], size: u64) -> crate::error::Result<()
         return Ok(());
     }
     Err(Error::new(Class::InvalidInput, "merkle.size", "fewer leaf hashes than the tree size")
+        .hint("give the hashes of all leaves below the size")
         .numbers(size, leaves.len() as u64))
 }
 

@@ -1,7 +1,7 @@
 //! The one writer of a log folder, for any number of callers.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
@@ -13,10 +13,10 @@ use crate::log::committer::Committer;
 use crate::log::derived::Derived;
 use crate::log::integrator::{Syncer, integrate};
 use crate::log::recover::recover;
-use crate::log::shared::{Answer, Job, Prepared, Progress, Shared, closed};
+use crate::log::shared::{Answer, Job, Prepared, Progress, Shared};
 use crate::log::storage::Storage;
 use crate::log::view::{Entries, View};
-use crate::log::{MAX_ENTRY, corrupt, disk, record};
+use crate::log::{MAX_ENTRY, disk, record};
 use crate::merkle::{self, Hash};
 
 /// How to open a log.
@@ -91,9 +91,7 @@ impl LogEngine {
         let hashes = if batch.is_some() { prepared.hashes.clone() } else { Vec::new() };
         let (sender, receiver) = sync_channel(1);
         self.shared.submit(Job::Append { prepared, batch, answer: sender })?;
-        // A committer that died without an answer has left its failure, or the pool was closed under the job.
-        let answer = receiver.recv().unwrap_or_else(|_| Err(self.shared.check().err().unwrap_or_else(closed)))?;
-        match answer {
+        match self.answer(&receiver)? {
             Answer::Appended(first) => Ok((first, entries.len() as u64)),
             Answer::Repeat { first, count } => self.check_repeat(first, u64::from(count), &hashes),
         }
@@ -170,7 +168,7 @@ impl LogEngine {
         self.syncer.sync(&self.shared)?;
         let (sender, receiver) = sync_channel(1);
         self.shared.submit(Job::Mark { answer: sender })?;
-        receiver.recv().unwrap_or_else(|_| Err(self.shared.check().err().unwrap_or_else(closed))).map(drop)
+        self.answer(&receiver).map(drop)
     }
 
     /// Commit what is queued, sync everything, stop and release the folder. Closing twice is fine.
@@ -189,7 +187,7 @@ impl LogEngine {
                 self.syncer.sync(&self.shared)?;
                 committer.mark(&self.shared)
             }),
-            _ => Err(corrupt("a thread of the log died")),
+            _ => Err(died()),
         };
         storage.release();
         outcome
@@ -204,6 +202,11 @@ impl LogEngine {
         }
         self.shared.wait(|progress| progress.integrated >= size)?;
         Ok(&self.view)
+    }
+
+    /// Every job is answered, unless the committer died with it.
+    fn answer(&self, receiver: &Receiver<Result<Answer>>) -> Result<Answer> {
+        receiver.recv().unwrap_or_else(|_| Err(self.shared.check().err().unwrap_or_else(died)))
     }
 
     fn check_repeat(&self, first: u64, count: u64, hashes: &[Hash]) -> Result<(u64, u64)> {
@@ -227,11 +230,13 @@ impl Drop for LogEngine {
 
 fn prepare(entries: &[&[u8]]) -> Result<Prepared> {
     if entries.is_empty() {
-        return Err(Error::new(Class::InvalidInput, "log.empty-batch", "a batch needs at least one entry"));
+        return Err(Error::new(Class::InvalidInput, "log.empty-batch", "a batch needs at least one entry")
+            .hint("leave the call out when there is nothing to append"));
     }
     let bytes: usize = entries.iter().map(|entry| entry.len() + 2).sum();
     if u32::try_from(bytes).is_err() {
-        return Err(Error::new(Class::InvalidInput, "log.batch-size", "the batch is over 4 GiB"));
+        return Err(Error::new(Class::InvalidInput, "log.batch-size", "the batch is over 4 GiB")
+            .hint("append in smaller batches"));
     }
     let mut framed = Vec::with_capacity(bytes);
     let mut starts = Vec::with_capacity(entries.len());
@@ -272,13 +277,17 @@ fn start(
     })
 }
 
+fn died() -> Error {
+    Error::new(Class::Fatal, "log.failed", "a thread of the log died").hint("re-open the log")
+}
+
 /// Stops the engine when the thread that holds it panics, so that no caller waits for ever.
 struct Watch(Arc<Shared>);
 
 impl Drop for Watch {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.fail(Error::new(Class::Fatal, "log.failed", "a thread of the log died").hint("re-open the log"));
+            self.0.fail(died());
         }
     }
 }

@@ -33,12 +33,15 @@ fn fields(scanner: &mut Scanner<'_>) -> Result<()> {
 }
 
 fn wrong_shape() -> Error {
-    Error::new(Class::InvalidInput, "record.fields", "a record has exactly body, member, time, type and v")
-        .hint("encode records with ledger.codec.encode_record")
+    refuse("record.fields", "a record has exactly body, member, time, type and v")
+}
+
+fn refuse(code: &'static str, message: &str) -> Error {
+    Error::new(Class::InvalidInput, code, message).hint("encode records with ledger.codec.encode_record")
 }
 
 fn require(holds: bool, code: &'static str, message: &str) -> Result<()> {
-    if holds { Ok(()) } else { Err(Error::new(Class::InvalidInput, code, message)) }
+    if holds { Ok(()) } else { Err(refuse(code, message)) }
 }
 
 fn is_member(text: &[u8]) -> bool {

@@ -259,7 +259,7 @@ impl Shared {
 }
 
 /// The log was closed by its owner.
-pub fn closed() -> Error {
+fn closed() -> Error {
     Error::new(Class::Unavailable, "log.closed", "the log is closed").hint("open the log again")
 }
 
