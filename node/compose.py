@@ -18,29 +18,29 @@ from ledger.keys import AccountSigner
 from ledger.model import KeyRole, Record
 from ledger.storage.chainstate import StoredBlock
 from node import overdue
-from node.anchoring import AnchorLoop, anchored_checkpoint
-from node.blocks import BlockServicer
-from node.chainloop import Follower
+from node.chain.blocks import BlockServicer
+from node.chain.chainloop import Follower
+from node.chain.ordering import make_orderer
 from node.context import Clock, NodeContext, system_clock
 from node.core import NodeCore
 from node.doctor import diagnose
 from node.exchange.recovery import recover
-from node.feeding import WitnessFeed
-from node.gate import Gate
-from node.https import public_app
-from node.keyfiles import key_file
-from node.local import local_app
+from node.identity.keyfiles import key_file
+from node.identity.tls import load_identity, server_context
+from node.identity.trust import CertificateKeeper
 from node.loops import Loop
-from node.opening import LogOpening, closed_reason
-from node.ordering import make_orderer
-from node.publishing import CheckpointPublisher
-from node.serving import serve_grpc
+from node.rpc.gate import Gate
+from node.rpc.serving import serve_grpc
 from node.status import public_status, register_gauges
-from node.tls import load_identity, server_context
-from node.trust import CertificateKeeper
+from node.trail.anchoring import AnchorLoop, anchored_checkpoint
+from node.trail.feeding import WitnessFeed
+from node.trail.opening import LogOpening, closed_reason
+from node.trail.publishing import CheckpointPublisher
+from node.trail.witnessing import LogWitness
 from node.version import VERSION
-from node.webserver import WebServer
-from node.witnessing import LogWitness
+from node.web.https import public_app
+from node.web.local import local_app
+from node.web.webserver import WebServer
 
 logger = structlog.get_logger("node")
 

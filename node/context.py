@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from ledger.storage.store import Store
     from ledger.storage.witness import WitnessStore
     from node.config import NodeConfig
-    from node.keyring import KeyRing
+    from node.identity.keyring import KeyRing
+    from node.identity.peers import PeerBook
     from node.metrics import Metrics
-    from node.peers import PeerBook
 
 #: Unix milliseconds.
 Clock = Callable[[], int]

@@ -15,19 +15,19 @@ from ledger.evidence.finality import SoloFinality
 from ledger.identifiers import origin
 from ledger.log import DepartmentLog
 from ledger.model import KeyRole
-from node.blocks import forward_to
-from node.blockwire import finality_message, stored_finality
+from node.chain.blocks import forward_to
+from node.chain.blockwire import finality_message, stored_finality
+from node.chain.heads import HeadBoard
+from node.chain.roster import RosterView
+from node.chain.tracker import PeerTracker
 from node.config import NodeConfig, load_config
 from node.context import Clock
 from node.drain import Closing
-from node.heads import HeadBoard
-from node.keyfiles import read_passphrase
-from node.keyring import KeyRing
+from node.identity.keyfiles import read_passphrase
+from node.identity.keyring import KeyRing
+from node.identity.peers import PeerBook
 from node.metrics import Metrics
-from node.peers import PeerBook
-from node.roster import RosterView
 from node.stores import open_stores
-from node.tracker import PeerTracker
 
 logger = structlog.get_logger("node")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ledger.errors import LedgerError
 from ledger.model import KeyRole
-from node.chainloop import Sequencer
+from node.chain.chainloop import Sequencer
 from node.context import Finding
 
 if TYPE_CHECKING:

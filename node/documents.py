@@ -22,7 +22,7 @@ from ledger.errors import LedgerError, NotAllowedError, UnavailableError
 from ledger.identifiers import ascii_bytes32
 from ledger.model import DatasetInfo, GrantInfo
 from ledger.v1 import department_pb2, department_pb2_grpc
-from node.errors import from_rpc
+from node.rpc.errors import from_rpc
 
 if TYPE_CHECKING:
     from node.context import NodeContext

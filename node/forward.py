@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ledger.errors import NotAllowedError
 from ledger.evidence.envelope import Envelope, EnvelopeDomain, body_digest, verify_envelope
-from node.auth import METHODS, Caller, active_member, check_rule
+from node.rpc.auth import METHODS, Caller, active_member, check_rule
 
 if TYPE_CHECKING:
     from node.context import NodeContext

@@ -13,9 +13,9 @@ from ledger.identifiers import parse_handle, parse_region, parse_uscc
 from ledger.keys import material
 from ledger.model import KeyRole, Roles
 from node.config import ChainSection, Listen, LogSection, MemberSection, NodeConfig, encode_config
-from node.keyfiles import NODE_ROLES, key_file, write_key, write_passphrase
-from node.peers import Peer, encode_peers
-from node.tls import make_certificate, spki_der, spki_of_pem
+from node.identity.keyfiles import NODE_ROLES, key_file, write_key, write_passphrase
+from node.identity.peers import Peer, encode_peers
+from node.identity.tls import make_certificate, spki_der, spki_of_pem
 
 #: The orders of the P-256 and secp256k1 groups both begin with a one bit: a random 32-byte string with its first bit
 #: cleared is below either.

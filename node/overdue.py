@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from node import trail
+from node.trail import records as trail
 
 if TYPE_CHECKING:
     from node.context import NodeContext

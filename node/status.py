@@ -8,11 +8,11 @@ from typing import Any
 from ledger.chain.engine import EmbeddedChain
 from ledger.log import DepartmentLog
 from ledger.storage.indexes import RecordIndex
-from node.anchoring import AnchorLoop
-from node.heads import HeadBoard
+from node.chain.heads import HeadBoard
+from node.chain.tracker import PeerTracker
 from node.metrics import Metrics
-from node.publishing import CheckpointPublisher
-from node.tracker import PeerTracker
+from node.trail.anchoring import AnchorLoop
+from node.trail.publishing import CheckpointPublisher
 from node.version import VERSION
 
 

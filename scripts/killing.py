@@ -41,9 +41,9 @@ from node.compose import Node
 from node.config import ChainSection, LogSection, load_config
 from node.context import system_clock
 from node.founding import MemberPlan, found_city, found_member
-from node.keyfiles import read_passphrase
-from node.keyring import KeyRing
-from node.peers import PeerBook
+from node.identity.keyfiles import read_passphrase
+from node.identity.keyring import KeyRing
+from node.identity.peers import PeerBook
 
 _CODE = "kill-loop"
 _APPENDERS = 4

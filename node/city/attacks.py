@@ -23,7 +23,7 @@ from ledger.keys import AccountSigner
 from ledger.logcheck import fsck
 from ledger.model import KeyRole
 from node.config import NodeConfig, load_config
-from node.keyfiles import key_file, load_key, read_passphrase
+from node.identity.keyfiles import key_file, load_key, read_passphrase
 
 #: Entries read back to rewrite a small log in memory.
 _MAX_REWRITE = 50_000

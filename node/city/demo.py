@@ -23,7 +23,7 @@ from node.city.found import City
 from node.cli.connect import Connection, connect
 from node.cli.output import err
 from node.cli.texts import t
-from node.errors import from_rpc
+from node.rpc.errors import from_rpc
 
 
 @dataclass(slots=True, kw_only=True)

@@ -19,8 +19,8 @@ from node.city.roster import Founder
 from node.config import ChainSection, LogSection, load_config
 from node.context import system_clock
 from node.founding import Founding, MemberPlan, found_city, found_member
-from node.keyfiles import key_file, write_key, write_passphrase
-from node.tls import make_named_certificate
+from node.identity.keyfiles import key_file, write_key, write_passphrase
+from node.identity.tls import make_named_certificate
 
 CITY_FILE = "city.json"
 

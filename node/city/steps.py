@@ -21,7 +21,7 @@ from ledger.v1 import node_pb2, node_pb2_grpc
 from node.city.data import Source
 from node.cli.audit import Answer, ask
 from node.cli.connect import CALL_TIMEOUT, Connection
-from node.errors import from_rpc
+from node.rpc.errors import from_rpc
 
 CHUNK = 1 << 20
 BATCH = 2_000

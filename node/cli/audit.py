@@ -21,7 +21,7 @@ from ledger.evidence.note import ED25519_COSIGNATURE, ED25519_NOTE, VKey, parse_
 from ledger.v1 import department_pb2 as pb
 from ledger.v1 import department_pb2_grpc as rpc
 from node.cli.connect import CALL_TIMEOUT, Connection, list_members
-from node.errors import from_rpc
+from node.rpc.errors import from_rpc
 
 PAGE = 500
 #: Rows kept per department and type: more than that is an export's work.

@@ -18,10 +18,10 @@ from ledger.model import KeyRole
 from ledger.v1 import department_pb2, department_pb2_grpc
 from node.cli.texts import t
 from node.config import NodeConfig, load_config
-from node.errors import from_rpc
-from node.keyfiles import key_file, load_secret, read_passphrase
-from node.peers import PeerBook
-from node.tls import Identity, key_pem
+from node.identity.keyfiles import key_file, load_secret, read_passphrase
+from node.identity.peers import PeerBook
+from node.identity.tls import Identity, key_pem
+from node.rpc.errors import from_rpc
 
 T = TypeVar("T")
 

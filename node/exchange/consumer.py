@@ -37,10 +37,10 @@ from ledger.evidence.request import (
 )
 from ledger.model import DatasetInfo, GrantInfo, KeyRole
 from ledger.storage.exchanges import ExchangeEntry
-from node import trail
 from node.exchange.crypto import CHUNK_BYTES, TAG_BYTES, Opener
 from node.exchange.outcome import NO_GRANT, log_completed, log_refused
 from node.exchange.parties import by_any_key
+from node.trail import records as trail
 
 if TYPE_CHECKING:
     from node.context import NodeContext

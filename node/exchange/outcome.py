@@ -9,7 +9,7 @@ import msgspec
 from ledger.evidence.receipt import receipt_digest
 from ledger.evidence.request import ExchangeRequest
 from ledger.storage.exchanges import ExchangeEntry
-from node import trail
+from node.trail import records as trail
 
 if TYPE_CHECKING:
     from node.context import NodeContext

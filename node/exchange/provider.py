@@ -29,12 +29,12 @@ from ledger.evidence.request import (
 )
 from ledger.model import KeyRole
 from ledger.storage.exchanges import ExchangeEntry
-from node import trail
 from node.exchange.adapters import cut
 from node.exchange.crypto import KEY_BYTES, Sealer
 from node.exchange.judgement import Judgement, allow
 from node.exchange.outcome import NO_GRANT, log_completed, log_half, log_refused
 from node.exchange.parties import by_any_key
+from node.trail import records as trail
 
 if TYPE_CHECKING:
     from node.context import NodeContext

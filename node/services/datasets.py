@@ -12,11 +12,12 @@ from ledger.directory.grants import text_digest
 from ledger.errors import ConflictError, InvalidInputError, NotAllowedError, NotFoundError
 from ledger.model import DatasetInfo, Level, Sharing
 from ledger.v1 import department_pb2, department_pb2_grpc, types_pb2
-from node import trail, translate
-from node.auth import Call
 from node.documents import Documents
 from node.exchange.adapters import count_rows
+from node.rpc import translate
+from node.rpc.auth import Call
 from node.services import fields
+from node.trail import records as trail
 
 if TYPE_CHECKING:
     from node.context import NodeContext

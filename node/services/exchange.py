@@ -15,12 +15,12 @@ import structlog
 
 from ledger.errors import ConflictError, InvalidInputError, LedgerError, UnavailableError
 from ledger.v1 import department_pb2, department_pb2_grpc, peer_pb2, peer_pb2_grpc
-from node import translate
-from node.auth import Call
 from node.documents import Documents
-from node.errors import from_rpc, refusal
 from node.exchange.consumer import Consuming, Use
 from node.exchange.provider import Provider, Serving
+from node.rpc import translate
+from node.rpc.auth import Call
+from node.rpc.errors import from_rpc, refusal
 from node.services import fields
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf.message import DecodeError, Message
 
 from ledger.v1 import department_pb2, node_pb2, node_pb2_grpc
-from node.auth import Call
 from node.forward import FORWARDABLE, MAX_BODY, Forwarded, accept
+from node.rpc.auth import Call
 from node.services import fields
 from node.services.grants import GrantService
 from node.services.records import RecordService

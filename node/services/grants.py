@@ -21,10 +21,11 @@ from ledger.directory.grants import (
 from ledger.errors import FatalError, NotAllowedError, NotFoundError
 from ledger.model import GrantInfo, GrantState
 from ledger.v1 import department_pb2, department_pb2_grpc, types_pb2
-from node import trail, translate
-from node.auth import Call
 from node.documents import Documents, matter_bytes32
+from node.rpc import translate
+from node.rpc.auth import Call
 from node.services import fields
+from node.trail import records as trail
 
 if TYPE_CHECKING:
     from node.context import NodeContext

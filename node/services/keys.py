@@ -9,10 +9,11 @@ from ledger.errors import LedgerError, NotFoundError, UnavailableError
 from ledger.keys import AccountSigner, Signer
 from ledger.model import KeyRole
 from ledger.v1 import department_pb2, department_pb2_grpc
-from node import trail, translate
-from node.auth import Call
-from node.keyfiles import NODE_ROLES
+from node.identity.keyfiles import NODE_ROLES
+from node.rpc import translate
+from node.rpc.auth import Call
 from node.services import fields
+from node.trail import records as trail
 
 if TYPE_CHECKING:
     from node.context import NodeContext

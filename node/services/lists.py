@@ -10,10 +10,11 @@ from ledger.directory.lists import ListEntry, ListName, item_digest
 from ledger.errors import FatalError, InvalidInputError, NotFoundError
 from ledger.events import TITLE
 from ledger.v1 import department_pb2, department_pb2_grpc, types_pb2
-from node import trail, translate
-from node.auth import Call
 from node.documents import Documents, matter_bytes32
+from node.rpc import translate
+from node.rpc.auth import Call
 from node.services import fields
+from node.trail import records as trail
 
 if TYPE_CHECKING:
     from node.context import NodeContext

@@ -8,10 +8,11 @@ from ledger.chain.bindings import decode_events
 from ledger.chain.genesis import decode_genesis
 from ledger.errors import ConflictError, FatalError, NotFoundError
 from ledger.v1 import department_pb2, department_pb2_grpc, types_pb2
-from node import trail, translate
-from node.auth import Call
+from node.rpc import translate
+from node.rpc.auth import Call
 from node.services import fields
 from node.services.proposals import encode, kind_of
+from node.trail import records as trail
 
 if TYPE_CHECKING:
     from node.context import NodeContext

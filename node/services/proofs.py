@@ -8,8 +8,8 @@ from ledger.errors import InvalidInputError, NotFoundError
 from ledger.evidence.bundle import assemble
 from ledger.evidence.checkpoint import format_proof
 from ledger.v1 import node_pb2, node_pb2_grpc
-from node.auth import Call
 from node.context import Published
+from node.rpc.auth import Call
 from node.services import fields
 
 if TYPE_CHECKING:

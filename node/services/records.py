@@ -10,8 +10,8 @@ from ledger.events import TYPES
 from ledger.evidence.checkpoint import format_proof
 from ledger.storage.indexes import RecordFilter
 from ledger.v1 import department_pb2, department_pb2_grpc, types_pb2
-from node.auth import Call
 from node.context import Published
+from node.rpc.auth import Call
 from node.services import fields
 from node.services.bodies import BulkSchema
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ledger.v1 import node_pb2, node_pb2_grpc
-from node import translate
-from node.auth import Call
+from node.rpc import translate
+from node.rpc.auth import Call
 from node.version import VERSION
 
 if TYPE_CHECKING:

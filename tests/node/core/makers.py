@@ -12,8 +12,8 @@ from typing import TypeVar
 from stdnum.cn import uscc as uscc_number
 
 from ledger.model import KeyRole
-from node.keyfiles import NODE_ROLES, key_file, write_key
-from node.tls import make_certificate
+from node.identity.keyfiles import NODE_ROLES, key_file, write_key
+from node.identity.tls import make_certificate
 
 T = TypeVar("T")
 

@@ -19,8 +19,8 @@ from ledger.model import KeyRole
 from ledger.v1 import peer_pb2, peer_pb2_grpc
 from ledger.verify import verify_bundle
 from node.compose import Node
-from node.errors import from_rpc
-from node.pinned import PinnedClient
+from node.identity.pinned import PinnedClient
+from node.rpc.errors import from_rpc
 from tests.node.core.city import City, Founded, found, record
 from tests.node.core.makers import eventually
 

@@ -22,10 +22,10 @@ from ledger.errors import LedgerError
 from ledger.model import Record
 from ledger.v1 import department_pb2, department_pb2_grpc
 from node.compose import Node
-from node.errors import from_rpc
-from node.keyfiles import read_passphrase
-from node.keyring import KeyRing
-from node.peers import PeerBook
+from node.identity.keyfiles import read_passphrase
+from node.identity.keyring import KeyRing
+from node.identity.peers import PeerBook
+from node.rpc.errors import from_rpc
 from tests.node.core.city import City, found, record
 from tests.node.core.makers import eventually
 

@@ -10,9 +10,9 @@ from ledger.errors import LedgerError
 from ledger.evidence.finality import Head, SignedHead, SoloFinality, make_solo, sign_head
 from ledger.keys import Ed25519Signer
 from ledger.model import KeyInfo, KeyRole, MemberInfo, MemberStatus, Roles
-from node.blockwire import finality_message, finality_of, head_message, head_of, stored_finality
-from node.heads import MAX_AHEAD_MS, HeadBoard
-from node.roster import Roster
+from node.chain.blockwire import finality_message, finality_of, head_message, head_of, stored_finality
+from node.chain.heads import MAX_AHEAD_MS, HeadBoard
+from node.chain.roster import Roster
 from tests.node.core.makers import NOW_MS, make_uscc
 
 CHAIN = b"\x11" * 32

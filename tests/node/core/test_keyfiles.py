@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from ledger.errors import LedgerError
 from ledger.keys import verify
 from ledger.model import KeyRole
-from node.keyfiles import key_file, load_key, load_secret, read_passphrase, write_key, write_passphrase
+from node.identity.keyfiles import key_file, load_key, load_secret, read_passphrase, write_key, write_passphrase
 from tests.node.core.makers import PASSPHRASE
 
 SECRET = bytes(range(1, 33))

@@ -8,8 +8,8 @@ import pytest
 
 from ledger.errors import ConflictError, FatalError, NotFoundError
 from ledger.model import KeyRole
-from node.keyfiles import NODE_ROLES, key_file
-from node.keyring import KeyRing
+from node.identity.keyfiles import NODE_ROLES, key_file
+from node.identity.keyring import KeyRing
 from tests.node.core.makers import NOW_MS, PASSPHRASE, make_keys, make_uscc
 
 USCC = make_uscc(1)

@@ -18,11 +18,11 @@ from ledger.model import KeyRole, MemberStatus, Roles
 from ledger.v1 import peer_pb2, peer_pb2_grpc
 from node.compose import Node
 from node.context import system_clock
-from node.errors import from_rpc
 from node.founding import found_member
-from node.keyfiles import read_passphrase
-from node.keyring import KeyRing
-from node.peers import decode_peers, encode_peers
+from node.identity.keyfiles import read_passphrase
+from node.identity.keyring import KeyRing
+from node.identity.peers import decode_peers, encode_peers
+from node.rpc.errors import from_rpc
 from tests.node.core.city import CHAIN, LOG, City, found, make_plan, record
 from tests.node.core.makers import eventually
 

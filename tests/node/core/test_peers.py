@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from ledger.errors import InvalidInputError, LedgerError, NotFoundError
-from node.peers import Peer, PeerBook, decode_peers, encode_peers
-from node.tls import Identity, key_pem, make_certificate, spki_of_pem
+from node.identity.peers import Peer, PeerBook, decode_peers, encode_peers
+from node.identity.tls import Identity, key_pem, make_certificate, spki_of_pem
 from tests.node.core.makers import NOW_MS, make_uscc
 
 

@@ -13,7 +13,7 @@ from ledger.model import KeyRole
 from ledger.v1 import department_pb2, department_pb2_grpc
 from ledger.verify import verify_bundle
 from node.compose import Node
-from node.pinned import PinnedClient
+from node.identity.pinned import PinnedClient
 from tests.node.core.city import City, found, record
 from tests.node.core.makers import eventually
 

@@ -17,12 +17,12 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from ledger import log as ledger_log
 from ledger.codec import encode_record
 from ledger.v1 import department_pb2, department_pb2_grpc, node_pb2, node_pb2_grpc
-from node.auth import METHODS
 from node.compose import Node
-from node.errors import from_rpc
+from node.identity.tls import load_identity, server_context
 from node.logging import FIELDS, configure_logging
-from node.tls import load_identity, server_context
-from node.webserver import WebServer
+from node.rpc.auth import METHODS
+from node.rpc.errors import from_rpc
+from node.web.webserver import WebServer
 from tests.node.core.city import City, found, record
 from tests.node.core.makers import PASSPHRASE, eventually, make_keys, make_uscc
 

@@ -25,11 +25,11 @@ from ledger.evidence.witness import format_request
 from ledger.keys import Ed25519Signer
 from ledger.model import KeyRole
 from node.compose import Node
-from node.https import MAX_ADD_CHECKPOINT
-from node.local import MAX_RPC_BODY
-from node.peers import decode_peers
-from node.pinned import PinnedClient
-from node.witnessing import witness_keys
+from node.identity.peers import decode_peers
+from node.identity.pinned import PinnedClient
+from node.trail.witnessing import witness_keys
+from node.web.https import MAX_ADD_CHECKPOINT
+from node.web.local import MAX_RPC_BODY
 from tests.node.core.city import City, found, record
 from tests.node.core.makers import eventually
 

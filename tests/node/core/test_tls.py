@@ -12,9 +12,8 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from ledger.errors import InvalidInputError
-from node.peers import CHANNEL_OPTIONS
-from node.server import GrpcServer
-from node.tls import (
+from node.identity.peers import CHANNEL_OPTIONS
+from node.identity.tls import (
     Identity,
     certificate_name,
     channel_credentials,
@@ -26,7 +25,8 @@ from node.tls import (
     server_context,
     spki_of_pem,
 )
-from node.webserver import WebServer
+from node.rpc.server import GrpcServer
+from node.web.webserver import WebServer
 from tests.node.core.makers import NOW_MS, PASSPHRASE, free_ports, make_keys, make_uscc
 
 

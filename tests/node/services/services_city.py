@@ -24,12 +24,12 @@ from ledger.v1 import department_pb2, department_pb2_grpc, peer_pb2_grpc, types_
 from node.city.roster import demo_uscc
 from node.compose import Node
 from node.config import ChainSection, LogSection
-from node.errors import from_rpc
 from node.founding import Founding, MemberPlan, found_city, found_member
-from node.keyfiles import read_passphrase
-from node.keyring import KeyRing
-from node.peers import CHANNEL_OPTIONS
-from node.tls import Identity, certificate_name, channel_credentials, key_pem, make_certificate
+from node.identity.keyfiles import read_passphrase
+from node.identity.keyring import KeyRing
+from node.identity.peers import CHANNEL_OPTIONS
+from node.identity.tls import Identity, certificate_name, channel_credentials, key_pem, make_certificate
+from node.rpc.errors import from_rpc
 
 Department = department_pb2
 Stub = TypeVar("Stub")

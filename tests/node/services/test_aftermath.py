@@ -18,10 +18,10 @@ from ledger.model import GrantInfo
 from ledger.storage.exchanges import ExchangeEntry
 from ledger.v1 import department_pb2 as pb
 from ledger.v1.department_pb2_grpc import GrantServiceStub
-from node.auth import METHODS, Authorisation, Rule, active_member, check_rule, identify
 from node.documents import Documents
 from node.exchange.recovery import recover
 from node.overdue import note_overdue
+from node.rpc.auth import METHODS, Authorisation, Rule, active_member, check_rule, identify
 
 
 def entry(city: City, role: Any, state: Any, **changes: Any) -> ExchangeEntry:

@@ -27,8 +27,8 @@ from ledger.evidence.receipt import payload_commitment, receipt_digest, verify_r
 from ledger.evidence.request import exchange_id
 from ledger.model import KeyRole
 from ledger.v1 import department_pb2, department_pb2_grpc
-from node.errors import from_rpc
 from node.exchange.consumer import Consuming
+from node.rpc.errors import from_rpc
 
 
 def test_both_sides_sign_and_log_one_receipt(city: City) -> None:

@@ -13,7 +13,7 @@ from google.protobuf.message_factory import GetMessageClass
 from services_city import RUNNING, USCC, City
 from test_matrix import AT, DESCRIPTORS
 
-from node.errors import from_rpc
+from node.rpc.errors import from_rpc
 
 ROUNDS = 12
 #: Left out, since they could do what they are for: replace keys, and cast votes, that the other tests use.

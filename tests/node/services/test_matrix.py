@@ -16,8 +16,8 @@ from services_city import City, refused
 
 from ledger.errors import NotAllowedError, UnavailableError
 from ledger.v1 import department_pb2, node_pb2, peer_pb2
-from node.auth import METHODS, Rule
-from node.errors import from_rpc
+from node.rpc.auth import METHODS, Rule
+from node.rpc.errors import from_rpc
 
 FILES = (department_pb2.DESCRIPTOR, node_pb2.DESCRIPTOR, peer_pb2.DESCRIPTOR)
 DESCRIPTORS: dict[str, MethodDescriptor] = {

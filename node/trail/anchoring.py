@@ -24,12 +24,12 @@ from ledger.evidence.checkpoint import Checkpoint, parse_note
 from ledger.evidence.policy import Pin, TrustPolicy, encode_policy
 from ledger.identifiers import member_bytes32
 from ledger.model import KeyRole
+from node.chain.heads import HeadBoard, validators_of
+from node.chain.roster import Roster
 from node.context import KeptAnchor, Published
-from node.heads import HeadBoard, validators_of
 from node.loops import Loop
 from node.metrics import Metrics
-from node.roster import Roster
-from node.witnessing import log_keys, witness_keys
+from node.trail.witnessing import log_keys, witness_keys
 
 if TYPE_CHECKING:
     from ledger.chain.account import TransactionSender
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from ledger.chain.engine import EmbeddedChain
     from ledger.evidence.finality import SoloFinality
     from ledger.log import DepartmentLog
-    from node.publishing import CheckpointPublisher
+    from node.trail.publishing import CheckpointPublisher
 
 logger = structlog.get_logger("node.anchoring")
 

@@ -22,8 +22,8 @@ import structlog
 
 from ledger.errors import FatalError, InvalidInputError, LedgerError, NotAllowedError, UnavailableError
 from ledger.model import KeyRole, MemberInfo, MemberStatus, Roles
-from node.errors import abort
-from node.tls import spki_of_pem
+from node.identity.tls import spki_of_pem
+from node.rpc.errors import abort
 
 if TYPE_CHECKING:
     from node.context import NodeContext
@@ -254,7 +254,7 @@ class Authorisation(grpc.ServerInterceptor):
             raise NotAllowedError(
                 "auth.not-listed",
                 f"no rule says who may call {method}, so nobody may",
-                hint="add the method to the table of node/auth.py",
+                hint="add the method to the table of node/rpc/auth.py",
             )
         if rule is Rule.ENVELOPE:
             return Call(context, None, lambda: None)

@@ -11,14 +11,14 @@ import msgspec
 from ledger.errors import LedgerError, UnavailableError
 from ledger.evidence.checkpoint import Checkpoint, parse_checkpoint, parse_note, parse_size, verify_log_signature
 from ledger.evidence.witness import format_request
+from node.chain.roster import Roster
+from node.chain.tracker import PeerTracker
+from node.identity.peers import Peer, PeerBook
+from node.identity.pinned import PinnedClient
 from node.loops import Loop
 from node.metrics import Metrics
-from node.peers import Peer, PeerBook
-from node.pinned import PinnedClient
-from node.publishing import CheckpointPublisher
-from node.roster import Roster
-from node.tracker import PeerTracker
-from node.witnessing import log_keys
+from node.trail.publishing import CheckpointPublisher
+from node.trail.witnessing import log_keys
 
 if TYPE_CHECKING:
     from ledger.log import DepartmentLog

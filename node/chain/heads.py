@@ -9,8 +9,8 @@ from collections.abc import Callable
 from ledger.errors import NotFoundError, UntrustedError
 from ledger.evidence.finality import Head, SignedHead, SoloFinality, Validator, make_solo, verify_head, verify_solo
 from ledger.model import KeyRole
+from node.chain.roster import Roster
 from node.context import Clock
-from node.roster import Roster
 
 #: A sequencer whose clock runs ahead could make an old view look young for as long.
 MAX_AHEAD_MS = 30_000

@@ -15,16 +15,16 @@ from ledger.errors import LedgerError, UnavailableError, UntrustedError
 from ledger.evidence.finality import Head, SignedHead, sign_head
 from ledger.keys import Signer
 from ledger.v1 import peer_pb2, peer_pb2_grpc
-from node.blockwire import finality_of, head_message, head_of
+from node.chain.blockwire import finality_of, head_message, head_of
+from node.chain.heads import HeadBoard
+from node.chain.rejoining import Rejoining
+from node.chain.tracker import PeerTracker
 from node.config import ChainSection
 from node.context import Clock
-from node.errors import from_rpc
-from node.heads import HeadBoard
+from node.identity.peers import PeerBook
 from node.loops import Loop
 from node.metrics import Metrics
-from node.peers import PeerBook
-from node.rejoining import Rejoining
-from node.tracker import PeerTracker
+from node.rpc.errors import from_rpc
 
 if TYPE_CHECKING:
     from ledger.chain.engine import EmbeddedChain

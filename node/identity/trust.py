@@ -14,12 +14,12 @@ import structlog
 
 from ledger.errors import LedgerError, UnavailableError
 from ledger.model import KeyRole
+from node.chain.roster import Roster
+from node.chain.tracker import PeerTracker
+from node.identity.peers import Peer, PeerBook
+from node.identity.tls import Identity, spki_of_pem
 from node.loops import Loop
 from node.metrics import Metrics
-from node.peers import Peer, PeerBook
-from node.roster import Roster
-from node.tls import Identity, spki_of_pem
-from node.tracker import PeerTracker
 
 logger = structlog.get_logger("node.trust")
 

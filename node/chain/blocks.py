@@ -16,11 +16,11 @@ from ledger.errors import (
     UnavailableError,
 )
 from ledger.v1 import peer_pb2, peer_pb2_grpc
-from node.blockwire import finality_message, head_message, head_of, stored_finality
-from node.errors import from_rpc
-from node.heads import HeadBoard
-from node.peers import PeerBook
-from node.tracker import PeerTracker
+from node.chain.blockwire import finality_message, head_message, head_of, stored_finality
+from node.chain.heads import HeadBoard
+from node.chain.tracker import PeerTracker
+from node.identity.peers import PeerBook
+from node.rpc.errors import from_rpc
 
 if TYPE_CHECKING:
     from ledger.chain.engine import EmbeddedChain

@@ -20,7 +20,7 @@ from starlette.routing import Route
 from ledger.errors import InvalidInputError, LedgerError, NotFoundError
 from ledger.evidence.checkpoint import format_proof
 from node.context import Published, Publisher
-from node.webserver import SECURITY_HEADERS, bounded_body, endpoint, error_response, whole_number
+from node.web.webserver import SECURITY_HEADERS, bounded_body, endpoint, error_response, whole_number
 
 #: A request holds at most 63 proof lines and a note with at most 16 signatures: far below this.
 MAX_ADD_CHECKPOINT = 64 << 10

@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from ledger.errors import InvalidInputError, LedgerError, NotFoundError
 from node.metrics import Metrics
-from node.webserver import SECURITY_HEADERS, bounded_body, endpoint, error_response
+from node.web.webserver import SECURITY_HEADERS, bounded_body, endpoint, error_response
 
 #: Bodies of JSON-RPC requests, bytes.
 MAX_RPC_BODY = 1 << 20

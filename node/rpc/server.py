@@ -10,8 +10,8 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from ledger.errors import ConflictError
-from node.peers import MAX_MESSAGE
-from node.tls import Identity, server_credentials
+from node.identity.peers import MAX_MESSAGE
+from node.identity.tls import Identity, server_credentials
 
 SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_receive_message_length", MAX_MESSAGE),

@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 
 from ledger.errors import UnavailableError
-from node.errors import abort
+from node.rpc.errors import abort
 
 #: Served while opening: the chain must move so that the log can be judged, and the operator must see why.
 _ALWAYS = (

@@ -19,12 +19,12 @@ from ledger.errors import FatalError, LedgerError, UnavailableError, UntrustedEr
 from ledger.evidence.finality import Head, decode_header, verify_head
 from ledger.model import KeyRole
 from ledger.v1 import peer_pb2, peer_pb2_grpc
-from node.blockwire import finality_of, head_of
-from node.errors import from_rpc
-from node.peers import PeerBook
-from node.pinned import PinnedClient
-from node.roster import Roster
-from node.tracker import PeerTracker
+from node.chain.blockwire import finality_of, head_of
+from node.chain.roster import Roster
+from node.chain.tracker import PeerTracker
+from node.identity.peers import PeerBook
+from node.identity.pinned import PinnedClient
+from node.rpc.errors import from_rpc
 
 if TYPE_CHECKING:
     from ledger.chain.engine import EmbeddedChain

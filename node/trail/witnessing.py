@@ -21,9 +21,9 @@ from ledger.evidence.witness import TEXT_TYPE, AddCheckpoint, Judgement, judge, 
 from ledger.keys import Signer
 from ledger.model import KeyRole, MemberInfo
 from ledger.storage.witness import WitnessStore
+from node.chain.roster import Roster
 from node.context import Clock
 from node.metrics import Metrics
-from node.roster import Roster
 
 logger = structlog.get_logger("node.witness")
 

@@ -10,12 +10,12 @@ import structlog
 
 from ledger.errors import LedgerError, UnavailableError
 from ledger.evidence.checkpoint import Checkpoint
-from node.feeding import witness_view
+from node.chain.roster import Roster
+from node.chain.tracker import PeerTracker
+from node.identity.peers import PeerBook
 from node.loops import Loop
 from node.metrics import Metrics
-from node.peers import PeerBook
-from node.roster import Roster
-from node.tracker import PeerTracker
+from node.trail.feeding import witness_view
 
 if TYPE_CHECKING:
     from ledger.log import DepartmentLog

@@ -9,8 +9,8 @@ from pathlib import Path
 from ledger.errors import ConflictError, FatalError, NotFoundError
 from ledger.keys import Signer, material
 from ledger.model import KeyRole
-from node.keyfiles import NODE_ROLES, key_file, load_secret, make_signer, write_key
-from node.tls import Identity, key_pem, make_certificate, spki_der, spki_of_pem
+from node.identity.keyfiles import NODE_ROLES, key_file, load_secret, make_signer, write_key
+from node.identity.tls import Identity, key_pem, make_certificate, spki_der, spki_of_pem
 
 
 class KeyRing(Mapping[KeyRole, Signer]):

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from ledger.errors import LedgerError
 from ledger.model import KeyRole
-from node.chainloop import Follower, Sequencer
+from node.chain.chainloop import Follower, Sequencer
+from node.chain.rejoining import Rejoining
 from node.core import NodeCore
-from node.rejoining import Rejoining
 
 
 def make_orderer(core: NodeCore, on_fatal: Callable[[LedgerError], None]) -> Sequencer | Follower:

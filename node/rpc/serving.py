@@ -6,13 +6,13 @@ from google.protobuf.descriptor import FileDescriptor
 
 from ledger.v1 import department_pb2, node_pb2, peer_pb2, peer_pb2_grpc
 from node import services
-from node.auth import Authorisation
-from node.blocks import BlockServicer
+from node.chain.blocks import BlockServicer
 from node.context import NodeContext
 from node.core import NodeCore
-from node.gate import Gate
-from node.server import GrpcServer
-from node.trust import trust_roots
+from node.identity.trust import trust_roots
+from node.rpc.auth import Authorisation
+from node.rpc.gate import Gate
+from node.rpc.server import GrpcServer
 
 _FILES: tuple[FileDescriptor, ...] = (department_pb2.DESCRIPTOR, node_pb2.DESCRIPTOR, peer_pb2.DESCRIPTOR)
 

@@ -13,10 +13,10 @@ import structlog
 
 from ledger.errors import ConflictError, UntrustedError
 from ledger.evidence.checkpoint import add_signature, parse_checkpoint, parse_note, verify_cosignature
+from node.chain.roster import Roster
 from node.context import Published
 from node.metrics import Metrics
-from node.roster import Roster
-from node.witnessing import count_cosignatures, witness_keys
+from node.trail.witnessing import count_cosignatures, witness_keys
 
 if TYPE_CHECKING:
     from ledger.log import DepartmentLog

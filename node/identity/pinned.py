@@ -7,8 +7,8 @@ import threading
 from dataclasses import dataclass
 
 from ledger.errors import UnavailableError
-from node.peers import Peer
-from node.tls import client_context
+from node.identity.peers import Peer
+from node.identity.tls import client_context
 
 MAX_ANSWER = 1 << 20
 

@@ -1,0 +1,1 @@
+"""The HTTP surfaces: public HTTPS, and loopback for the machine itself."""
