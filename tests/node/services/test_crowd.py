@@ -10,7 +10,7 @@ import pytest
 from services_city import City, PeerExchangeStub, eventually
 
 from ledger.v1 import node_pb2, node_pb2_grpc, peer_pb2
-from node.errors import from_rpc
+from node.rpc.errors import from_rpc
 
 GARBAGE = b"\x0a\xff\xff\xff\x7f"
 
