@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 from gateway.chain import ChainReader
 from gateway.city import City
 from gateway.config import GatewayConfig, load_peers
+from gateway.connections import PromptConnection
 from gateway.limits import RateLimit
 from gateway.metrics import Metrics
 from gateway.page import Page, load_static
@@ -104,7 +105,7 @@ class HttpsServer:
             proxy_headers=False,
             lifespan="off",
             ws="none",
-            http="h11",
+            http=PromptConnection,
             limit_concurrency=256,
             timeout_keep_alive=30,
             timeout_graceful_shutdown=5,

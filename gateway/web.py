@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
@@ -72,7 +72,7 @@ class Web:
 
     def app(self) -> Starlette:
         """The application."""
-        return Starlette(
+        app = Starlette(
             routes=[
                 self._route("/", self._start),
                 self._route("/live", self._live),
@@ -89,6 +89,9 @@ class Web:
             ],
             exception_handlers={404: _no_path, 405: _no_method},
         )
+        # A redirect would be built from whatever Host the client names.
+        app.router.redirect_slashes = False
+        return app
 
     # --- page ---------------------------------------------------------------------------------------------------------
 
@@ -222,19 +225,26 @@ def error_response(error: LedgerError) -> Response:
 
 
 async def bounded_body(request: Request, limit: int) -> bytes:
-    """The request's body. Raises: InvalidInputError ``http.too-large`` as soon as more than ``limit`` bytes came."""
+    """The request's body.
+
+    Raises: InvalidInputError ``http.too-large`` as soon as more than ``limit`` bytes came, ``http.cut``.
+    """
     parts: list[bytes] = []
     size = 0
-    async for part in request.stream():
-        size += len(part)
-        if size > limit:
-            raise InvalidInputError(
-                "http.too-large",
-                f"the body is larger than {limit} bytes",
-                hint="a proof file is at most 1 MiB",
-                expected=limit,
-            )
-        parts.append(part)
+    try:
+        async for part in request.stream():
+            size += len(part)
+            if size > limit:
+                raise InvalidInputError(
+                    "http.too-large",
+                    f"the body is larger than {limit} bytes",
+                    hint="a proof file is at most 1 MiB",
+                    expected=limit,
+                )
+            parts.append(part)
+    except ClientDisconnect:
+        # Nobody hears the answer, but a client that goes away is no defect of this server.
+        raise InvalidInputError("http.cut", "the connection ended before the body did") from None
     return b"".join(parts)
 
 

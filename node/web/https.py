@@ -20,7 +20,7 @@ from starlette.routing import Route
 from ledger.errors import InvalidInputError, LedgerError, NotFoundError
 from ledger.evidence.checkpoint import format_proof
 from node.context import Published, Publisher
-from node.web.webserver import SECURITY_HEADERS, bounded_body, endpoint, error_response, whole_number
+from node.web.webserver import ERROR_PAGES, SECURITY_HEADERS, bounded_body, endpoint, error_response, whole_number
 
 #: A request holds at most 63 proof lines and a note with at most 16 signatures: far below this.
 MAX_ADD_CHECKPOINT = 64 << 10
@@ -120,7 +120,7 @@ def public_app(
             raise InvalidInputError("http.origin", "the path holds no SHA-256 of an origin") from error
         return Response(witness.seen(digest), media_type=TEXT, headers=_FRESH)
 
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/checkpoint", endpoint(checkpoint)),
             Route("/tile/{path:path}", endpoint(tile)),
@@ -130,8 +130,11 @@ def public_app(
             Route("/add-checkpoint", add_checkpoint, methods=["POST"]),
             Route("/witness/{origin}/checkpoint", endpoint(witnessed)),
         ],
-        exception_handlers={404: _not_found},
+        exception_handlers=ERROR_PAGES,
     )
+    # A redirect would be built from whatever Host the client names.
+    app.router.redirect_slashes = False
+    return app
 
 
 def parse_tile(path: str) -> tuple[int, int, int]:
@@ -161,7 +164,3 @@ def _published_size(publisher: Publisher, size: int) -> None:
 
 def _base64(hashes: list[bytes]) -> list[str]:
     return [base64.b64encode(item).decode() for item in hashes]
-
-
-async def _not_found(_request: Request, _error: Exception) -> Response:
-    return error_response(NotFoundError("http.path", "there is nothing at this path"))

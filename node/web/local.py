@@ -10,9 +10,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from ledger.errors import InvalidInputError, LedgerError, NotFoundError
+from ledger.errors import InvalidInputError, LedgerError
 from node.metrics import Metrics
-from node.web.webserver import SECURITY_HEADERS, bounded_body, endpoint, error_response
+from node.web.webserver import ERROR_PAGES, SECURITY_HEADERS, bounded_body, endpoint, error_response
 
 #: Bodies of JSON-RPC requests, bytes.
 MAX_RPC_BODY = 1 << 20
@@ -33,23 +33,28 @@ def local_app(handle: Callable[[bytes], bytes], metrics: Metrics, healthy: Calla
         answer = await run_in_threadpool(handle, body)
         return Response(answer, media_type="application/json", headers=SECURITY_HEADERS)
 
-    def show_metrics(_request: Request) -> Response:
-        return Response(metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    def show_metrics(request: Request) -> Response:
+        _own_page_only(request)
+        return Response(
+            metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8", headers=SECURITY_HEADERS
+        )
 
     def health(_request: Request) -> Response:
         serving, reason = healthy()
         if serving:
-            return PlainTextResponse("ok\n")
-        return JSONResponse({"status": "not serving", "reason": reason}, status_code=503)
+            return PlainTextResponse("ok\n", headers=SECURITY_HEADERS)
+        return JSONResponse({"status": "not serving", "reason": reason}, status_code=503, headers=SECURITY_HEADERS)
 
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/", rpc, methods=["POST"]),
             Route("/metrics", endpoint(show_metrics)),
             Route("/healthz", endpoint(health)),
         ],
-        exception_handlers={404: _not_found},
+        exception_handlers=ERROR_PAGES,
     )
+    app.router.redirect_slashes = False
+    return app
 
 
 def _own_page_only(request: Request) -> None:
@@ -62,7 +67,3 @@ def _own_page_only(request: Request) -> None:
         raise InvalidInputError(
             "http.foreign-page", "this port answers programs of this machine only, not web pages", actual=host[:80]
         )
-
-
-async def _not_found(_request: Request, _error: Exception) -> Response:
-    return error_response(NotFoundError("http.path", "there is nothing at this path"))

@@ -14,9 +14,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from ledger.errors import STATUS, ConflictError, FatalError, InvalidInputError, LedgerError
+from ledger.errors import STATUS, ConflictError, FatalError, InvalidInputError, LedgerError, NotFoundError
+from node.web.connections import PromptConnection
 
-logger = structlog.get_logger("node.webserver")
+logger = structlog.get_logger("node.web.webserver")
 
 #: Every answer carries these: no sniffing, no framing, no external resource.
 SECURITY_HEADERS = {
@@ -31,6 +32,20 @@ def error_response(error: LedgerError) -> JSONResponse:
     """The error as ``{code, message, hint}`` with the status of its class."""
     status = next((STATUS[base][1] for base in type(error).__mro__ if base in STATUS), 500)
     return JSONResponse(error.to_dict(), status_code=status, headers=SECURITY_HEADERS)
+
+
+async def _no_path(_request: Request, _error: Exception) -> Response:
+    return error_response(NotFoundError("http.path", "there is nothing at this path"))
+
+
+async def _no_method(_request: Request, _error: Exception) -> Response:
+    response = error_response(InvalidInputError("http.method", "this path does not take that method"))
+    response.status_code = 405
+    return response
+
+
+#: What an application answers by itself, as JSON with code like everything else.
+ERROR_PAGES: dict[Any, Callable[[Request, Exception], Awaitable[Response]]] = {404: _no_path, 405: _no_method}
 
 
 def endpoint(behaviour: Callable[[Request], Response]) -> Callable[[Request], Awaitable[Response]]:
@@ -89,7 +104,7 @@ class WebServer:
             proxy_headers=False,
             lifespan="off",
             ws="none",
-            http="h11",
+            http=PromptConnection,
             limit_concurrency=256,
             timeout_keep_alive=75,
             # Idle connections of TLS clients do not answer a close at once; what is under way is short.
