@@ -274,15 +274,14 @@ contract Consortium is ConsortiumMembers {
         }
     }
 
-    /// Votes that count now: of active members other than the target.
+    /// Votes that count now: of active members. The target has none: `vote` refuses it.
     function _count(Ballot storage ballot) private view returns (uint256 yes, uint256 no, uint256 electorate) {
-        MemberId target = ballot.target;
         electorate = _activeCount;
-        if (_isActive(target)) --electorate;
+        if (_isActive(ballot.target)) --electorate;
         MemberId[] storage voters = ballot.voters;
         for (uint256 i = 0; i < voters.length; ++i) {
             MemberId voter = voters[i];
-            if (voter == target || !_isActive(voter)) continue;
+            if (!_isActive(voter)) continue;
             if (ballot.cast[voter] == 2) ++yes;
             else ++no;
         }

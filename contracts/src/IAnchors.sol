@@ -39,7 +39,6 @@ interface IAnchors {
     error Anchors__RootDiffers(MemberId member, uint64 size, bytes32 anchored, bytes32 root);
     error Anchors__IndexRootDiffers(MemberId member, uint64 size, bytes32 anchored, bytes32 indexRoot);
     error Anchors__ProofFails(MemberId member, uint64 anchored, uint64 size);
-    error Anchors__UnknownMember(MemberId member);
     error Anchors__MalformedNote(uint256 lengthA, uint256 lengthB);
     error Anchors__SameNote();
     error Anchors__ForkKnown(bytes32 digest);

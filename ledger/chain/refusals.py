@@ -225,7 +225,6 @@ _ANCHORS = {
         "the log of {member} at {size} records does not continue the anchored {anchored} records",
         "the log was rewritten, or the proof is from other sizes: run civicledger log fsck",
     ),
-    "Anchors__UnknownMember": _unknown("{member} is no member", "list the members: civicledger member list"),
     "Anchors__MalformedNote": _invalid("notes of {lengthA} and {lengthB} bytes", "a note has 1 to 8192 bytes"),
     "Anchors__SameNote": _invalid("both notes are the same", "a fork is shown by two different notes"),
     "Anchors__ForkKnown": _conflict("this fork is reported already: {digest}", "nothing is left to do"),

@@ -45,7 +45,11 @@ class Branches:
         created = None
         if "to" not in call:
             code = bytes.fromhex(call["data"][2:])
-            created = next((name for name in contracts.NAMES if code.startswith(contracts.artifact(name).bytecode)), "")
+            created = next(
+                (name for name in contracts.NAMES if code.startswith(contracts.artifact(name).bytecode)), None
+            )
+            if created is None:
+                return
         try:
             seen = self._target.rpc("debug_traceCall", call, "latest", {"tracer": TRACER})
         except RpcError:

@@ -65,6 +65,13 @@ CHANGES = {
     "regrade": (CORE, digest("basis")),
     "withdraw": (digest("reason"),),
 }
+EVENTS = {
+    "changeMetadata": "MetadataChanged",
+    "changeSharing": "SharingChanged",
+    "addVersion": "VersionAdded",
+    "regrade": "DatasetRegraded",
+    "withdraw": "DatasetWithdrawn",
+}
 
 
 @pytest.mark.parametrize("function", CHANGES)
@@ -78,7 +85,9 @@ def test_only_the_provider_changes_its_dataset(city: City, function: str) -> Non
     assert city.refusal(city.outsider, f"Directory.{function}", made, *args)[0] == "Consortium__NotActiveMember"
     unknown = digest("unknown")
     assert city.refusal(city.water, f"Directory.{function}", unknown, *args) == ("Directory__UnknownDataset", unknown)
-    city.send(city.water, f"Directory.{function}", made, *args)
+    done = city.send(city.water, f"Directory.{function}", made, *args)
+    assert done.names == [EVENTS[function]]
+    assert done.events[0].args["id"] == made
     assert city.read("Directory.dataset", made).changedAt == city.now
 
 

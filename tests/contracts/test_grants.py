@@ -255,6 +255,12 @@ def test_the_terms_are_all_required(city: City) -> None:
         assert city.refusal(city.health, "Grants.request", *args) == ("Grants__Missing", word(field))
     assert city.refusal(city.water, "Grants.request", *terms) == ("Grants__OwnDataset", made)
     assert city.refusal(city.outsider, "Grants.request", *terms)[0] == "Consortium__NotActiveMember"
+    for until in (city.now - 1, city.now + 3651 * DAY):
+        refused = city.refusal(city.health, "Grants.request", *terms[:6], until, terms[7])
+        assert refused[:2] == ("Grants__WrongValidity", until)
+    for deadline in (city.now, city.now + 91 * DAY):
+        refused = city.refusal(city.health, "Grants.request", *terms[:7], deadline)
+        assert refused[:2] == ("Grants__WrongDeadline", deadline)
     unknown = digest("unknown")
     assert city.refusal(city.health, "Grants.request", unknown, *terms[1:]) == ("Directory__UnknownDataset", unknown)
 
