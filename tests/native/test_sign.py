@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from ledger import _native
 from ledger.errors import InvalidInputError, UntrustedError
 
-SECRETS = st.integers(1, 2**256 - 2**32 - 2000).map(lambda number: number.to_bytes(32, "big"))
+ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+SECRETS = st.integers(1, ORDER - 1).map(lambda number: number.to_bytes(32, "big"))
 SAFE = 2**53 - 1
 #: Valid ECDSA whose point has x over the group order: it needs v in {2, 3}, which Ethereum does not have.
 UNRECOVERABLE = {"k*G has a large x-coordinate"}
@@ -94,9 +95,8 @@ def test_accounts_agree_with_another_library(secret: bytes, digest: bytes) -> No
 
 
 def test_high_s_is_refused_for_accounts() -> None:
-    order = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
     signature = _native.secp256k1_sign(b"\7" * 32, b"\1" * 32)
-    high = order - int.from_bytes(signature[32:64], "big")
+    high = ORDER - int.from_bytes(signature[32:64], "big")
     twin = signature[:32] + high.to_bytes(32, "big") + bytes([signature[64] ^ 1])
     with pytest.raises(UntrustedError, match="high s"):
         _native.secp256k1_recover(b"\1" * 32, twin)
