@@ -130,7 +130,6 @@ def test_the_vote_names_the_code(city: City) -> None:
     assert city.read("Consortium.predecessorOf", new) == "0x" + 40 * "0"
 
 
-@pytest.mark.anvil("deploys a second Consortium from an address without a key")
 @pytest.mark.parametrize(
     ("founders", "names", "addresses", "adopted", "error"),
     [
@@ -152,7 +151,6 @@ def test_a_genesis_that_contradicts_itself_is_refused(
     assert INTERFACE.error(refused.value.data) == error
 
 
-@pytest.mark.anvil("deploys a second Consortium from an address without a key")
 def test_a_founder_without_an_account_or_consensus_key_is_refused(city: City, target: Target) -> None:
     body = founder(city.newcomer("solo", "11310000MB2F00031J"), SUPERVISOR)
     zero = "0x" + 40 * "0"
@@ -197,7 +195,6 @@ def test_one_validator_may_grow_to_four_freely(city: City, target: Target) -> No
 
 
 @pytest.mark.parametrize("name", contracts.NAMES[1:])
-@pytest.mark.anvil("deploys from an address without a key")
 def test_a_contract_needs_a_consortium_to_answer_to(city: City, target: Target, name: str) -> None:
     nobody = "0x" + "55" * 20
     with pytest.raises(RpcError) as refused:

@@ -191,7 +191,6 @@ def test_code_is_adopted_and_dropped(city: City) -> None:
     assert city.read("Consortium.adopted", digest("code")) is False
 
 
-@pytest.mark.anvil("makes blocks at will")
 def test_versions_grow_one_after_the_other(city: City, target: Target) -> None:
     version = city.read("Consortium.activeVersion")
     assert (version.version, version.height) == (1, 0)
