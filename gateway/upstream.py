@@ -16,6 +16,10 @@ from gateway.config import Peer
 from ledger.errors import InvalidInputError, UnavailableError, UntrustedError
 
 MAX_ANSWER = 1 << 20
+#: Opening brackets in an answer: JSON nested without end must reach no decoder, whose own guard is the interpreter's
+#: recursion limit (a library of the chain client raises it beyond what the stack holds, and the process would end).
+#: What a node sends has a few; a tile's random bytes hold about 64.
+MAX_BRACKETS = 500
 #: Idle connections kept to one node.
 _KEPT = 4
 
@@ -100,6 +104,8 @@ class NodeReader:
         body = response.read(MAX_ANSWER + 1)
         if len(body) > MAX_ANSWER:
             raise http.client.HTTPException("the answer is larger than 1 MiB")
+        if body.count(b"[") + body.count(b"{") > MAX_BRACKETS:
+            raise http.client.HTTPException("the answer is nested like nothing a node sends")
         with self._lock:
             if self._closed or len(self._idle) >= _KEPT or response.will_close:
                 connection.close()

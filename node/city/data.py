@@ -19,6 +19,7 @@ from typing import Any
 from chinese_calendar import constants
 
 from ledger.errors import InvalidInputError, NotFoundError
+from node.cli.inputs import too_deep
 
 #: A file of --data may have this many bytes (the default limit of one exchange).
 MAX_FILE = 64 << 20
@@ -161,7 +162,7 @@ def _rows(path: Path, content: bytes) -> list[dict[str, Any]]:
         if path.suffix.lower() == ".csv":
             return list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"))))
         if path.suffix.lower() == ".json":
-            value = json.loads(content)
+            value = None if too_deep(content) else json.loads(content)
             if isinstance(value, list) and all(isinstance(row, dict) for row in value):
                 return value
     except (ValueError, csv.Error):

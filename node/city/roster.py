@@ -17,6 +17,7 @@ from stdnum.cn import uscc as _uscc
 from ledger.codec import decode
 from ledger.errors import InvalidInputError
 from ledger.identifiers import parse_handle, parse_region, parse_uscc
+from node.cli.inputs import too_deep
 
 ROLES = ("supervisor", "auditor", "quality")
 _ORG_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -99,10 +100,13 @@ def _plain_json(path: Path) -> Any:
     if path.stat().st_size > 1 << 20:
         raise InvalidInputError("roster.size", f"{path} is over 1 MiB")
     try:
-        return json.loads(path.read_text("utf-8"))
+        text = path.read_text("utf-8")
+        if too_deep(text):
+            raise InvalidInputError("roster.malformed", f"{path}: nested too deeply", hint=_HINT)
+        return json.loads(text)
     except UnicodeDecodeError:
         raise
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise InvalidInputError("roster.malformed", f"{path}: {error}", hint=_HINT) from error
 
 

@@ -3,12 +3,33 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from ledger.errors import InvalidInputError
 
 #: The largest whole number a record, a message or the chain takes (docs/formats.md, canonical bytes).
 MAX_NUMBER = (1 << 53) - 1
+#: Levels of nesting a person's file may have.
+MAX_DEPTH = 100
+_STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[{]|[\]}]', re.DOTALL)
+
+
+def too_deep(data: str | bytes) -> bool:
+    """Whether a JSON text is nested deeper than ``MAX_DEPTH``: json's own guard is the interpreter's recursion limit,
+    which some libraries raise beyond what the stack holds."""
+    text = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
+    if text.count(b"[") + text.count(b"{") <= MAX_DEPTH:
+        return False
+    depth = 0
+    for found in _STRUCTURE.finditer(text):
+        if found[0] in (b"[", b"{"):
+            depth += 1
+            if depth > MAX_DEPTH:
+                return True
+        elif found[0] in (b"]", b"}"):
+            depth -= 1
+    return False
 
 
 def parse_json(data: str | bytes, where: str, *, hint: str = "") -> Any:
@@ -17,10 +38,10 @@ def parse_json(data: str | bytes, where: str, *, hint: str = "") -> Any:
     Raises: InvalidInputError(input.json) naming ``where`` for whatever is no JSON: bad UTF-8, nesting without end,
     numbers of thousands of digits.
     """
+    if too_deep(data):
+        raise InvalidInputError("input.json", f"{where}: nested too deeply", hint=hint)
     try:
         return json.loads(data)
-    except RecursionError:
-        raise InvalidInputError("input.json", f"{where}: nested too deeply", hint=hint) from None
     except ValueError as error:
         # JSONDecodeError and UnicodeDecodeError are ValueErrors; so is a number with too many digits.
         raise InvalidInputError("input.json", f"{where}: {error}", hint=hint) from None

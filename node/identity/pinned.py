@@ -11,6 +11,9 @@ from node.identity.peers import Peer
 from node.identity.tls import client_context
 
 MAX_ANSWER = 1 << 20
+#: Opening brackets in an answer: JSON nested without end must reach no decoder, whose own guard is the interpreter's
+#: recursion limit. What a node sends has a few; a tile's random bytes hold about 64.
+MAX_BRACKETS = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +80,8 @@ class PinnedClient:
         data = response.read(MAX_ANSWER + 1)
         if len(data) > MAX_ANSWER:
             raise http.client.HTTPException("the answer is larger than 1 MiB")
+        if data.count(b"[") + data.count(b"{") > MAX_BRACKETS:
+            raise http.client.HTTPException("the answer is nested like nothing a node sends")
         return Answer(status=response.status, body=data)
 
     def _unreachable(self, error: Exception) -> UnavailableError:

@@ -15,7 +15,7 @@ import pytest
 from ledger.errors import InvalidInputError, LedgerError
 from node.city.roster import read_roster
 from node.cli import main as command
-from node.cli.inputs import parse_json
+from node.cli.inputs import parse_json, too_deep
 from node.cli.record import _batches, _Kept, _records
 from tests.ledger.evidence.city import City
 
@@ -165,3 +165,18 @@ def test_output_that_cannot_be_written(shell: str, status: int) -> None:
     assert done.returncode == status
     if b"--json" in shell.encode():
         assert "error" in json.loads(done.stdout)
+
+
+def test_nesting_is_counted_outside_of_text_only() -> None:
+    """Not by the interpreter's recursion limit: a library of the chain client raises it, and the stack would end."""
+    assert too_deep("[" * 101 + "]" * 101)
+    assert too_deep(b'{"a":' * 101)
+    assert not too_deep("[" * 100 + "]" * 100)
+    assert not too_deep('["' + "[" * 1_000 + '\\"{{"]' + ",[]" * 1_000)
+    command = (
+        "import sys; from node.cli.inputs import parse_json; sys.setrecursionlimit(100_000); "
+        "parse_json('[' * 90_000, 'x')"
+    )
+    done = subprocess.run([sys.executable, "-c", command], capture_output=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert b"input.json" in done.stderr or b"nested too deeply" in done.stderr
