@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contract_city import CONSENSUS, FOUNDER_TYPE, ZERO, City, Party, digest, founder, word
+from contract_city import ADDRESSES, CONSENSUS, FOUNDER_TYPE, INTERFACE, ZERO, City, Party, digest, founder, word
 from contract_targets import Target, examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -101,6 +101,24 @@ def test_two_exchanges_in_a_window_are_refused_with_the_numbers(city: City) -> N
     city.target.pass_blocks(WINDOW)
     city.send(city.health, "Consortium.execute", two)
     assert set(validators(city)) == {p.id for p in (city.health, city.bigdata, city.audit, first, second)}
+
+
+def test_a_change_leaves_the_window_after_exactly_a_hundred_blocks(city: City, target: Target) -> None:
+    first, second = newcomers(city, 2)
+    target.pass_blocks(WINDOW)
+    everybody = (*city.members, first, second)
+    exchange = (REPLACE_VALIDATOR, ["bytes32", "bytes32"])
+    one = carried(city, *exchange, city.water.id, first.id, voters=everybody[1:])
+    city.send(city.civil, "Consortium.execute", one)
+    changed = target.height
+    two = carried(city, *exchange, city.civil.id, second.id, voters=(*city.members[2:], first, second))
+    target.pass_blocks(changed + WINDOW - 2 - target.height)
+    statuses = []
+    for _ in range(2):
+        data = INTERFACE.encode("Consortium.execute", (two,))
+        receipt = target.transact(city.health.account, ADDRESSES["Consortium"], data)
+        statuses.append((int(receipt["blockNumber"], 16) - changed, receipt["status"]))
+    assert statuses == [(WINDOW - 1, "0x0"), (WINDOW, "0x1")]
 
 
 def test_growth_is_bounded_too(city: City) -> None:

@@ -8,6 +8,7 @@ from contract_targets import Target, examples
 from eth_abi import encode
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from test_members import possession
 
 SUSPEND, ADOPT, ACTIVATE, REPLACE_ACCOUNT, END_KEY, APPROVE_CORE = 2, 8, 10, 12, 13, 14
 
@@ -23,6 +24,18 @@ def test_three_times_yes_over_two_times_active(city: City) -> None:
     assert done.only("CodeAdopted") == {"codeHash": digest("code"), "adopted": True}
     assert city.read("Consortium.adopted", digest("code")) is True
     assert city.read("Consortium.proposal", proposal).state == 2
+
+
+def test_exactly_two_thirds_do_not_carry(city: City) -> None:
+    """Of six: four yes are 3 x 4 = 2 x 6, which is not more."""
+    new = city.newcomer("transport", "11310000MB2F00031J")
+    body = founder(new, 0, validator=False)
+    city.decide(1, [FOUNDER_TYPE, "bytes"], body, possession(city, new.id, new))
+    proposal = city.propose(city.water, ADOPT, ["bytes32", "bool"], digest("code"), True)
+    city.vote(proposal, *city.members[:4])
+    assert city.refusal(city.water, "Consortium.execute", proposal) == ("Consortium__NotCarried", proposal, 4, 6)
+    city.vote(proposal, new)
+    city.send(city.water, "Consortium.execute", proposal)
 
 
 @settings(max_examples=examples(30), deadline=None, suppress_health_check=list(HealthCheck))
