@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -36,6 +37,8 @@ logger = structlog.get_logger("gateway.service")
 #: A bundle and a policy, and room for the message around them.
 MAX_MESSAGE = (1 << 20) + (1 << 18) + 1024
 _THREADS = 16
+#: How long a reflection stream may last, seconds.
+_STREAM_S = 10.0
 _DEFAULT_PAGE = 100
 _PLAIN = " !\"#$&'()*+,-./:;<=>?@[]^_`{|}~"
 
@@ -159,6 +162,35 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         raise AssertionError("grpc abort returned")
 
 
+class ShortStreams(grpc.ServerInterceptor):
+    """Streams of requests (reflection) hold a thread as long as their client likes, and anybody may open one: a few at
+    a time, each for ``seconds``."""
+
+    def __init__(self, places: int, seconds: float) -> None:
+        self._places = threading.BoundedSemaphore(places)
+        self._seconds = seconds
+
+    def intercept_service(self, continuation: Any, details: grpc.HandlerCallDetails) -> Any:
+        """Bound the handler of a stream; every other method is bounded by its answer."""
+        handler = continuation(details)
+        if handler is None or not (handler.request_streaming and handler.response_streaming):
+            return handler
+
+        def run(requests: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+            if not self._places.acquire(blocking=False):
+                context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many streams at once: try again later")
+            timer = threading.Timer(self._seconds, context.cancel)
+            timer.daemon = True
+            timer.start()
+            try:
+                yield from handler.stream_stream(requests, context)
+            finally:
+                timer.cancel()
+                self._places.release()
+
+        return grpc.stream_stream_rpc_method_handler(run, handler.request_deserializer, handler.response_serializer)
+
+
 class GrpcServer:
     """The listening server: GatewayService, health and reflection over TLS."""
 
@@ -168,7 +200,8 @@ class GrpcServer:
             ("grpc.max_send_message_length", 4 << 20),
             ("grpc.so_reuseport", 0),
         ]
-        self._server = grpc.server(ThreadPoolExecutor(_THREADS, thread_name_prefix="grpc"), options=options)
+        pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="grpc")
+        self._server = grpc.server(pool, interceptors=(ShortStreams(_THREADS // 4, _STREAM_S),), options=options)
         gateway_pb2_grpc.add_GatewayServiceServicer_to_server(servicer, self._server)
         name = gateway_pb2.DESCRIPTOR.services_by_name["GatewayService"].full_name
         states = health.HealthServicer()

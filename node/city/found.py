@@ -13,7 +13,8 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from ledger.errors import ConflictError, NotFoundError
+from ledger.errors import ConflictError, LedgerError, NotFoundError
+from ledger.identifiers import parse_handle
 from ledger.model import KeyRole, Roles
 from node.city.roster import Founder
 from node.config import ChainSection, LogSection, load_config
@@ -155,12 +156,13 @@ def load_city(folder: Path) -> City:
     path = folder / CITY_FILE
     try:
         value = json.loads(path.read_text("utf-8"))
-        city = City(folder=folder, region=value["region"], chain_id=value["chainId"], handles=tuple(value["members"]))
+        handles = tuple(parse_handle(handle) for handle in value["members"])
+        city = City(folder=folder, region=value["region"], chain_id=value["chainId"], handles=handles)
     except FileNotFoundError as error:
         raise NotFoundError(
             "city.missing", f"there is no city in {folder}", hint=f"found one: civicledger city init {folder}"
         ) from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError, LedgerError) as error:
         raise NotFoundError(
             "city.broken", f"{path} cannot be read: {error}", hint="restore it from a backup"
         ) from error

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from ledger.errors import InvalidInputError, LedgerError
+from ledger.errors import InvalidInputError, LedgerError, NotFoundError
+from node.city.found import load_city
 from node.city.roster import read_roster
 from node.cli import main as command
 from node.cli.inputs import parse_json, too_deep
@@ -180,3 +181,13 @@ def test_nesting_is_counted_outside_of_text_only() -> None:
     done = subprocess.run([sys.executable, "-c", command], capture_output=True, timeout=60, check=False)
     assert done.returncode == 1
     assert b"input.json" in done.stderr or b"nested too deeply" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "members", ["[1]", '["../../etc"]', "5", "[[]]", "[" * 5_000], ids=["number", "path", "no-list", "list", "deep"]
+)
+def test_a_broken_city_file_is_refused(tmp_path: Path, members: str) -> None:
+    (tmp_path / "city.json").write_text(f'{{"v":1,"region":"310000","chainId":1,"members":{members}}}')
+    with pytest.raises(NotFoundError) as caught:
+        load_city(tmp_path)
+    assert caught.value.code == "city.broken"
