@@ -296,7 +296,7 @@ class DepartmentLog:
             raise ConflictError(
                 "log.behind",
                 f"this log has {size} records, but a head of {head.size} was seen: it was restored from an older copy",
-                hint="refetch the missing records from peers before anything is signed (log restore --from-peers)",
+                hint="sign nothing: put the newest copy of the log folder back; docs/operations.md, When something is wrong",
                 expected=head.size,
                 actual=size,
             )
