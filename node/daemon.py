@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import signal
 import sys
@@ -26,6 +27,8 @@ def run(folder: str) -> int:
     Prints one JSON line ``{"event": "listening", …}`` on standard output when the ports answer, and ``{"event":
     "serving", …}`` when all services do, for whoever started the process.
     """
+    # A crash below Python leaves the stacks of all threads in the output, not nothing.
+    faulthandler.enable()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())

@@ -228,8 +228,13 @@ class Store:
             return
         cut = len(self._prefix)
         try:
-            with self._core.db.iterator(start=low, stop=high, reverse=reverse, verify_checksums=True) as rows:
+            # Backwards, plyvel 1.5 leaves out a row that is both the first and the only one of a range with a start:
+            # the lower bound is kept here.
+            first = None if reverse else low
+            with self._core.db.iterator(start=first, stop=high, reverse=reverse, verify_checksums=True) as rows:
                 for key, value in rows:
+                    if key < low:
+                        return
                     yield key[cut:], value
         except _ERRORS as error:
             raise store_error(error, self.path) from error

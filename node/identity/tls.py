@@ -16,8 +16,8 @@ from pathlib import Path
 
 # Read by gRPC when its first credentials are made, so it must stand before that.
 os.environ["GRPC_SSL_CIPHER_SUITES"] = "ECDHE-RSA-AES256-GCM-SHA384"
-# The core's own lines (every refused handshake is one) are neither JSON nor bounded; what matters is in our errors.
-os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+# Every refused handshake is a line of the core: neither JSON nor bounded. What it says when it gives up stays.
+os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
 import grpc
 from cryptography import x509

@@ -17,7 +17,11 @@ def test_the_reasons_are_the_table_of_the_code() -> None:
 
 def test_every_refusal_of_a_use_is_on_the_page() -> None:
     table = PAGE.split("## Judging a use")[1].split("## Reasons")[0]
-    assert set(re.findall(r"\| `([a-z.-]+)` \|", table)) == set(_HINTS)
+    assert set(re.findall(r"\| `([a-z.-]+)` \|", table)) == {
+        *_HINTS,
+        # Judged where the request is: the grant on chain holds the matter's digest only.
+        "grant.matter",
+    }
 
 
 def test_the_scope_on_the_page_is_a_scope() -> None:

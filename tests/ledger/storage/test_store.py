@@ -85,6 +85,13 @@ def test_scan_is_the_range_of_a_sorted_dict(
         )
 
 
+def test_a_single_row_is_found_backwards(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "db") as store:
+        store.put(b"a", b"1", sync=False)
+        store.put(b"b", b"2", sync=False)
+        assert list(store.scan(b"a", reverse=True)) == [(b"a", b"1")]
+
+
 @given(st.binary(max_size=3), st.binary(max_size=5))
 def test_prefix_end_is_above_the_prefix_and_below_all_that_follows(prefix: bytes, key: bytes) -> None:
     end = prefix_end(prefix)
