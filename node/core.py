@@ -28,6 +28,7 @@ from node.identity.keyring import KeyRing
 from node.identity.peers import PeerBook
 from node.metrics import Metrics
 from node.stores import open_stores
+from node.trail.alarms import AlarmBook
 
 logger = structlog.get_logger("node")
 
@@ -35,7 +36,7 @@ _RUNNING_FILE = "running"
 
 
 class NodeCore:
-    """Settings, keys, stores, chain, contracts, roster, head board, log. ``closing`` closes them in reverse order."""
+    """Settings, keys, stores, alarms, chain, contracts, roster, head board, log. ``closing`` closes them in reverse."""
 
     def __init__(self, config: NodeConfig, keys: KeyRing, genesis: bytes, clock: Clock, closing: Closing) -> None:
         self.config = config
@@ -50,6 +51,7 @@ class NodeCore:
         self.peers = PeerBook(config.peers_file, keys.identity)
         closing.add("peers", self.peers.close)
         self.stores = open_stores(config, closing)
+        self.alarms = AlarmBook(config.folder / "alarms", clock=clock)
         timeout = float(config.chain.admission_timeout)
         forward = None if self.is_sequencer else forward_to(self.peers, self.genesis.sequencer, self.tracker, timeout)
         self.chain = EmbeddedChain.open(self.stores.chain, genesis, forward=forward)

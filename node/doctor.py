@@ -22,7 +22,7 @@ VERY_LOW_DISK = 256 << 20
 def diagnose(node: Node) -> tuple[Finding, ...]:
     """Every check, problems first. What is fine is an ``ok`` line, so that silence is never mistaken for it."""
     checks: tuple[Callable[[Node], Iterable[Finding]], ...] = (
-        _broken, _membership, _log, _chain, _finality, _peers, _loops, _disk, _files,
+        _broken, _membership, _log, _alarms, _chain, _finality, _peers, _loops, _disk, _files,
     )  # fmt: skip
     findings = [finding for check in checks for finding in check(node)]
     order = {"problem": 0, "warning": 1, "ok": 2}
@@ -88,6 +88,16 @@ def _log(node: Node) -> Iterable[Finding]:
         yield _warning(problem.code, f"{lag} records are not anchored: {problem.message}", problem.hint)
     else:
         yield _ok("log.open", f"the log is open: {node.core.log.size} records, {lag} not anchored yet")
+
+
+def _alarms(node: Node) -> Iterable[Finding]:
+    for alarm in node.core.alarms.alarms():
+        proof = "its proof convinces anybody" if alarm.evidence is not None else "there is no proof of it"
+        yield _problem(
+            alarm.kind,
+            f"{alarm.member}: {alarm.detail}",
+            f"{proof}: `civicledger witness evidence`; once dealt with: `civicledger witness settle {alarm.id}`",
+        )
 
 
 def _chain(node: Node) -> Iterable[Finding]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from ledger import _native, codec, keys
 from ledger.directory import catalogue, grants, scope
 from ledger.evidence import checkpoint as cp
-from ledger.evidence import merkle, tlogpolicy
+from ledger.evidence import fork, merkle, tlogpolicy
 from ledger.evidence.tiles import tiles_of
 from ledger.evidence.witness import format_request
 from ledger.identifiers import dataset_id, member_bytes32, origin, witness_name
@@ -130,6 +130,17 @@ def witness_request(given: Fields) -> Fields:
 def tlog_proof(given: Fields) -> Fields:
     hashes, index = leaves(given), int(given["index"])
     return {"text": cp.format_proof(index, merkle.inclusion_proof(hashes, index, len(hashes)), note(given))}
+
+
+@example("fork-evidence")
+def fork_evidence(given: Fields) -> Fields:
+    other = {**given, "entries": given["other entries"]}
+    hashes, signer = leaves(other), Ed25519Signer(KeyRole.LOG, raw(given["seed"]))
+    key = cp.VKey(name=given["origin"], type=cp.ED25519_NOTE, public=signer.public)
+    path = merkle.consistency_proof(hashes, len(leaves(given)), len(hashes))
+    found = fork.ForkEvidence.make(note(given), note(other), (key,), path)
+    proven = found.verify((key,))
+    return {"document": found.encode().decode(), "sizes": f"{proven.first.size} {proven.second.size}"}
 
 
 @example("tlog-policy")
