@@ -296,7 +296,7 @@ class DepartmentLog:
             raise ConflictError(
                 "log.behind",
                 f"this log has {size} records, but a head of {head.size} was seen: it was restored from an older copy",
-                hint="sign nothing: put the newest copy of the log folder back (docs/operations.md)",
+                hint="stop the node; civicledger log restore takes a newer backup, or --from-peers (docs/operations.md)",
                 expected=head.size,
                 actual=size,
             )

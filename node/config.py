@@ -114,8 +114,22 @@ class NodeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     @property
     def log_folder(self) -> Path:
-        """The department log."""
-        return self.folder / "log"
+        """The department log: of the newest generation that is here."""
+        return self.log_folder_of(max(self.log_generations, default=1))
+
+    @property
+    def log_generations(self) -> tuple[int, ...]:
+        """Generations of the log that have a folder here, ascending; all but the last are retired."""
+        found = [1] if (self.folder / "log").is_dir() else []
+        for path in self.folder.glob("log.*"):
+            number = path.name[4:]
+            if number.isascii() and number.isdecimal() and number == str(int(number)) and int(number) > 1:
+                found.append(int(number))
+        return tuple(sorted(found))
+
+    def log_folder_of(self, generation: int) -> Path:
+        """The folder of one generation: ``log``, after a retirement ``log.2`` beside it."""
+        return self.folder / ("log" if generation == 1 else f"log.{generation}")
 
     @property
     def store_folder(self) -> Path:

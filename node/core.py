@@ -140,9 +140,8 @@ class NodeCore:
             )
         # A body just admitted does not find itself in its view until it has caught up.
         generation = info.generation if info else 1
-        folder = self.config.log_folder
         log = DepartmentLog.open(
-            folder if generation == 1 else folder.with_name(f"log.{generation}"),
+            self.config.log_folder_of(generation),
             origin=info.origin if info else origin(section.region, section.handle),
             signer=self.keys[KeyRole.LOG],
             clock=self.clock,

@@ -25,7 +25,7 @@ GROUPS = {
     "grant": "node.cli.grant",
     "exchange": "node.cli.exchange",
     "record": "node.cli.record",
-    "log": "node.cli.log",
+    "log": "node.cli.logops",
     "bundle": "node.cli.bundle",
     "key": "node.cli.key",
 }

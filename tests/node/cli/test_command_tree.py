@@ -37,7 +37,7 @@ COMMANDS = {
     "grant": {"request", "approve", "refuse", "revoke", "list", "show"},
     "exchange": {"pull", "list"},
     "record": {"add"},
-    "log": {"show", "prove", "fsck", "export"},
+    "log": {"show", "prove", "fsck", "export", "backup", "restore", "stat"},
     "bundle": {"make", "verify"},
     "key": {"list", "rotate"},
     "doctor": set(),
