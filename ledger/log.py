@@ -203,6 +203,10 @@ class DepartmentLog:
         """Entries [first, first + count)."""
         return self._engine.read(first, count)
 
+    def index_rows(self, first: int, count: int) -> list[tuple[bytes, bytes]]:
+        """Rows (key, value) of the record index for entries [first, first + count), made without the GIL."""
+        return self._engine.index_rows(first, count)
+
     def leaf(self, index: int) -> bytes:
         """The leaf hash of an entry."""
         return self._engine.leaf(index)

@@ -137,6 +137,11 @@ class NodeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         return self.folder / "store"
 
     @property
+    def index_folder(self) -> Path:
+        """The record index, made again from the log whenever it is missing."""
+        return self.store_folder / "index"
+
+    @property
     def payloads_folder(self) -> Path:
         """Dataset contents."""
         return self.folder / "payloads"

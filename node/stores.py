@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ledger.storage.chainstate import ChainStore
 from ledger.storage.exchanges import CheckpointStore, ExchangeStore, NonceStore
 from ledger.storage.indexes import RecordIndex
+from ledger.storage.openings import Openings
 from ledger.storage.payloads import PayloadStore
 from ledger.storage.store import Store
 from ledger.storage.witness import WitnessStore
@@ -27,6 +28,7 @@ class Stores:
     services: Store
     index: RecordIndex
     payloads: PayloadStore
+    openings: Openings
 
 
 def open_stores(config: NodeConfig, closing: Closing) -> Stores:
@@ -41,9 +43,12 @@ def open_stores(config: NodeConfig, closing: Closing) -> Stores:
         closing.add(f"store-{name}", store.close)
         return store
 
-    chain, node, index = opened("chain"), opened("node"), opened("index")
+    chain, node = opened("chain"), opened("node")
     payloads = Store.open(config.payloads_folder)
     closing.add("payloads", payloads.close)
+    openings = Openings(payloads.sub(b"s/"))
+    index = RecordIndex.open(config.index_folder, openings)
+    closing.add("store-index", index.close)
     return Stores(
         chain=ChainStore(chain),
         witness=WitnessStore(node.sub(b"witness/")),
@@ -51,6 +56,7 @@ def open_stores(config: NodeConfig, closing: Closing) -> Stores:
         nonces=NonceStore(node.sub(b"nonce/")),
         checkpoints=CheckpointStore(node.sub(b"checkpoint/")),
         services=node.sub(b"services/"),
-        index=RecordIndex(index),
+        index=index,
         payloads=PayloadStore(payloads),
+        openings=openings,
     )

@@ -1,35 +1,47 @@
-"""The record index of one department log: who used which dataset, under which grant, when.
+"""The record index of one department log: who used which dataset, under which grant, about whom, when.
 
-Derived from the log and nothing else: it can be dropped and rebuilt at any time. Every record is filed under each facet
-it has (dataset, grant, counterpart, type) and under "all", in order of (record time, index), so that a query is one
-range scan. ``indexed_size`` says how far the index has got: an answer is complete up to there, and only up to there.
+Derived and never the truth: it can be dropped at any time and is made again, rows from the log, subjects from the
+openings in the payload store. A folder that is damaged, of another version or of another log is dropped by itself.
+``indexed_size`` says how far the index has got: an answer is complete up to there, and only up to there.
 """
 
 from __future__ import annotations
 
 import hashlib
-import struct
+import os
+import shutil
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from itertools import islice
-from typing import Protocol
+from typing import Final, Protocol
 
-import msgspec
-
-from ledger.errors import FatalError, InvalidInputError
-from ledger.storage.store import Batch, Store, u64
+from ledger.errors import FatalError, InvalidInputError, LedgerError, UnavailableError
+from ledger.storage.openings import Openings
+from ledger.storage.postings import MAX_VALUE, Place, Reading, place_bytes, place_of, prefix, single
+from ledger.storage.store import Store, u64
 
 #: Largest page a query answers.
-MAX_PAGE = 1000
-_BATCH = 2000
+MAX_PAGE: Final = 1000
+#: Postings a query reads before it answers with a shorter page and a token.
+MAX_WORK: Final = 500_000
 
-_SIZE, _LAST = b"S", b"L"
-_ALL, _DATASET, _GRANT, _COUNTERPART, _TYPE = b"A", b"D", b"G", b"C", b"T"
-#: In the order of ``_Facets``.
-_PARTS = (_DATASET, _GRANT, _COUNTERPART, _TYPE)
-_MAX_VALUE = 255
+#: Changes with the form of the rows.
+_VERSION_NOW: Final = b"2"
+_VERSION, _SIZE, _LEAF, _OPENINGS, _REMAKING = b"!version", b"!size", b"!leaf", b"!openings", b"!remaking"
+_ALL, _COUNTERPART, _DATASET, _GRANT, _TYPE, _SUBJECT = b"A", b"C", b"D", b"G", b"T", b"U"
+#: Commitment -> the key of its subject row, so that an erased opening finds its row.
+_FILED = b"R"
+#: Entries turned into rows at once.
+_RANGE = 1 << 15
+#: The index may lose this many records in a power cut; they are indexed again.
+_SYNC_EVERY = 1 << 18
+_WRITE_BUFFER = 16 << 20
+_OPENINGS_AT_ONCE = 500
+#: Records have times below 2^53 (docs/formats.md).
+_MAX_TIME = 2**53 - 1
+#: Below this much free space an index that could not be written is not tried again.
+_ROOM = 64 << 20
 
 
 class LogReader(Protocol):
@@ -38,18 +50,23 @@ class LogReader(Protocol):
     @property
     def size(self) -> int: ...
     def read(self, first: int, count: int) -> Sequence[bytes]: ...
+    def leaf(self, index: int) -> bytes: ...
+    def index_rows(self, first: int, count: int) -> Sequence[tuple[bytes, bytes]]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordFilter:
-    """All given conditions hold. Ids: 32 bytes; times: Unix milliseconds, [from_ms, to_ms), ``to_ms`` 0 is open."""
+    """All given conditions hold. Ids: 32 bytes; ``subject``: a pseudonym; times: Unix milliseconds, [from_ms, to_ms),
+    ``to_ms`` 0 is open. ``newest_first``: from the latest time down instead of up."""
 
     dataset: bytes | None = None
     grant: bytes | None = None
     counterpart: str | None = None
     type: str | None = None
+    subject: str | None = None
     from_ms: int = 0
     to_ms: int = 0
+    newest_first: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,205 +80,351 @@ class IndexRow:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
     """Hits in order of (time, index), complete among the first ``indexed_size`` records; ``token`` is ``b""`` at the
-    end. Every page of one query answers for the same ``indexed_size``."""
+    end. Every page of one query answers for the same ``indexed_size``. A page may be shorter than asked for, even
+    empty, before the end: the next one goes on."""
 
     rows: tuple[IndexRow, ...]
     token: bytes
     indexed_size: int
 
 
-class _Body(msgspec.Struct, frozen=True):
-    dataset: str = ""
-    grant: str = ""
-    counterpart: str = ""
-
-
-class _Record(msgspec.Struct, frozen=True):
-    type: str
-    time: datetime
-    body: _Body
-
-
-#: The value of a row under "all": dataset, grant, counterpart, type; empty where a record has none.
-_Facets = tuple[bytes, bytes, bytes, bytes]
-
-_RECORDS = msgspec.json.Decoder(_Record)
-_FACETS = msgspec.msgpack.Decoder(_Facets)
-_ENCODER = msgspec.msgpack.Encoder()
-_PLACE = struct.Struct(">QQ")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
-_NONE: _Facets = (b"", b"", b"", b"")
-
-
 class RecordIndex:
-    """The index of one log. One thread follows; any number query."""
+    """The index of one log. One thread follows at a time; any number query."""
 
-    __slots__ = ("_lock", "_store")
-
-    def __init__(self, store: Store) -> None:
+    def __init__(self, path: str, store: Store, openings: Openings | None, dropped: LedgerError | None) -> None:
+        self._path = path
         self._store = store
-        self._lock = threading.Lock()
+        self._openings = openings
+        self._following = threading.Lock()
+        self._swap = threading.Condition()
+        self._readers = 0
+        self._closed = False
+        self._fault: LedgerError | None = None
+        self._unsynced = 0
+        self._size = int.from_bytes(store.get(_SIZE) or b"", "big")
+        #: Why the index was dropped and is being made again; None once it has caught up.
+        self.remaking: LedgerError | None = dropped
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str], openings: Openings | None = None) -> RecordIndex:
+        """Open the folder, or drop what cannot be used of it: ``remaking`` says why.
+
+        Raises:
+            ConflictError: ``store.locked``. UnavailableError: ``disk.full``. FatalError: ``store.corrupt``, even an
+                empty folder cannot be made.
+        """
+        name = os.fspath(path)
+        store, dropped = _usable(name)
+        if dropped is None and store.get(_REMAKING) is not None:
+            dropped = _remade("making it was interrupted")
+        return cls(name, store, openings, dropped)
 
     @property
     def indexed_size(self) -> int:
         """Records indexed: a query is complete for the indices below it."""
-        return int.from_bytes(self._store.get(_SIZE) or b"", "big")
+        return self._size
 
     def follow(self, log: LogReader, limit: int | None = None) -> int:
         """Index what is new, at most ``limit`` records; how many were indexed.
 
-        An index that does not fit the log (the log was restored, or is another one) is rebuilt from the start.
-        """
-        with self._lock:
-            size = log.size
-            done = self.indexed_size
-            if done and not self._fits(log, done, size):
-                self._clear()
-                done = 0
-            stop = size if limit is None else min(size, done + limit)
-            start = done
-            while done < stop:
-                entries = log.read(done, min(_BATCH, stop - done))
-                if not entries:
-                    break
-                with self._store.batch() as batch:
-                    for offset, entry in enumerate(entries):
-                        _file(batch, done + offset, entry)
-                    done += len(entries)
-                    batch.put(_SIZE, u64(done))
-                    batch.put(_LAST, hashlib.sha256(entries[-1]).digest())
-            return done - start
+        An index that does not fit the log (the log was restored, or is another one) is made from the start.
 
-    def rebuild(self, log: LogReader) -> int:
-        """Drop the index and make it anew; how many records were indexed."""
-        with self._lock:
-            self._clear()
-        return self.follow(log)
+        Raises:
+            UnavailableError: ``disk.full``; tried again once there is room. ``index.damaged``: it was dropped, the next
+                call begins anew.
+        """
+        with self._following:
+            try:
+                self._mend()
+                return self._follow(log, limit)
+            except LedgerError as error:
+                raise self._failed(error) from error
+
+    def renew(self) -> None:
+        """Drop everything: the next ``follow`` starts at the first record."""
+        with self._following:
+            self._drop(_remade("it was asked for"))
 
     def query(self, wanted: RecordFilter, page_size: int = 100, token: bytes = b"") -> Page:
         """One page of the records that match.
 
         Raises:
-            InvalidInputError: ``page.size``, not within 1 to 1,000; ``page.token``, not a token of this query.
+            InvalidInputError: ``page.size``, not within 1 to 1,000; ``page.token``, not a token of this query;
+                ``query.value``, a value that no record can have.
+            UnavailableError: ``index.behind``, the index was dropped between two pages and has not come so far again;
+                ``index.damaged``, it is being made again.
         """
         if not 1 <= page_size <= MAX_PAGE:
             raise InvalidInputError("page.size", f"a page has 1 to {MAX_PAGE} rows", actual=page_size)
-        facet = _facet(wanted)
         fingerprint = hashlib.sha256(repr(wanted).encode()).digest()[:8]
-        bound, start = self.indexed_size, facet + u64(wanted.from_ms)
-        if token:
-            if len(token) != 32 or token[:8] != fingerprint:
-                raise InvalidInputError(
-                    "page.token", "this page token belongs to another query", hint="start again without a token"
-                )
-            bound, start = int.from_bytes(token[8:16], "big"), facet + token[16:]
-        stop = facet + u64(wanted.to_ms) if wanted.to_ms else None
-        rows: list[IndexRow] = []
-        for key, _ in self._store.scan(facet, start=start, stop=stop):
-            index = int.from_bytes(key[-8:], "big")
-            if index >= bound or not self._matches(key[-16:], wanted):
-                continue
-            if len(rows) == page_size:
-                return Page(rows=tuple(rows), token=fingerprint + u64(bound) + key[-16:], indexed_size=bound)
-            rows.append(IndexRow(index=index, time_ms=int.from_bytes(key[-16:-8], "big")))
-        return Page(rows=tuple(rows), token=b"", indexed_size=bound)
+        low, high = (wanted.from_ms, 0), (_MAX_TIME, 2**64 - 1)
+        if wanted.to_ms:
+            high = (wanted.to_ms - 1, 2**64 - 1)
+        with self._reading() as store:
+            size = self._size
+            if token:
+                bound, place = _opened(token, fingerprint)
+                if bound > size:
+                    raise _behind(size, bound)
+                low, high = (low, place) if wanted.newest_first else (place, high)
+            else:
+                bound = size
+            reading = Reading(
+                store=store,
+                prefixes=self._prefixes(wanted),
+                low=low,
+                high=high,
+                newest_first=wanted.newest_first,
+            )
+            try:
+                rows, following = _page(reading, page_size, bound)
+            except LedgerError as error:
+                raise self._failed(error) from error
+        after = b"" if following is None else fingerprint + u64(bound) + place_bytes(following)
+        return Page(rows=rows, token=after, indexed_size=bound)
 
-    def count(self, wanted: RecordFilter) -> int:
-        """How many indexed records match."""
-        total, token = 0, b""
-        while True:
-            page = self.query(wanted, MAX_PAGE, token)
-            total += len(page.rows)
-            token = page.token
-            if not token:
-                return total
+    def postings(self) -> Iterator[tuple[bytes, bytes, int, int]]:
+        """Every posting as (facet, value, time, index), whatever blocks it stands in: what two indexes of one log have
+        in common. Raises: FatalError(store.corrupt)."""
+        with self._reading() as store:
+            for facet in (_ALL, _COUNTERPART, _DATASET, _GRANT, _TYPE, _SUBJECT):
+                starts = {key[:-16] for key, _ in store.scan(facet)}
+                for start in sorted(starts):
+                    reading = Reading(
+                        store=store, prefixes=(start,), low=(0, 0), high=(_MAX_TIME, 2**64 - 1), newest_first=False
+                    )
+                    for bucket in reading.buckets():
+                        for time_ms, index in reading.places(bucket):
+                            yield facet, start[2:], time_ms, index
+
+    def close(self) -> None:
+        """Make everything durable and close the folder, after the queries under way; a second call does nothing."""
+        with self._following, self._alone():
+            if self._closed:
+                return
+            self._closed = True
+            try:
+                if self._unsynced and self._fault is None:
+                    self._store.put(_SIZE, u64(self._size))
+            finally:
+                self._store.close()
+
+    # --- following ----------------------------------------------------------------------------------------------------
+
+    def _follow(self, log: LogReader, limit: int | None) -> int:
+        size = log.size
+        start = self._size
+        if start and not self._fits(log, start, size):
+            self._drop(_remade("it does not fit the log: that was restored, or is another one"))
+            start = 0
+        done, stop = start, size if limit is None else min(size, start + limit)
+        while done < stop:
+            count = min(_RANGE, stop - done)
+            rows = log.index_rows(done, count)
+            done += count
+            self._unsynced += count
+            sync = self._unsynced >= _SYNC_EVERY
+            with self._store.batch(sync=sync) as batch:
+                for key, value in rows:
+                    batch.put(key, value)
+                batch.put(_SIZE, u64(done))
+                batch.put(_LEAF, log.leaf(done - 1))
+            self._size = done
+            if sync:
+                self._unsynced = 0
+        self._follow_openings(log)
+        if self.remaking is not None and done == size:
+            self._store.delete(_REMAKING)
+            self._unsynced = 0
+            self.remaking = None
+        return done - start
 
     def _fits(self, log: LogReader, done: int, size: int) -> bool:
-        if done > size:
-            return False
-        return hashlib.sha256(log.read(done - 1, 1)[0]).digest() == self._store.get(_LAST)
+        return done <= size and log.leaf(done - 1) == self._store.get(_LEAF)
 
-    def _matches(self, place: bytes, wanted: RecordFilter) -> bool:
-        """The conditions that the facet scanned does not cover."""
-        given = _given(wanted)
-        if sum(value is not None for value in given) < 2:
-            return True
-        data = self._store.get(_ALL + place)
-        if data is None:
-            raise FatalError(
-                "store.corrupt",
-                f"record {place[-8:].hex()} is filed but has no row",
-                hint="stop the node and delete the index: it is made again from the log",
+    def _follow_openings(self, log: LogReader) -> None:
+        """File what was opened since, and take away what was erased."""
+        if self._openings is None:
+            return
+        done = int.from_bytes(self._store.get(_OPENINGS) or b"", "big")
+        while news := self._openings.since(done, _OPENINGS_AT_ONCE):
+            erased = []
+            with self._store.batch() as batch:
+                for sequence, commitment in news:
+                    opening = self._openings.get(commitment)
+                    if opening is not None and opening.index >= self._size:
+                        break
+                    done = sequence
+                    if opening is None:
+                        erased.append(commitment)
+                    else:
+                        found = opening.record_time(log.read(opening.index, 1)[0])
+                        if found is not None:
+                            start = prefix(_SUBJECT, self._openings.digest(opening.subject))
+                            key, value = single(start, (found, opening.index))
+                            batch.put(key, value)
+                            batch.put(_FILED + commitment, key)
+            # After what the same batch may have filed; before this is over a crash begins it again.
+            self._unfile(erased)
+            self._store.put(_OPENINGS, u64(done))
+            if done != news[-1][0]:
+                return
+
+    def _unfile(self, commitments: Sequence[bytes]) -> None:
+        """Take erased openings out so that their rows leave the disk, not only the answers."""
+        filed = {_FILED + commitment: self._store.get(_FILED + commitment) for commitment in commitments}
+        rows = [key for key in filed.values() if key is not None]
+        if rows:
+            self._store.erase_all(rows, within=_SUBJECT)
+            self._store.erase_all(list(filed), within=_FILED)
+
+    # --- dropping and mending -----------------------------------------------------------------------------------------
+
+    def _failed(self, error: LedgerError) -> LedgerError:
+        """Remember what broke; the error for the caller. The log is whole: a broken index stops nothing."""
+        if isinstance(error, FatalError) and error.code == "store.corrupt":
+            self._fault = error
+            return UnavailableError(
+                "index.damaged",
+                "the record index is damaged and is being made again from the log",
+                hint="try again: indexed_size says how far it has come",
             )
-        return all(value is None or value == known for value, known in zip(given, _FACETS.decode(data), strict=True))
+        if error.code == "disk.full":
+            self._fault = error
+        return error
 
-    def _clear(self) -> None:
-        # The size goes first: a crash in between leaves an index that starts again at nothing.
-        with self._store.batch() as batch:
-            batch.delete(_SIZE)
-            batch.delete(_LAST)
-        for part in (_ALL, *_PARTS):
-            while keys := [key for key, _ in islice(self._store.scan(part), _BATCH)]:
-                with self._store.batch(sync=False) as batch:
-                    for key in keys:
-                        batch.delete(key)
+    def _mend(self) -> None:
+        """After a fault: drop a damaged folder; open one again that had no room, once there is some."""
+        fault = self._fault
+        if fault is None:
+            return
+        if fault.code == "disk.full":
+            if shutil.disk_usage(self._path).free < _ROOM:
+                raise fault
+            with self._alone():
+                self._store.close()
+                self._take(*_usable(self._path))
+            return
+        self._drop(_remade(fault.message))
+
+    def _drop(self, why: LedgerError) -> None:
+        with self._alone():
+            self._store.close()
+            Store.destroy(self._path)
+            self._take(_usable(self._path)[0], why)
+
+    def _take(self, store: Store, dropped: LedgerError | None) -> None:
+        self._store = store
+        self._fault = None
+        self._unsynced = 0
+        self._size = int.from_bytes(store.get(_SIZE) or b"", "big")
+        if dropped is not None:
+            store.put(_REMAKING, b"")
+            self.remaking = dropped
+
+    @contextmanager
+    def _reading(self) -> Iterator[Store]:
+        """The store, which is not closed meanwhile: LevelDB does not survive being closed under a reader."""
+        with self._swap:
+            self._readers += 1
+            store = self._store
+        try:
+            yield store
+        finally:
+            with self._swap:
+                self._readers -= 1
+                self._swap.notify_all()
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """No reader is under way, none begins."""
+        with self._swap:
+            self._swap.wait_for(lambda: not self._readers)
+            yield
+
+    # --- asking -------------------------------------------------------------------------------------------------------
+
+    def _prefixes(self, wanted: RecordFilter) -> tuple[bytes, ...]:
+        """The key prefixes of a filter, the most selective first."""
+        subject = b""
+        if wanted.subject is not None:
+            if self._openings is None:
+                raise InvalidInputError(
+                    "query.subject", "this index knows no subjects", hint="ask the member's own node"
+                )
+            subject = self._openings.digest(wanted.subject)
+        given = (
+            (_SUBJECT, subject or None),
+            (_GRANT, wanted.grant),
+            (_DATASET, wanted.dataset),
+            (_COUNTERPART, None if wanted.counterpart is None else wanted.counterpart.encode()),
+            (_TYPE, None if wanted.type is None else wanted.type.encode()),
+        )
+        for _, value in given:
+            if value is not None and len(value) > MAX_VALUE:
+                raise InvalidInputError("query.value", f"a filter value has at most {MAX_VALUE} bytes")
+        return tuple(prefix(facet, value) for facet, value in given if value is not None) or (prefix(_ALL),)
 
 
-def _given(wanted: RecordFilter) -> tuple[bytes | None, bytes | None, bytes | None, bytes | None]:
-    """A filter's conditions in the order of ``_Facets``."""
-    return (
-        wanted.dataset,
-        wanted.grant,
-        None if wanted.counterpart is None else wanted.counterpart.encode(),
-        None if wanted.type is None else wanted.type.encode(),
+def _usable(path: str) -> tuple[Store, LedgerError | None]:
+    """The folder, empty where what stood there could not be used, and why."""
+    why: LedgerError | None = None
+    try:
+        store = Store.open(path, write_buffer=_WRITE_BUFFER)
+    except FatalError as error:
+        why = _remade(error.message)
+    else:
+        version = store.get(_VERSION)
+        if version == _VERSION_NOW:
+            return store, None
+        if version is not None or next(iter(store.scan()), None) is not None:
+            why = _remade("it is of another version")
+            store.close()
+    if why is not None:
+        Store.destroy(path)
+        store = Store.open(path, write_buffer=_WRITE_BUFFER)
+        store.put(_REMAKING, b"")
+    store.put(_VERSION, _VERSION_NOW)
+    return store, why
+
+
+def _page(reading: Reading, page_size: int, bound: int) -> tuple[tuple[IndexRow, ...], Place | None]:
+    """(hits below ``bound``, the place at which the next page begins or None)."""
+    rows: list[IndexRow] = []
+    for bucket in reading.buckets():
+        for place in reading.places(bucket):
+            if place[1] >= bound:
+                continue
+            if len(rows) == page_size:
+                return tuple(rows), place
+            rows.append(IndexRow(index=place[1], time_ms=place[0]))
+        if reading.work > MAX_WORK:
+            return tuple(rows), reading.after(bucket)
+    return tuple(rows), None
+
+
+def _opened(token: bytes, fingerprint: bytes) -> tuple[int, Place]:
+    """(bound, place) of a page token."""
+    if len(token) != 32 or token[:8] != fingerprint:
+        raise InvalidInputError(
+            "page.token", "this page token belongs to another query", hint="start again without a token"
+        )
+    return int.from_bytes(token[8:16], "big"), place_of(token[16:])
+
+
+def _behind(size: int, bound: int) -> UnavailableError:
+    return UnavailableError(
+        "index.behind",
+        f"the record index is being made again and holds {size} records; this query began with {bound}",
+        hint="repeat when indexed_size has come so far, or start the query again",
+        expected=bound,
+        actual=size,
     )
 
 
-def _facet(wanted: RecordFilter) -> bytes:
-    """The most selective key prefix of a filter."""
-    given = dict(zip(_PARTS, _given(wanted), strict=True))
-    for part in (_GRANT, _DATASET, _COUNTERPART, _TYPE):
-        value = given[part]
-        if value is not None:
-            if len(value) > _MAX_VALUE:
-                raise InvalidInputError("query.value", f"a filter value has at most {_MAX_VALUE} bytes")
-            return part + bytes((len(value),)) + value
-    return _ALL
-
-
-def _file(batch: Batch, index: int, entry: bytes) -> None:
-    """The rows of one entry. This is the hot path of the index: 10^5 entries a minute pass here."""
-    time_ms, facets = _read(entry)
-    place = _PLACE.pack(time_ms, index)
-    batch.put(_ALL + place, _ENCODER.encode(facets))
-    for part, value in zip(_PARTS, facets, strict=True):
-        if value:
-            batch.put(b"%b%c%b%b" % (part, len(value), value, place), b"")
-
-
-def _read(entry: bytes) -> tuple[int, _Facets]:
-    """Time and facets of an entry. One that is no record (it cannot come through the record door) is filed under "all"
-    only, at time 0: an index never drops an entry."""
-    try:
-        record = _RECORDS.decode(entry)
-    except msgspec.MsgspecError:
-        return 0, _NONE
-    body = record.body
-    if record.time.tzinfo is None or record.time < _EPOCH:
-        return 0, _NONE
-    return (record.time - _EPOCH) // _MILLISECOND, (
-        _hex32(body.dataset),
-        _hex32(body.grant),
-        body.counterpart.encode()[:_MAX_VALUE],
-        record.type.encode()[:_MAX_VALUE],
+def _remade(why: str) -> UnavailableError:
+    return UnavailableError(
+        "index.remaking",
+        f"the record index is being made again from the log: {why}",
+        hint="nothing is lost: queries are complete up to indexed_size",
     )
-
-
-def _hex32(text: str) -> bytes:
-    if len(text) != 64:
-        return b""
-    try:
-        return bytes.fromhex(text)
-    except ValueError:
-        return b""

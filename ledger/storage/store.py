@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
@@ -139,8 +139,8 @@ class Store:
         self._prefix = prefix
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str]) -> Store:
-        """Create or recover the folder.
+    def open(cls, path: str | os.PathLike[str], *, write_buffer: int = 4 << 20) -> Store:
+        """Create or recover the folder. ``write_buffer``: bytes gathered in memory before a file is written.
 
         Raises:
             ConflictError: ``store.locked``, another process has it open.
@@ -155,11 +155,24 @@ class Store:
             raise store_error(error, name) from error
         try:
             # paranoid_checks: a damaged row must stop us here, never be skipped silently.
-            db = plyvel.DB(name, create_if_missing=True, paranoid_checks=True)
+            db = plyvel.DB(name, create_if_missing=True, paranoid_checks=True, write_buffer_size=write_buffer)
         except _ERRORS as error:
             os.close(owner)
             raise store_error(error, name) from error
         return cls(_Core(name, db, owner), b"")
+
+    @staticmethod
+    def destroy(path: str | os.PathLike[str]) -> None:
+        """Delete a database that can be made again. Raises: as :meth:`open`."""
+        name = os.fspath(path)
+        try:
+            owner = _own(name)
+            try:
+                plyvel.destroy_db(name)
+            finally:
+                os.close(owner)
+        except _ERRORS as error:
+            raise store_error(error, name) from error
 
     @property
     def path(self) -> str:
@@ -245,12 +258,15 @@ class Store:
         Twice on purpose: a compaction flushes what is in memory beside the old rows and leaves the deepest level alone;
         the second round's deletions lie above that level and are merged into it, which drops rows and deletions both.
         """
-        keys = [key for key, _ in self.scan(prefix)]
+        self.erase_all([key for key, _ in self.scan(prefix)], within=prefix)
+
+    def erase_all(self, keys: Sequence[bytes], *, within: bytes) -> None:
+        """The same for single rows; ``within``: the prefix they share."""
         for _ in range(2):
             with self.batch() as batch:
                 for key in keys:
                     batch.delete(key)
-            self.compact(prefix)
+            self.compact(within)
 
     def compact(self, prefix: bytes) -> None:
         """Rewrite the files that hold a prefix into the deepest level in use."""

@@ -12,7 +12,7 @@ use super::merkle::hash_list;
 use crate::error::{Class, Error, Result};
 use crate::log::storage::Folder;
 use crate::log::view::{self, Entries};
-use crate::log::{self, Options};
+use crate::log::{self, Options, index};
 
 /// Adds this area's classes and functions to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -89,6 +89,10 @@ impl LogEngine {
 
     fn read<'py>(&self, py: Python<'py>, first: Count, count: Count) -> PyResult<Bound<'py, PyList>> {
         entry_list(py, call_detached(py, || self.0.read(first.0, count.0))?)
+    }
+
+    fn index_rows<'py>(&self, py: Python<'py>, first: Count, count: Count) -> PyResult<Bound<'py, PyList>> {
+        row_list(py, call_detached(py, || self.0.index_rows(first.0, count.0))?)
     }
 
     fn hash_tile<'py>(
@@ -179,6 +183,10 @@ impl LogReader {
         entry_list(py, call_detached(py, || self.0.view().read(first.0, count.0, self.0.size()))?)
     }
 
+    fn index_rows<'py>(&self, py: Python<'py>, first: Count, count: Count) -> PyResult<Bound<'py, PyList>> {
+        row_list(py, call_detached(py, || index::rows(self.0.view(), first.0, count.0, self.0.size()))?)
+    }
+
     fn hash_tile<'py>(
         &self,
         py: Python<'py>,
@@ -217,6 +225,10 @@ fn log_fsck<'py>(py: Python<'py>, path: &str, first: Count) -> PyResult<Bound<'p
     answer.set_item("root", alloy_primitives::hex::encode(report.root))?;
     answer.set_item("problems", problems)?;
     Ok(answer)
+}
+
+fn row_list(py: Python<'_>, rows: Vec<index::Row>) -> PyResult<Bound<'_, PyList>> {
+    PyList::new(py, rows.iter().map(|(key, value)| (PyBytes::new(py, key), PyBytes::new(py, value))))
 }
 
 fn entry_list(py: Python<'_>, (bytes, ranges): Entries) -> PyResult<Bound<'_, PyList>> {

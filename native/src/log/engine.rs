@@ -16,7 +16,7 @@ use crate::log::recover::recover;
 use crate::log::shared::{Answer, Job, Prepared, Progress, Shared};
 use crate::log::storage::Storage;
 use crate::log::view::{Entries, View};
-use crate::log::{MAX_ENTRY, disk, record};
+use crate::log::{MAX_ENTRY, disk, index, record};
 use crate::merkle::{self, Hash};
 
 /// How to open a log.
@@ -142,6 +142,13 @@ impl LogEngine {
     pub fn read(&self, first: u64, count: u64) -> Result<Entries> {
         let size = self.size();
         self.view(first.saturating_add(count).min(size))?.read(first, count, self.shared.progress().integrated)
+    }
+
+    /// The rows of the record index for entries `first .. first + count`.
+    pub fn index_rows(&self, first: u64, count: u64) -> Result<Vec<index::Row>> {
+        let size = self.size();
+        let view = self.view(first.saturating_add(count).min(size))?;
+        index::rows(view, first, count, self.shared.progress().integrated)
     }
 
     /// `width` hashes of a tile.

@@ -21,6 +21,7 @@ mod derived;
 mod engine;
 pub mod frame;
 pub mod fsck;
+pub mod index;
 mod integrator;
 pub mod levels;
 pub mod record;

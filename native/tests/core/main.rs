@@ -4,6 +4,7 @@
 mod common;
 mod log_engine;
 mod log_faults;
+mod log_index;
 mod log_recovery;
 mod merkle_vectors;
 mod sign_vectors;
