@@ -161,6 +161,31 @@ class DepartmentLog:
             self._replace(CHECKPOINT_FILE, note)
             return note
 
+    def refill(self, entries: Sequence[bytes]) -> None:
+        """Append entries that were in this log before, proven by a signed head of it. Only while the log is closed:
+        nothing new may come in between.
+
+        Raises: ConflictError(log.open), FatalError(log.failed), UnavailableError(disk.full).
+        """
+        with self._lock:
+            if self._why_closed is None:
+                raise ConflictError("log.open", "this log is open: it misses nothing", hint="nothing is to be done")
+            self._engine.append_batch(entries)
+
+    def adopt_signed(self, note: bytes) -> None:
+        """Take up a head that this log signed before its files were lost. Its signature was checked.
+
+        Raises: InvalidInputError(log.other-origin), ConflictError(log.behind | log.forked),
+            UnavailableError(disk.full).
+        """
+        head = parse_checkpoint(parse_note(note).text)
+        with self._lock:
+            self._compare(head)
+            if self._last is None or self._last.size < head.size:
+                self._replace(SIGNED_FILE, note)
+                self._last, self._note = head, note
+                self._replace(CHECKPOINT_FILE, note)
+
     def use_signer(self, signer: Signer) -> None:
         """Sign the next checkpoints with another ``log`` key: the old one was retired on chain."""
         with self._lock:
@@ -300,7 +325,7 @@ class DepartmentLog:
             raise ConflictError(
                 "log.behind",
                 f"this log has {size} records, but a head of {head.size} was seen: it was restored from an older copy",
-                hint="stop the node; civicledger log restore takes a newer backup, or --from-peers (docs/operations.md)",
+                hint="stop the node and bring the rest back: civicledger log restore BACKUP, or --from-peers",
                 expected=head.size,
                 actual=size,
             )
