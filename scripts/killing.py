@@ -9,34 +9,27 @@ transaction is in the block that was answered, and both nodes are on one chain.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import multiprocessing
 import os
 import random
 import socket
-import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import grpc
 from stdnum.cn import uscc as uscc_number
 
 from ledger import log as ledger_log
 from ledger._native import LogReader
-from ledger.chain.account import TransactionSender
-from ledger.codec import encode_record
-from ledger.errors import LedgerError, UnavailableError
+from ledger.errors import UnavailableError
 from ledger.identifiers import dataset_id
-from ledger.keys import AccountSigner
-from ledger.model import KeyRole, Level, Record, Roles, Sharing
-from ledger.v1 import department_pb2, department_pb2_grpc
+from ledger.model import Roles
 from node.compose import Node
 from node.config import ChainSection, LogSection, load_config
 from node.context import system_clock
@@ -44,11 +37,10 @@ from node.founding import MemberPlan, found_city, found_member
 from node.identity.keyfiles import read_passphrase
 from node.identity.keyring import KeyRing
 from node.identity.peers import PeerBook
+from scripts.kill_load import CODE, OPEN_S, Acknowledged, Appends, LostError, Transactions
 
-_CODE = "kill-loop"
-_APPENDERS = 4
-_SENDERS = 3
-_OPEN_S = 60.0
+#: What is told of the victim's own lines when something was lost.
+_TOLD_LINES = 40
 
 
 @dataclass(slots=True, kw_only=True)
@@ -67,29 +59,15 @@ class Figures:
         return {name: round(value, 1) for name, value in ((n, getattr(self, n)) for n in self.__slots__)}
 
 
-class LostError(Exception):
-    """Something acknowledged is not there, or the log or chain is not whole."""
-
-
-@dataclass(slots=True, kw_only=True)
-class _Acknowledged:
-    """What the victim or the chain answered, guarded by ``lock``."""
-
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    records: dict[int, bytes] = field(default_factory=dict)
-    unanswered: dict[bytes, bytes] = field(default_factory=dict)
-    versions: dict[bytes, tuple[bytes, int]] = field(default_factory=dict)
-
-
 def run_node(folder: str) -> None:
     """The victim's process."""
-    from node.daemon import run
+    from node.daemon import leave, run
 
     # Its lines are for an operator, who finds them in the folder when something was lost.
     with (Path(folder) / "node.log").open("a", encoding="utf-8") as lines:
         os.dup2(lines.fileno(), 1)
         os.dup2(lines.fileno(), 2)
-    raise SystemExit(run(folder))
+    leave(run(folder))
 
 
 class KillLoop:
@@ -105,22 +83,30 @@ class KillLoop:
         # Forked from a server that has everything imported: a round costs the node's start, not Python's.
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["node.daemon"])
-        self._done = _Acknowledged()
-        self._counter = 0
+        self._done = Acknowledged()
+        self._appends = Appends(self._client, self._victim, self._done)
         self.figures = Figures()
 
     def run(self, rounds: int, progress: Callable[[Figures], None] = lambda _figures: None) -> Figures:
         """Kill ``rounds`` times, then check everything once more on a node that was left in peace.
 
-        Raises: LostError.
+        Raises: LostError, with the victim's last lines.
         """
+        try:
+            return self._run(rounds, progress)
+        except LostError as error:
+            lines = (self._victim_folder / "node.log").read_text(encoding="utf-8").splitlines()[-_TOLD_LINES:]
+            told = "\n".join(("the victim's last lines:", *lines))
+            raise LostError(f"round {self.figures.rounds}: {error}\n{told}") from error
+
+    def _run(self, rounds: int, progress: Callable[[Figures], None]) -> Figures:
         began = time.monotonic()
-        with _survivor(self._survivor_folder) as survivor, self._transactions(survivor):
+        with _survivor(self._survivor_folder) as survivor, Transactions(survivor, self._done).running():
             for _ in range(rounds):
                 process = self._start()
                 try:
                     self._check_log()
-                    self._repeat_unanswered()
+                    self.figures.repeated += self._appends.repeat()
                     self._load_and_kill(process)
                 finally:
                     _kill(process)
@@ -131,12 +117,12 @@ class KillLoop:
             process = self._start()
             try:
                 self._check_log()
-                self._repeat_unanswered()
+                self.figures.repeated += self._appends.repeat()
                 self._wait_for_transaction(process)
                 self._check_chain(survivor)
                 # Stopped in peace, so that the last check finds every file at rest.
                 process.terminate()
-                process.join(_OPEN_S)
+                process.join(OPEN_S)
                 if process.exitcode != 0:
                     raise LostError(f"the node does not stop cleanly: exit code {process.exitcode}")
             finally:
@@ -154,7 +140,7 @@ class KillLoop:
         process = self._context.Process(target=run_node, args=(str(self._victim_folder),), daemon=True)
         process.start()
         url = f"http://127.0.0.1:{self._config.local.port}/healthz"
-        deadline = time.monotonic() + _OPEN_S
+        deadline = time.monotonic() + OPEN_S
         while time.monotonic() < deadline:
             if not process.is_alive():
                 raise LostError(f"the killed node does not start again: exit code {process.exitcode}")
@@ -165,120 +151,18 @@ class KillLoop:
         raise LostError("the killed node does not open its log again")
 
     def _load_and_kill(self, process: BaseProcess) -> None:
-        stop = threading.Event()
-        first = threading.Event()
-        threads = [threading.Thread(target=self._append, args=(stop, first)) for _ in range(_APPENDERS)]
-        for thread in threads:
-            thread.start()
-        try:
-            if not first.wait(_OPEN_S):
-                raise LostError("the node is open but acknowledges no record")
+        with self._appends.running():
             self._wait_for_transaction(process)
             process.join(self._random.uniform(0.0, 0.4))
             _kill(process)
-        finally:
-            stop.set()
-            for thread in threads:
-                thread.join()
 
     def _wait_for_transaction(self, process: BaseProcess) -> None:
         """Wait until one more transaction was acknowledged: the killed node orders the chain again."""
-        before, deadline = len(self._done.versions), time.monotonic() + _OPEN_S
+        before, deadline = len(self._done.versions), time.monotonic() + OPEN_S
         while len(self._done.versions) == before:
             if time.monotonic() > deadline:
                 raise LostError("the node is open but the chain does not move")
             process.join(0.01)
-
-    def _append(self, stop: threading.Event, first: threading.Event) -> None:
-        stub = department_pb2_grpc.RecordServiceStub(self._client.channel(self._victim))
-        while not stop.is_set():
-            record, batch = self._next_record()
-            with self._done.lock:
-                self._done.unanswered[batch] = record
-            try:
-                answer = stub.Append(department_pb2.AppendRequest(records=[record], batch=batch), timeout=10)
-            except grpc.RpcError:
-                return
-            with self._done.lock:
-                self._done.records[answer.first] = record
-                del self._done.unanswered[batch]
-            first.set()
-
-    def _next_record(self) -> tuple[bytes, bytes]:
-        with self._done.lock:
-            self._counter += 1
-            number = self._counter
-        record = Record(
-            type="access.used",
-            member=self._victim,
-            time_ms=system_clock(),
-            body={
-                "system": "kill-loop",
-                "matter": f"M-{number}",
-                "purpose": "testing",
-                "operator": hashlib.sha256(str(number).encode()).hexdigest(),
-            },
-        )
-        return encode_record(record), hashlib.sha256(f"batch {number}".encode()).digest()[:16]
-
-    def _repeat_unanswered(self) -> None:
-        """An append whose answer was lost is asked again with its batch id, as the design tells callers to."""
-        stub = department_pb2_grpc.RecordServiceStub(self._client.channel(self._victim))
-        for batch, record in tuple(self._done.unanswered.items()):
-            request = department_pb2.AppendRequest(records=[record], batch=batch)
-            answer = stub.Append(request, timeout=30, wait_for_ready=True)
-            self._done.records[answer.first] = record
-            del self._done.unanswered[batch]
-            self.figures.repeated += 1
-
-    @contextmanager
-    def _transactions(self, survivor: Node) -> Iterator[None]:
-        """Senders that go on through every kill: what is lost with the victim's pool is handed in again."""
-        chain, account = survivor.core.chain, survivor.core.keys[KeyRole.ACCOUNT]
-        sender = TransactionSender(
-            cast(AccountSigner, account),
-            chain_id=chain.chain_id,
-            nonce=chain.nonce,
-            submit=chain.submit,
-            wait=chain.wait,
-            resubmit_s=0.2,
-        )
-        stop = threading.Event()
-        threads = [threading.Thread(target=self._transact, args=(stop, survivor, sender)) for _ in range(_SENDERS)]
-        for thread in threads:
-            thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            for thread in threads:
-                thread.join()
-
-    def _transact(self, stop: threading.Event, survivor: Node, sender: TransactionSender) -> None:
-        directory = survivor.core.contracts.directory
-        identity = dataset_id(survivor.core.member, _CODE)
-        publish = directory.encode_publish(
-            identity,
-            sharing=Sharing.CONDITIONAL,
-            level=Level.GENERAL,
-            metadata_digest=bytes(31) + b"\1",
-            resource_code=_CODE,
-        )
-        while not stop.is_set():
-            with self._done.lock:
-                self._counter += 1
-                digest = hashlib.sha256(f"version {self._counter}".encode()).digest()
-            try:
-                if directory.dataset(identity, versions=0) is None:
-                    sender.send(directory.address, publish, timeout=3)
-                    continue
-                outcome = sender.send(directory.address, directory.encode_add_version(identity, digest, 1), timeout=3)
-            except LedgerError:
-                # Not acknowledged, so nothing is owed: the victim is away, or another sender published first.
-                stop.wait(0.05)
-                continue
-            with self._done.lock:
-                self._done.versions[digest] = (outcome.hash, outcome.height)
 
     # --- what must hold -----------------------------------------------------------------------------------------------
     def _check_log(self) -> None:
@@ -292,7 +176,7 @@ class KillLoop:
 
     def _reader(self, size: int) -> LogReader:
         """The log read beside its writer, whose hash files may be a moment behind its entries."""
-        deadline = time.monotonic() + _OPEN_S
+        deadline = time.monotonic() + OPEN_S
         while True:
             try:
                 return LogReader.open(str(self._victim_folder / "log"), size)
@@ -323,7 +207,7 @@ class KillLoop:
             receipt = self._rpc("eth_getTransactionReceipt", "0x" + transaction.hex())
             if receipt is None or int(receipt["blockNumber"], 16) != height or receipt["status"] != "0x1":
                 raise LostError(f"the transaction of version {digest.hex()} was acknowledged and is not there")
-        dataset = survivor.core.contracts.directory.dataset(dataset_id(survivor.core.member, _CODE), versions=1 << 20)
+        dataset = survivor.core.contracts.directory.dataset(dataset_id(survivor.core.member, CODE), versions=1 << 20)
         digests = [version.content_digest for version in dataset.versions] if dataset else []
         if len(digests) != len(set(digests)) or not set(versions) <= set(digests):
             raise LostError("a version is missing or stands twice")

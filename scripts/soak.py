@@ -10,7 +10,8 @@ from pathlib import Path
 
 import structlog
 
-from scripts.killing import Figures, KillLoop, LostError
+from scripts.kill_load import LostError
+from scripts.killing import Figures, KillLoop
 
 
 def main() -> int:

@@ -38,8 +38,9 @@ class Filters:
 
     def add(self, wanted: LogParams | None, next_height: int) -> str:
         """A new filter's id. When there are too many, the one that was asked longest ago goes."""
-        # Unguessable: another client of this server must not end or drain it.
-        name = "0x" + secrets.token_hex(16)
+        # Unguessable: another client of this server must not end or drain it. The top bit makes it a quantity, which
+        # has no leading zeros.
+        name = hex(1 << 127 | secrets.randbits(127))
         with self._lock:
             self._expire()
             if len(self._filters) >= MAX_FILTERS:

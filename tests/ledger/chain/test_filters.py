@@ -79,6 +79,13 @@ def test_a_filter_nobody_asks_for_is_forgotten() -> None:
     assert len(filters) == 1
 
 
+def test_ids_are_quantities_nobody_guesses() -> None:
+    filters = Filters(Clock())
+    names = {filters.add(None, 1) for _ in range(200)}
+    assert len(names) == 200
+    assert all(len(name) == 34 and name[2] in "89abcdef" for name in names)
+
+
 def test_an_ended_filter_is_gone() -> None:
     filters = Filters(Clock())
     name = filters.add(None, 1)
