@@ -302,6 +302,14 @@ _ALL: Final = (
         _f("size", UINT, "entries found"),
     ),
     _type(
+        "system.fork-seen",
+        "a log signed two histories; the proof is kept by the node",
+        "who saw it",
+        _f("member", MEMBER, "whose log it is"),
+        _f("evidence", DIGEST, "of the fork evidence"),
+        _f("size", UINT, "of the smaller tree"),
+    ),
+    _type(
         "erasure.done",
         "a salt and its payload were deleted: the commitment means nothing from now on",
         "who held them",

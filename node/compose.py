@@ -33,9 +33,12 @@ from node.rpc.gate import Gate
 from node.rpc.serving import serve_grpc
 from node.status import public_status, register_gauges
 from node.trail.anchoring import AnchorLoop, anchored_checkpoint
-from node.trail.feeding import WitnessFeed
+from node.trail.attendance import Attendance
+from node.trail.crosscheck import CrossCheck
+from node.trail.feeding import WitnessFeed, WitnessFeeds
 from node.trail.opening import LogOpening, closed_reason
 from node.trail.publishing import CheckpointPublisher
+from node.trail.quorum import WitnessQuorum
 from node.trail.witnessing import LogWitness
 from node.version import VERSION
 from node.web.https import public_app
@@ -60,7 +63,9 @@ class Node:
         self.failed = threading.Event()
         self.gate = Gate()
         self._stopping = threading.Event()
-        self._feeds: dict[str, WitnessFeed] = {}
+        self.feeds = WitnessFeeds(core.member, self._make_feed, core.rosters.current, core.peers)
+        self.attendance = Attendance(core.clock)
+        self.quorum = WitnessQuorum.of_file(core.member, core.config.witness_policy_file)
         self.sender = self._make_sender()
         self.witness = LogWitness(
             member=core.member,
@@ -70,14 +75,31 @@ class Node:
             roster=core.rosters.current,
             clock=core.clock,
             metrics=core.metrics,
+            alarms=core.alarms,
+            on_doubt=lambda origin, note: self.crosscheck.doubt(origin, note),
+        )
+        self.crosscheck = CrossCheck(
+            member=core.member,
+            store=core.stores.witness,
+            roster=core.rosters.current,
+            peers=core.peers,
+            alarms=core.alarms,
+            context=lambda: self.context,
+            is_open=lambda: self.gate.is_open,
+            timeout=float(core.config.log.witness_timeout),
+            metrics=core.metrics,
+            on_fatal=self._fatal,
         )
         self.publisher = CheckpointPublisher(
             member=core.member,
             log=core.log,
             store=core.stores.checkpoints,
             roster=core.rosters.current,
+            quorum=self.quorum,
+            attendance=self.attendance,
+            clock=core.clock,
             metrics=core.metrics,
-            on_signed=self._wake_feeds,
+            on_signed=self.feeds.wake,
             on_witnessed=lambda: self.anchors.loop.wake(),
         )
         self.anchors = AnchorLoop(
@@ -184,7 +206,8 @@ class Node:
         yield self._overdue
         if isinstance(self.orderer, Follower):
             yield self.orderer.cosigner
-        yield from (feed.loop for feed in tuple(self._feeds.values()))
+        yield self.crosscheck.loop
+        yield from self.feeds.loops()
 
     # --- parts --------------------------------------------------------------------------------------------------------
     def _make_sender(self) -> TransactionSender:
@@ -221,6 +244,9 @@ class Node:
             clock=core.clock,
             peer_states=core.tracker.states,
             diagnose=lambda: diagnose(self),
+            alarms=core.alarms,
+            witnesses=lambda: self.attendance.states(core.rosters.current(), core.member),
+            witness_policy=lambda: bytes(self.quorum.policy(core.rosters.current())),
         )
 
     def _listen(self) -> None:
@@ -288,7 +314,8 @@ class Node:
     def _publish(self) -> float | None:
         if self.core.log.why_closed is not None:
             return None
-        self._start_feeds()
+        if not self._stopping.is_set():
+            self.feeds.start_missing()
         self.publisher.publish()
         return self.core.config.log.checkpoint_interval_ms / 1_000
 
@@ -296,30 +323,21 @@ class Node:
         if self.core.log.why_closed is None and self.failure is None:
             self.publisher.publish_now(wait_witnessed_s=_WITNESS_WAIT_S)
 
-    def _start_feeds(self) -> None:
-        """One feed per other active member; members admitted while we run get theirs here."""
+    def _make_feed(self, witness: str) -> WitnessFeed:
         core = self.core
-        core.peers.refresh()
-        for info in core.rosters.current().others(core.member):
-            if info.uscc in self._feeds or info.uscc not in core.peers or self._stopping.is_set():
-                continue
-            feed = WitnessFeed(
-                info.uscc,
-                log=core.log,
-                publisher=self.publisher,
-                roster=core.rosters.current,
-                peers=core.peers,
-                tracker=core.tracker,
-                metrics=core.metrics,
-                timeout=float(core.config.log.witness_timeout),
-                on_fatal=self._fatal,
-            )
-            self._feeds[info.uscc] = feed
-            feed.loop.start()
-
-    def _wake_feeds(self) -> None:
-        for feed in tuple(self._feeds.values()):
-            feed.loop.wake()
+        return WitnessFeed(
+            witness,
+            log=core.log,
+            publisher=self.publisher,
+            roster=core.rosters.current,
+            peers=core.peers,
+            tracker=core.tracker,
+            attendance=self.attendance,
+            alarms=core.alarms,
+            metrics=core.metrics,
+            timeout=float(core.config.log.witness_timeout),
+            on_fatal=self._fatal,
+        )
 
     def _index(self) -> float:
         done = self.core.stores.index.follow(self.core.log, limit=_INDEX_BATCH)
@@ -345,8 +363,7 @@ class Node:
         for loop in self.loops():
             if not loop.join(_JOIN_S):
                 logger.warning("loop.stuck", loop=loop.name)
-        for feed in self._feeds.values():
-            feed.close()
+        self.feeds.close()
 
     def _fatal(self, error: LedgerError) -> None:
         """Our data or disk is broken: stop answering at once, let the daemon end the process."""

@@ -50,6 +50,8 @@ class LogSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     checkpoint_interval_ms: Milliseconds = 250
     anchor_interval_ms: Milliseconds = 2_000
     witness_timeout: Seconds = 5
+    #: A tlog-policy file in the node's folder that witnessed checkpoints must satisfy as well; empty for none.
+    witness_policy: str = ""
 
 
 class ExchangeSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -111,6 +113,11 @@ class NodeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     def certificate_file(self) -> Path:
         """The self-signed certificate over the ``tls`` key."""
         return self.folder / "keys" / "tls.crt"
+
+    @property
+    def witness_policy_file(self) -> Path | None:
+        """The operator's own tlog-policy."""
+        return self.folder / self.log.witness_policy if self.log.witness_policy else None
 
     @property
     def log_folder(self) -> Path:

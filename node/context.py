@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from node.identity.keyring import KeyRing
     from node.identity.peers import PeerBook
     from node.metrics import Metrics
+    from node.trail.alarms import AlarmBook
+    from node.trail.attendance import WitnessState
 
 #: Unix milliseconds.
 Clock = Callable[[], int]
@@ -36,18 +38,20 @@ def system_clock() -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """A signed checkpoint: ``note`` holds the log's signature and the cosignatures gathered so far."""
+    """A signed checkpoint: ``note`` holds the log's signature and the cosignatures gathered so far.
+    ``policy_met``: they satisfy ``log.witness_policy`` where there is one."""
 
     size: int
     root: bytes
     note: bytes
     cosignatures: int
     quorum: int
+    policy_met: bool = True
 
     @property
     def witnessed(self) -> bool:
-        """Whether the quorum of other active members cosigned it."""
-        return self.cosignatures >= self.quorum
+        """Whether the quorum of other active members cosigned it, and whom the operator's own policy asks for."""
+        return self.cosignatures >= self.quorum and self.policy_met
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +160,10 @@ class NodeContext:
     clock: Clock
     peer_states: Callable[[], tuple[PeerState, ...]]
     diagnose: Callable[[], tuple[Finding, ...]]
+    alarms: AlarmBook
+    witnesses: Callable[[], tuple[WitnessState, ...]]
+    #: The tlog-policy of the own log.
+    witness_policy: Callable[[], bytes]
 
     def chain_age_ms(self) -> int:
         """Milliseconds since the newest signed time of the chain."""

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 #: Free space below which a node is in danger, and below which it will stop soon, bytes.
 LOW_DISK = 2 << 30
 VERY_LOW_DISK = 256 << 20
+#: A witness that has not cosigned for this long is named, milliseconds.
+WITNESS_PATIENCE_MS = 60_000
 
 
 def diagnose(node: Node) -> tuple[Finding, ...]:
@@ -78,9 +80,11 @@ def _log(node: Node) -> Iterable[Finding]:
         silent = [state.member for state in node.core.tracker.states() if not state.reachable]
         yield _warning(
             "log.not-witnessed",
-            f"the newest checkpoint ({published.size}) has {published.cosignatures} of {published.quorum} cosignatures",
+            f"the newest checkpoint ({published.size}) has {published.cosignatures} of {published.quorum} cosignatures"
+            + ("" if published.policy_met else ", and not those that log.witness_policy asks for"),
             "start the other members' nodes" + (f": {', '.join(silent)}" if silent else "; they may be catching up"),
         )
+    yield from _witnesses(node)
     lag = node.core.log.size - node.anchors.anchored_size()
     witnessed = node.publisher.witnessed()
     if witnessed is not None and witnessed.size > node.anchors.anchored_size() and node.anchors.loop.problem:
@@ -88,6 +92,25 @@ def _log(node: Node) -> Iterable[Finding]:
         yield _warning(problem.code, f"{lag} records are not anchored: {problem.message}", problem.hint)
     else:
         yield _ok("log.open", f"the log is open: {node.core.log.size} records, {lag} not anchored yet")
+
+
+def _witnesses(node: Node) -> Iterable[Finding]:
+    roster, now = node.core.rosters.current(), node.core.clock()
+    for state in node.attendance.states(roster, node.core.member):
+        away = now - state.missing_since_ms
+        if state.missing_since_ms and away > WITNESS_PATIENCE_MS:
+            why = f": {state.error} [{state.code}]" if state.code else ""
+            yield _warning(
+                "witness.missing",
+                f"{state.member} has not cosigned for {away // 1_000} s{why}",
+                "look at its node; `civicledger witness list` shows all of them",
+            )
+    if not node.quorum.within_reach(roster):
+        yield _problem(
+            "policy.unreachable",
+            "the witnesses on chain cannot satisfy log.witness_policy: no checkpoint will be witnessed",
+            "a witness rotated its key or left: correct the file (`civicledger key list`), then restart the node",
+        )
 
 
 def _alarms(node: Node) -> Iterable[Finding]:

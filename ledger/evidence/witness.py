@@ -17,14 +17,19 @@ from ledger.evidence.checkpoint import (
     MAX_PROOF_HASHES,
     Checkpoint,
     Note,
+    NoteSignature,
     VKey,
     parse_checkpoint,
     parse_note,
+    parse_signature_line,
     parse_size,
     verify_log_signature,
 )
 
 MAX_REQUEST_BYTES: Final = 81_920
+#: A witness may sign with several keys; more lines than this are none of its business.
+MAX_ANSWER_LINES: Final = 16
+_MAX_ANSWER_BYTES: Final = 65_536
 SIZE_TYPE: Final = "text/x.tlog.size"
 TEXT_TYPE: Final = "text/plain; charset=utf-8"
 
@@ -75,6 +80,32 @@ def parse_request(body: bytes) -> AddCheckpoint:
         )
     except (ValueError, LedgerError) as error:
         raise InvalidInputError("witness.request", f"not an add-checkpoint request: {error}") from None
+
+
+def parse_answer(body: bytes) -> tuple[NoteSignature, ...]:
+    """The signature lines of an answer with status 200; nothing is verified, unknown keys are the caller's to ignore.
+
+    Raises: InvalidInputError(witness.answer).
+    """
+    try:
+        if len(body) > _MAX_ANSWER_BYTES:
+            raise ValueError(f"at most {_MAX_ANSWER_BYTES} bytes")
+        lines = body.decode("utf-8").split("\n")
+        if lines.pop() or not 1 <= len(lines) <= MAX_ANSWER_LINES:
+            raise ValueError(f"1 to {MAX_ANSWER_LINES} whole lines")
+        return tuple(parse_signature_line(f"{line}\n") for line in lines)
+    except (ValueError, LedgerError) as error:
+        raise InvalidInputError("witness.answer", f"not the answer of a witness: {error}") from None
+
+
+def parse_held(body: bytes) -> int:
+    """The size in an answer with status 409. Raises: InvalidInputError(witness.answer)."""
+    try:
+        if len(body) > 20 or not body.endswith(b"\n"):
+            raise ValueError("a size and a line feed")
+        return parse_size(body[:-1].decode("ascii"))
+    except (ValueError, LedgerError) as error:
+        raise InvalidInputError("witness.answer", f"not the size a witness holds: {error}") from None
 
 
 def judge(request: AddCheckpoint, log_key: VKey | None, stored: Checkpoint | None) -> Judgement:

@@ -80,12 +80,22 @@ class GetPolicyResponse(_message.Message):
     policy: bytes
     def __init__(self, policy: _Optional[bytes] = ...) -> None: ...
 
+class GetWitnessPolicyRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetWitnessPolicyResponse(_message.Message):
+    __slots__ = ("policy",)
+    POLICY_FIELD_NUMBER: _ClassVar[int]
+    policy: str
+    def __init__(self, policy: _Optional[str] = ...) -> None: ...
+
 class GetStatusRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
 class Status(_message.Message):
-    __slots__ = ("member", "origin", "engine", "height", "head", "final_height", "view_age_ms", "log_size", "published_size", "witnessed_size", "anchored_size", "indexed_size", "peers", "version", "role")
+    __slots__ = ("member", "origin", "engine", "height", "head", "final_height", "view_age_ms", "log_size", "published_size", "witnessed_size", "anchored_size", "indexed_size", "peers", "version", "role", "witnesses", "open_alarms")
     MEMBER_FIELD_NUMBER: _ClassVar[int]
     ORIGIN_FIELD_NUMBER: _ClassVar[int]
     ENGINE_FIELD_NUMBER: _ClassVar[int]
@@ -101,6 +111,8 @@ class Status(_message.Message):
     PEERS_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
+    WITNESSES_FIELD_NUMBER: _ClassVar[int]
+    OPEN_ALARMS_FIELD_NUMBER: _ClassVar[int]
     member: str
     origin: str
     engine: str
@@ -116,7 +128,67 @@ class Status(_message.Message):
     peers: _containers.RepeatedCompositeFieldContainer[PeerStatus]
     version: str
     role: str
-    def __init__(self, member: _Optional[str] = ..., origin: _Optional[str] = ..., engine: _Optional[str] = ..., height: _Optional[int] = ..., head: _Optional[bytes] = ..., final_height: _Optional[int] = ..., view_age_ms: _Optional[int] = ..., log_size: _Optional[int] = ..., published_size: _Optional[int] = ..., witnessed_size: _Optional[int] = ..., anchored_size: _Optional[int] = ..., indexed_size: _Optional[int] = ..., peers: _Optional[_Iterable[_Union[PeerStatus, _Mapping]]] = ..., version: _Optional[str] = ..., role: _Optional[str] = ...) -> None: ...
+    witnesses: _containers.RepeatedCompositeFieldContainer[WitnessStatus]
+    open_alarms: int
+    def __init__(self, member: _Optional[str] = ..., origin: _Optional[str] = ..., engine: _Optional[str] = ..., height: _Optional[int] = ..., head: _Optional[bytes] = ..., final_height: _Optional[int] = ..., view_age_ms: _Optional[int] = ..., log_size: _Optional[int] = ..., published_size: _Optional[int] = ..., witnessed_size: _Optional[int] = ..., anchored_size: _Optional[int] = ..., indexed_size: _Optional[int] = ..., peers: _Optional[_Iterable[_Union[PeerStatus, _Mapping]]] = ..., version: _Optional[str] = ..., role: _Optional[str] = ..., witnesses: _Optional[_Iterable[_Union[WitnessStatus, _Mapping]]] = ..., open_alarms: _Optional[int] = ...) -> None: ...
+
+class WitnessStatus(_message.Message):
+    __slots__ = ("member", "name", "cosigned_size", "cosigned_ms", "missing_since_ms", "last_code", "last_error")
+    MEMBER_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    COSIGNED_SIZE_FIELD_NUMBER: _ClassVar[int]
+    COSIGNED_MS_FIELD_NUMBER: _ClassVar[int]
+    MISSING_SINCE_MS_FIELD_NUMBER: _ClassVar[int]
+    LAST_CODE_FIELD_NUMBER: _ClassVar[int]
+    LAST_ERROR_FIELD_NUMBER: _ClassVar[int]
+    member: str
+    name: str
+    cosigned_size: int
+    cosigned_ms: int
+    missing_since_ms: int
+    last_code: str
+    last_error: str
+    def __init__(self, member: _Optional[str] = ..., name: _Optional[str] = ..., cosigned_size: _Optional[int] = ..., cosigned_ms: _Optional[int] = ..., missing_since_ms: _Optional[int] = ..., last_code: _Optional[str] = ..., last_error: _Optional[str] = ...) -> None: ...
+
+class ListAlarmsRequest(_message.Message):
+    __slots__ = ("settled",)
+    SETTLED_FIELD_NUMBER: _ClassVar[int]
+    settled: bool
+    def __init__(self, settled: _Optional[bool] = ...) -> None: ...
+
+class ListAlarmsResponse(_message.Message):
+    __slots__ = ("alarms",)
+    ALARMS_FIELD_NUMBER: _ClassVar[int]
+    alarms: _containers.RepeatedCompositeFieldContainer[Alarm]
+    def __init__(self, alarms: _Optional[_Iterable[_Union[Alarm, _Mapping]]] = ...) -> None: ...
+
+class Alarm(_message.Message):
+    __slots__ = ("id", "kind", "member", "detail", "first_ms", "last_ms", "settled", "evidence", "count")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    MEMBER_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    FIRST_MS_FIELD_NUMBER: _ClassVar[int]
+    LAST_MS_FIELD_NUMBER: _ClassVar[int]
+    SETTLED_FIELD_NUMBER: _ClassVar[int]
+    EVIDENCE_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    kind: str
+    member: str
+    detail: str
+    first_ms: int
+    last_ms: int
+    settled: bool
+    evidence: bytes
+    count: int
+    def __init__(self, id: _Optional[str] = ..., kind: _Optional[str] = ..., member: _Optional[str] = ..., detail: _Optional[str] = ..., first_ms: _Optional[int] = ..., last_ms: _Optional[int] = ..., settled: _Optional[bool] = ..., evidence: _Optional[bytes] = ..., count: _Optional[int] = ...) -> None: ...
+
+class SettleAlarmRequest(_message.Message):
+    __slots__ = ("id",)
+    ID_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    def __init__(self, id: _Optional[str] = ...) -> None: ...
 
 class PeerStatus(_message.Message):
     __slots__ = ("member", "reachable", "height", "last_seen_ms", "last_error")

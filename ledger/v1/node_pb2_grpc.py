@@ -60,6 +60,11 @@ class ProofServiceStub:
                 request_serializer=ledger_dot_v1_dot_node__pb2.GetPolicyRequest.SerializeToString,
                 response_deserializer=ledger_dot_v1_dot_node__pb2.GetPolicyResponse.FromString,
                 _registered_method=True)
+        self.GetWitnessPolicy = channel.unary_unary(
+                '/ledger.v1.ProofService/GetWitnessPolicy',
+                request_serializer=ledger_dot_v1_dot_node__pb2.GetWitnessPolicyRequest.SerializeToString,
+                response_deserializer=ledger_dot_v1_dot_node__pb2.GetWitnessPolicyResponse.FromString,
+                _registered_method=True)
 
 
 class ProofServiceServicer:
@@ -97,6 +102,13 @@ class ProofServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetWitnessPolicy(self, request, context):
+        """The witnesses of this log and their quorum as a C2SP tlog-policy, for the tools of others.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ProofServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -124,6 +136,11 @@ def add_ProofServiceServicer_to_server(servicer, server):
                     servicer.GetPolicy,
                     request_deserializer=ledger_dot_v1_dot_node__pb2.GetPolicyRequest.FromString,
                     response_serializer=ledger_dot_v1_dot_node__pb2.GetPolicyResponse.SerializeToString,
+            ),
+            'GetWitnessPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetWitnessPolicy,
+                    request_deserializer=ledger_dot_v1_dot_node__pb2.GetWitnessPolicyRequest.FromString,
+                    response_serializer=ledger_dot_v1_dot_node__pb2.GetWitnessPolicyResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -272,6 +289,33 @@ class ProofService:
             metadata,
             _registered_method=True)
 
+    @staticmethod
+    def GetWitnessPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ledger.v1.ProofService/GetWitnessPolicy',
+            ledger_dot_v1_dot_node__pb2.GetWitnessPolicyRequest.SerializeToString,
+            ledger_dot_v1_dot_node__pb2.GetWitnessPolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
 
 class StatusServiceStub:
     """Missing associated documentation comment in .proto file."""
@@ -292,6 +336,16 @@ class StatusServiceStub:
                 request_serializer=ledger_dot_v1_dot_node__pb2.DiagnoseRequest.SerializeToString,
                 response_deserializer=ledger_dot_v1_dot_node__pb2.DiagnoseResponse.FromString,
                 _registered_method=True)
+        self.ListAlarms = channel.unary_unary(
+                '/ledger.v1.StatusService/ListAlarms',
+                request_serializer=ledger_dot_v1_dot_node__pb2.ListAlarmsRequest.SerializeToString,
+                response_deserializer=ledger_dot_v1_dot_node__pb2.ListAlarmsResponse.FromString,
+                _registered_method=True)
+        self.SettleAlarm = channel.unary_unary(
+                '/ledger.v1.StatusService/SettleAlarm',
+                request_serializer=ledger_dot_v1_dot_node__pb2.SettleAlarmRequest.SerializeToString,
+                response_deserializer=ledger_dot_v1_dot_node__pb2.Alarm.FromString,
+                _registered_method=True)
 
 
 class StatusServiceServicer:
@@ -309,6 +363,20 @@ class StatusServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListAlarms(self, request, context):
+        """Alarms about members' logs with their proofs, oldest first. Own member, supervisor, auditors.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SettleAlarm(self, request, context):
+        """The operator has dealt with it; alarm and proof stay on disk.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_StatusServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -321,6 +389,16 @@ def add_StatusServiceServicer_to_server(servicer, server):
                     servicer.Diagnose,
                     request_deserializer=ledger_dot_v1_dot_node__pb2.DiagnoseRequest.FromString,
                     response_serializer=ledger_dot_v1_dot_node__pb2.DiagnoseResponse.SerializeToString,
+            ),
+            'ListAlarms': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAlarms,
+                    request_deserializer=ledger_dot_v1_dot_node__pb2.ListAlarmsRequest.FromString,
+                    response_serializer=ledger_dot_v1_dot_node__pb2.ListAlarmsResponse.SerializeToString,
+            ),
+            'SettleAlarm': grpc.unary_unary_rpc_method_handler(
+                    servicer.SettleAlarm,
+                    request_deserializer=ledger_dot_v1_dot_node__pb2.SettleAlarmRequest.FromString,
+                    response_serializer=ledger_dot_v1_dot_node__pb2.Alarm.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -377,6 +455,60 @@ class StatusService:
             '/ledger.v1.StatusService/Diagnose',
             ledger_dot_v1_dot_node__pb2.DiagnoseRequest.SerializeToString,
             ledger_dot_v1_dot_node__pb2.DiagnoseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAlarms(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ledger.v1.StatusService/ListAlarms',
+            ledger_dot_v1_dot_node__pb2.ListAlarmsRequest.SerializeToString,
+            ledger_dot_v1_dot_node__pb2.ListAlarmsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SettleAlarm(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ledger.v1.StatusService/SettleAlarm',
+            ledger_dot_v1_dot_node__pb2.SettleAlarmRequest.SerializeToString,
+            ledger_dot_v1_dot_node__pb2.Alarm.FromString,
             options,
             channel_credentials,
             insecure,

@@ -26,6 +26,7 @@ GROUPS = {
     "exchange": "node.cli.exchange",
     "record": "node.cli.record",
     "log": "node.cli.logops",
+    "witness": "node.cli.witness",
     "bundle": "node.cli.bundle",
     "key": "node.cli.key",
 }

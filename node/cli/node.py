@@ -13,6 +13,7 @@ from ledger.v1 import node_pb2_grpc as rpc
 from node.cli.connect import CALL_TIMEOUT, JsonOption, NodeOption, connect, node_folder
 from node.cli.output import facts, out, print_json, table
 from node.cli.texts import t
+from node.cli.witness import witness_row, witness_table
 
 app = typer.Typer(
     help=t("A department's node: init, run, status (节点).", "部门节点：初始化、运行、状态。"), no_args_is_help=True
@@ -76,6 +77,7 @@ def status(node: Path | None = NodeOption, as_json: bool = JsonOption) -> None:
         "witnessed_size": found.witnessed_size,
         "anchored_size": found.anchored_size,
         "indexed_size": found.indexed_size,
+        "open_alarms": found.open_alarms,
     }
     peers = [
         {
@@ -87,8 +89,9 @@ def status(node: Path | None = NodeOption, as_json: bool = JsonOption) -> None:
         }
         for p in found.peers
     ]
+    witnesses = [witness_row(one) for one in found.witnesses]
     if as_json:
-        print_json({**value, "peers": peers})
+        print_json({**value, "peers": peers, "witnesses": witnesses})
         return
     facts(t("Node", "节点"), value)
     out.print()
@@ -97,3 +100,5 @@ def status(node: Path | None = NodeOption, as_json: bool = JsonOption) -> None:
         [t("member", "成员"), t("reachable", "可达"), t("height", "高度"), t("last error", "最近错误")],
         [(p["member"], p["reachable"], p["height"], p["last_error"]) for p in peers],
     )
+    out.print()
+    witness_table(witnesses)

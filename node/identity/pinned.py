@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import http.client
+import io
+import ssl
 import threading
+import time
 from dataclasses import dataclass
 
 from ledger.errors import UnavailableError
@@ -24,15 +27,57 @@ class Answer:
     body: bytes
 
 
+class _Timed:
+    """A TLS socket whose every wait ends at the request's deadline: a peer that sends a byte now and then would
+    otherwise hold its caller for hours."""
+
+    def __init__(self, inner: ssl.SSLSocket) -> None:
+        self.inner = inner
+        self.deadline = 0.0
+
+    def left(self) -> float:
+        """Seconds until the deadline. Raises: TimeoutError."""
+        seconds = self.deadline - time.monotonic()
+        if seconds <= 0:
+            raise TimeoutError("the answer took too long")
+        return seconds
+
+    def sendall(self, data: bytes) -> None:
+        """As the socket's."""
+        self.inner.settimeout(self.left())
+        self.inner.sendall(data)
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        """What http.client reads answers from."""
+        return io.BufferedReader(_TimedReader(self))
+
+    def close(self) -> None:
+        """As the socket's."""
+        self.inner.close()
+
+
+class _TimedReader(io.RawIOBase):
+    def __init__(self, timed: _Timed) -> None:
+        self._timed = timed
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        self._timed.inner.settimeout(self._timed.left())
+        return self._timed.inner.recv_into(buffer)
+
+
 class PinnedClient:
     """Requests to a peer's HTTPS address; only the certificate of ``peers.json`` is accepted. Thread-safe, one request
-    at a time."""
+    at a time. Connecting, and then each request, ends after ``timeout`` seconds."""
 
     def __init__(self, peer: Peer, timeout: float) -> None:
         self.peer = peer
         self._timeout = timeout
         self._lock = threading.Lock()
         self._connection: http.client.HTTPSConnection | None = None
+        self._socket: _Timed | None = None
 
     def get(self, path: str) -> Answer:
         """GET. Raises: UnavailableError(peer.unreachable)."""
@@ -59,7 +104,7 @@ class PinnedClient:
                 return self._once(method, path, body)
             except (OSError, http.client.HTTPException) as error:
                 self._drop()
-                if not kept:
+                if not kept or isinstance(error, TimeoutError):
                     raise self._unreachable(error) from error
             try:
                 # The kept connection may have been closed by the peer while idle: once more on a new one. Both
@@ -75,6 +120,10 @@ class PinnedClient:
             self._connection = http.client.HTTPSConnection(
                 host, int(port), timeout=self._timeout, context=client_context(self.peer.certificate)
             )
+            self._connection.connect()
+            self._socket = _Timed(self._connection.sock)
+            self._connection.sock = self._socket
+        self._socket.deadline = time.monotonic() + self._timeout
         self._connection.request(method, path, body=body)
         response = self._connection.getresponse()
         data = response.read(MAX_ANSWER + 1)

@@ -81,8 +81,15 @@ METHODS: Mapping[str, Rule] = {
         ProveConsistency=Rule.MEMBER,
         MakeBundle=Rule.READERS,
         GetPolicy=Rule.MEMBER,
+        GetWitnessPolicy=Rule.MEMBER,
     ),
-    **_service("ledger.v1.StatusService", GetStatus=Rule.MEMBER, Diagnose=Rule.OWN),
+    **_service(
+        "ledger.v1.StatusService",
+        GetStatus=Rule.MEMBER,
+        Diagnose=Rule.OWN,
+        ListAlarms=Rule.READERS,
+        SettleAlarm=Rule.OWN,
+    ),
     **_service("ledger.v1.ForwardService", Submit=Rule.ENVELOPE),
     **_service(
         "ledger.v1.BlockService",

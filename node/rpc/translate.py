@@ -12,6 +12,8 @@ from ledger.model import DatasetInfo, GrantInfo, KeyInfo, MemberInfo
 from ledger.storage.exchanges import ExchangeEntry
 from ledger.v1 import department_pb2, node_pb2, types_pb2
 from node.context import Finding, PeerState
+from node.trail.alarms import Alarm
+from node.trail.attendance import WitnessState
 
 _PROPOSAL_STATES = {
     ProposalState.OPEN: "open",
@@ -150,6 +152,34 @@ def peer(state: PeerState) -> node_pb2.PeerStatus:
         height=state.height,
         last_seen_ms=state.last_seen_ms,
         last_error=state.last_error,
+    )
+
+
+def witness(state: WitnessState) -> node_pb2.WitnessStatus:
+    """One witness of the own log."""
+    return node_pb2.WitnessStatus(
+        member=state.member,
+        name=state.name,
+        cosigned_size=state.size,
+        cosigned_ms=state.cosigned_ms,
+        missing_since_ms=state.missing_since_ms,
+        last_code=state.code,
+        last_error=state.error,
+    )
+
+
+def alarm(item: Alarm) -> node_pb2.Alarm:
+    """An alarm about a member's log, with its proof."""
+    return node_pb2.Alarm(
+        id=item.id,
+        kind=item.kind,
+        member=item.member,
+        detail=item.detail,
+        first_ms=item.first_ms,
+        last_ms=item.last_ms,
+        settled=item.settled,
+        evidence=b"" if item.evidence is None else item.evidence.encode(),
+        count=item.count,
     )
 
 

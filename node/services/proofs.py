@@ -72,6 +72,12 @@ class ProofService(node_pb2_grpc.ProofServiceServicer):
         """The trust policy of this chain, pinned at the newest final head."""
         return node_pb2.GetPolicyResponse(policy=self._context.anchors.policy())
 
+    def GetWitnessPolicy(
+        self, request: node_pb2.GetWitnessPolicyRequest, call: Call
+    ) -> node_pb2.GetWitnessPolicyResponse:
+        """The witnesses and their quorum as a tlog-policy."""
+        return node_pb2.GetWitnessPolicyResponse(policy=self._context.witness_policy().decode("utf-8", "replace"))
+
     def _size(self, asked: int) -> tuple[int, Published | None]:
         """A size nobody outside has seen yet is not proven: the newest published one is the limit."""
         newest = self._context.publisher.newest()

@@ -41,8 +41,19 @@ class StatusService(node_pb2_grpc.StatusServiceServicer):
             peers=[translate.peer(state) for state in context.peer_states()],
             version=VERSION,
             role="sequencer" if context.view.is_sequencer else "follower",
+            witnesses=[translate.witness(state) for state in context.witnesses()],
+            open_alarms=len(context.alarms.alarms()),
         )
 
     def Diagnose(self, request: node_pb2.DiagnoseRequest, call: Call) -> node_pb2.DiagnoseResponse:
         """What is wrong, each finding with the next step."""
         return node_pb2.DiagnoseResponse(findings=[translate.finding(item) for item in self._context.diagnose()])
+
+    def ListAlarms(self, request: node_pb2.ListAlarmsRequest, call: Call) -> node_pb2.ListAlarmsResponse:
+        """Alarms about members' logs, with their proofs."""
+        found = self._context.alarms.alarms(settled=request.settled)
+        return node_pb2.ListAlarmsResponse(alarms=[translate.alarm(one) for one in found])
+
+    def SettleAlarm(self, request: node_pb2.SettleAlarmRequest, call: Call) -> node_pb2.Alarm:
+        """The operator has dealt with an alarm."""
+        return translate.alarm(self._context.alarms.settle(request.id))

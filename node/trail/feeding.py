@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from ledger.errors import LedgerError, UnavailableError
-from ledger.evidence.checkpoint import Checkpoint, parse_checkpoint, parse_note, parse_size, verify_log_signature
-from ledger.evidence.witness import format_request
+from ledger.errors import ConflictError, LedgerError, UnavailableError
+from ledger.evidence.checkpoint import Checkpoint, parse_checkpoint, parse_note
+from ledger.evidence.witness import format_request, parse_held
 from node.chain.roster import Roster
 from node.chain.tracker import PeerTracker
 from node.identity.peers import Peer, PeerBook
 from node.identity.pinned import PinnedClient
 from node.loops import Loop
 from node.metrics import Metrics
+from node.trail.alarms import AlarmBook
+from node.trail.attendance import Attendance
+from node.trail.comparing import contradiction, signed_by
 from node.trail.publishing import CheckpointPublisher
 from node.trail.witnessing import log_keys
 
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 
 #: An idle peer is looked at this often, so that status and doctor do not show yesterday's news.
 PROBE_INTERVAL_S = 15.0
+#: How often in a row a witness may say that it holds another size: each true one makes it hold what was offered.
+_MAX_CORRECTIONS = 3
 
 
 class _Status(msgspec.Struct, frozen=True):
@@ -43,11 +48,15 @@ class WitnessFeed:
         roster: Callable[[], Roster],
         peers: PeerBook,
         tracker: PeerTracker,
+        attendance: Attendance,
+        alarms: AlarmBook,
         metrics: Metrics,
         timeout: float,
         on_fatal: Callable[[LedgerError], None],
     ) -> None:
         self.witness = witness
+        self._attendance = attendance
+        self._alarms = alarms
         self._log = log
         self._publisher = publisher
         self._roster = roster
@@ -67,9 +76,13 @@ class WitnessFeed:
     def _step(self) -> float:
         try:
             client = self._connected()
-            offered = False
+            offered, corrections = False, 0
             while (wanted := self._publisher.wanted_from(self.witness)) is not None and not self.loop.stopping:
-                self._offer(client, wanted.size, wanted.note)
+                corrections = 0 if self._offer(client, wanted.size, wanted.note) else corrections + 1
+                if corrections > _MAX_CORRECTIONS:
+                    raise UnavailableError(
+                        "witness.confused", f"{self.witness} holds another size whenever it is asked"
+                    )
                 offered = True
             if offered:
                 self._tracker.reached(self.witness)
@@ -79,26 +92,36 @@ class WitnessFeed:
         except msgspec.MsgspecError as error:
             self._tracker.missed(self.witness, "its status is no JSON")
             raise UnavailableError("peer.answer", f"{self.witness} answered no status: {error}") from error
+        except ConflictError as error:
+            # Ours is the log that is wrong; the witness answered as it should.
+            self._tracker.reached(self.witness)
+            self._attendance.failed(self.witness, error)
+            raise
         except LedgerError as error:
             self._tracker.missed(self.witness, error.message)
+            self._attendance.failed(self.witness, error)
             raise
         return PROBE_INTERVAL_S
 
-    def _offer(self, client: PinnedClient, size: int, note: bytes) -> None:
+    def _offer(self, client: PinnedClient, size: int, note: bytes) -> bool:
+        """Offer a note; False when the witness corrected the size it holds, so that it must be offered again."""
         proof = self._log.prove_consistency(self._held, size) if 0 < self._held < size else []
         answer = client.post("/add-checkpoint", format_request(self._held, proof, note))
         if answer.status == 200:
-            self._publisher.cosigned(self.witness, size, answer.body.decode("utf-8", "replace"))
+            self._publisher.cosigned(self.witness, size, answer.body)
             self._held = size
-            return
+            return True
         if answer.status == 409:
-            held = parse_size(answer.body.decode("ascii", "replace").rstrip("\n"))
+            held = parse_held(answer.body)
             if held > size:
-                self._compare(held)
+                self._compare()
+                raise UnavailableError("witness.confused", f"{self.witness} claims {held} records and cannot show them")
             if held == self._held:
                 raise UnavailableError("witness.confused", f"{self.witness} asks for the size it was given: {held}")
             self._held = held
-            return
+            return False
+        if answer.status == 422:
+            self._compare()
         # 403, 404: its chain view does not know our key or log (yet); 422: it saw another history of this log.
         text = answer.body[:200].decode("utf-8", "replace").strip()
         code = "witness.disagrees" if answer.status == 422 else "witness.refused"
@@ -108,15 +131,26 @@ class WitnessFeed:
             hint="its node may be behind on the chain; if it says 422, compare both with `civicledger log fsck`",
         )
 
-    def _compare(self, held: int) -> None:
-        """A witness holds more of this log than we offer: if that is true, nothing more is appended or signed here.
+    def _compare(self) -> None:
+        """A witness holds more of this log than we offer, or another history: if its head is signed with our key,
+        nothing more is appended or signed here.
 
-        Raises: ConflictError(log.behind | log.forked), UnavailableError(witness.confused).
+        Raises: ConflictError(log.behind | log.forked), UntrustedError(checkpoint.log-signature).
         """
-        view = witness_view(self._peers.require(self.witness), self._log.origin, self._roster(), self._timeout)
-        if view is not None:
-            self._log.guard([view])
-        raise UnavailableError("witness.confused", f"{self.witness} claims {held} records and cannot show them")
+        roster = self._roster()
+        note = witness_note(self._peers.require(self.witness), self._log.origin, roster, self._timeout)
+        if note is None:
+            return
+        try:
+            self._log.guard([parse_checkpoint(parse_note(note).text)])
+        except ConflictError as error:
+            info, ours = roster.by_origin(self._log.origin), self._log.published
+            if error.code == "log.forked" and info is not None and ours is not None:
+                evidence = contradiction(note, ours, log_keys(roster, info, ended=True), self._log)
+                self._alarms.raise_alarm(
+                    error.code, info.uscc, f"{self.witness} cosigned another history of this log", evidence
+                )
+            raise
 
     def _connected(self) -> PinnedClient:
         peer = self._peers.require(self.witness)
@@ -126,32 +160,67 @@ class WitnessFeed:
         return self._client
 
 
+class WitnessFeeds:
+    """One feed per other active member; a member admitted while the node runs gets its own."""
+
+    def __init__(
+        self, member: str, make: Callable[[str], WitnessFeed], roster: Callable[[], Roster], peers: PeerBook
+    ) -> None:
+        self._member = member
+        self._make = make
+        self._roster = roster
+        self._peers = peers
+        self._feeds: dict[str, WitnessFeed] = {}
+
+    def start_missing(self) -> None:
+        """Start the feeds of members that have an address and no feed yet."""
+        self._peers.refresh()
+        for info in self._roster().others(self._member):
+            if info.uscc not in self._feeds and info.uscc in self._peers:
+                self._feeds[info.uscc] = self._make(info.uscc)
+                self._feeds[info.uscc].loop.start()
+
+    def wake(self) -> None:
+        """There is a new checkpoint."""
+        for feed in tuple(self._feeds.values()):
+            feed.loop.wake()
+
+    def loops(self) -> Iterator[Loop]:
+        """The loops of all feeds."""
+        yield from (feed.loop for feed in tuple(self._feeds.values()))
+
+    def close(self) -> None:
+        """Drop all connections."""
+        for feed in tuple(self._feeds.values()):
+            feed.close()
+
+
 def witness_view(peer: Peer, origin: str, roster: Roster, timeout: float) -> Checkpoint | None:
-    """What a peer's witness saw of a log; None when it saw nothing.
+    """What a peer's witness saw of a log; None when it saw nothing. Raises: as :func:`witness_note`."""
+    note = witness_note(peer, origin, roster, timeout)
+    return None if note is None else parse_checkpoint(parse_note(note).text)
+
+
+def witness_note(peer: Peer, origin: str, roster: Roster, timeout: float) -> bytes | None:
+    """The newest note of a log that a peer's witness cosigned, signed by a key of that log; None when it saw nothing.
 
     Raises: UnavailableError(peer.unreachable | witness.refused), UntrustedError(checkpoint.log-signature).
     """
     client = PinnedClient(peer, timeout)
     try:
-        answer = client.get(f"/witness/{hashlib.sha256(origin.encode()).hexdigest()}/checkpoint")
+        return ask_witness(client, origin, roster)
     finally:
         client.close()
+
+
+def ask_witness(client: PinnedClient, origin: str, roster: Roster) -> bytes | None:
+    """:func:`witness_note` over a connection there is."""
+    answer = client.get(f"/witness/{hashlib.sha256(origin.encode()).hexdigest()}/checkpoint")
     if answer.status == 404:
         return None
-    if answer.status != 200:
-        raise UnavailableError("witness.refused", f"{peer.uscc} does not say what it saw (HTTP {answer.status})")
-    note = parse_note(answer.body)
-    checkpoint = parse_checkpoint(note.text)
     info = roster.by_origin(origin)
-    if info is None or checkpoint.origin != origin:
-        raise UnavailableError("witness.refused", f"{peer.uscc} answered with another log's checkpoint")
-    failure: LedgerError | None = None
+    if answer.status != 200 or info is None:
+        raise UnavailableError("witness.refused", f"{client.peer.uscc} does not say what it saw (HTTP {answer.status})")
     # Retired keys too: the last checkpoint before a rotation is as good a memory as any.
-    for key in log_keys(roster, info, ended=True):
-        try:
-            verify_log_signature(note, key)
-        except LedgerError as error:
-            failure = error
-        else:
-            return checkpoint
-    raise failure or UnavailableError("witness.refused", f"no log key of {info.uscc} is on chain")
+    signed_by(answer.body, origin, log_keys(roster, info, ended=True))
+    return answer.body

@@ -12,14 +12,25 @@ from typing import TYPE_CHECKING
 import structlog
 
 from ledger.errors import ConflictError, UntrustedError
-from ledger.evidence.checkpoint import add_signature, parse_checkpoint, parse_note, verify_cosignature
+from ledger.evidence.checkpoint import (
+    Note,
+    NoteSignature,
+    add_signature,
+    parse_checkpoint,
+    parse_note,
+    verify_cosignature,
+)
+from ledger.evidence.witness import parse_answer
 from node.chain.roster import Roster
-from node.context import Published
+from node.context import Clock, Published
 from node.metrics import Metrics
+from node.trail.attendance import Attendance
+from node.trail.quorum import WitnessQuorum
 from node.trail.witnessing import count_cosignatures, witness_keys
 
 if TYPE_CHECKING:
     from ledger.log import DepartmentLog
+    from ledger.model import MemberInfo
     from ledger.storage.exchanges import CheckpointStore
 
 logger = structlog.get_logger("node.publishing")
@@ -28,6 +39,8 @@ logger = structlog.get_logger("node.publishing")
 _OPEN_NOTES = 64
 #: Witnessed notes kept on disk for inclusion receipts of older sizes.
 _KEPT_NOTES = 1_024
+#: How far a cosignature's time may lie from now: it was made a moment ago, the rest is the two clocks.
+_MAX_SKEW_S = 300
 
 
 class CheckpointPublisher:
@@ -44,6 +57,9 @@ class CheckpointPublisher:
         log: DepartmentLog,
         store: CheckpointStore,
         roster: Callable[[], Roster],
+        quorum: WitnessQuorum,
+        attendance: Attendance,
+        clock: Clock,
         metrics: Metrics,
         on_signed: Callable[[], None],
         on_witnessed: Callable[[], None],
@@ -52,6 +68,9 @@ class CheckpointPublisher:
         self._log = log
         self._store = store
         self._roster = roster
+        self._quorum = quorum
+        self._attendance = attendance
+        self._clock = clock
         self._metrics = metrics
         self._on_signed = on_signed
         self._on_witnessed = on_witnessed
@@ -96,6 +115,8 @@ class CheckpointPublisher:
                     self._open.popitem(last=False)
                 self._newest = published
                 self._condition.notify_all()
+            others = (info.uscc for info in self._roster().others(self._member))
+            self._attendance.signed([uscc for uscc in others if uscc not in members])
         self._on_signed()
         return published
 
@@ -126,36 +147,63 @@ class CheckpointPublisher:
             entry = self._open.get(newest.size)
             return None if entry is None or witness in entry[1] else entry[0]
 
-    def cosigned(self, witness: str, size: int, line: str) -> None:
-        """Take a witness's signature line for our note of ``size``.
+    def cosigned(self, witness: str, size: int, answer: bytes) -> None:
+        """Take a witness's answer for our note of ``size``: signature lines, of which one is by its key on chain.
 
-        Raises: UntrustedError(checkpoint.cosignature), InvalidInputError(note.*).
+        Raises: UntrustedError(checkpoint.cosignature, checkpoint.cosignature-time), InvalidInputError(witness.answer).
         """
         roster = self._roster()
-        info = roster.members[witness]
+        lines = parse_answer(answer)
         with self._condition:
             entry = self._open.get(size)
             if entry is None or witness in entry[1] or not roster.is_active(witness):
                 return
             published, members = entry
-            # Judged on the note as signed plus this one line: a line of another key changes nothing.
-            fresh = add_signature(published.note, line)
-            note = parse_note(fresh)
-            if not any(verify_cosignature(note, key) for key in witness_keys(roster, info)):
-                raise UntrustedError(
-                    "checkpoint.cosignature",
-                    f"the answer of {witness} carries no cosignature of its witness key",
-                    hint="its node may have rotated the key: it counts once the rotation is on chain here",
-                )
+            line = self._verified(roster, roster.members[witness], published.note, lines)
+            fresh = add_signature(published.note, str(line))
             members |= {witness}
             was = published.witnessed
-            published = replace(published, note=fresh, cosignatures=len(members), quorum=roster.quorum)
+            published = replace(
+                published,
+                note=fresh,
+                cosignatures=len(members),
+                quorum=roster.quorum,
+                policy_met=self._quorum.met(roster, members),
+            )
             self._open[size] = (published, members)
-            if self._newest is not None and self._newest.size == size:
+            newest = self._newest is not None and self._newest.size == size
+            if newest:
                 self._newest = published
         self._metrics.cosigned(witness)
+        self._attendance.cosigned(witness, size, newest=newest)
         if published.witnessed and not was:
             self._keep(published)
+
+    def _verified(
+        self, roster: Roster, info: MemberInfo, note: bytes, lines: tuple[NoteSignature, ...]
+    ) -> NoteSignature:
+        """The line of a key the chain knows, judged alone over our text; lines of other keys are ignored."""
+        text = parse_note(note).text
+        for key in witness_keys(roster, info):
+            for line in lines:
+                found = verify_cosignature(Note(text=text, signatures=(line,)), key)
+                if found is None:
+                    continue
+                now = self._clock() // 1_000
+                if abs(found.time - now) > _MAX_SKEW_S:
+                    raise UntrustedError(
+                        "checkpoint.cosignature-time",
+                        f"the cosignature of {info.uscc} is dated {abs(found.time - now)} s away from now",
+                        hint="synchronise the clocks of both machines (NTP)",
+                        expected=now,
+                        actual=found.time,
+                    )
+                return line
+        raise UntrustedError(
+            "checkpoint.cosignature",
+            f"the answer of {info.uscc} carries no cosignature of its witness key",
+            hint="its node may have rotated the key: it counts once the rotation is on chain here",
+        )
 
     def _keep(self, published: Published) -> None:
         # On disk before anybody is told: a bundle made from it must find it again after a crash.
@@ -183,6 +231,8 @@ class CheckpointPublisher:
             published, members = self._published(self._log.published)
             self._newest = published
             self._open[published.size] = (published, members)
+            others = (info.uscc for info in self._roster().others(self._member))
+            self._attendance.signed([uscc for uscc in others if uscc not in members])
 
     def _published(self, data: bytes) -> tuple[Published, frozenset[str]]:
         note = parse_note(data)
@@ -195,5 +245,6 @@ class CheckpointPublisher:
             note=data,
             cosignatures=len(members),
             quorum=roster.quorum,
+            policy_met=self._quorum.met(roster, members),
         )
         return published, members

@@ -17,13 +17,15 @@ from ledger.evidence.checkpoint import (
     cosign,
     verify_cosignature,
 )
+from ledger.evidence.fork import ForkEvidence
 from ledger.evidence.witness import TEXT_TYPE, AddCheckpoint, Judgement, judge, parse_request
 from ledger.keys import Signer
 from ledger.model import KeyRole, MemberInfo
-from ledger.storage.witness import WitnessStore
+from ledger.storage.witness import WitnessedHead, WitnessStore
 from node.chain.roster import Roster
 from node.context import Clock
 from node.metrics import Metrics
+from node.trail.alarms import AlarmBook
 
 logger = structlog.get_logger("node.witness")
 
@@ -61,6 +63,8 @@ class LogWitness:
         roster: Callable[[], Roster],
         clock: Clock,
         metrics: Metrics,
+        alarms: AlarmBook,
+        on_doubt: Callable[[str, bytes], None] | None = None,
     ) -> None:
         self._member = member
         self._name = name
@@ -69,10 +73,14 @@ class LogWitness:
         self._roster = roster
         self._clock = clock
         self._metrics = metrics
+        self._alarms = alarms
+        self._on_doubt = on_doubt
 
     def add_checkpoint(self, body: bytes) -> tuple[int, bytes, str]:
         """Answer an ``add-checkpoint`` request: status, body, content type. The new head is durable before the
         cosignature exists.
+
+        A head that contradicts the one held raises an alarm with the proof.
 
         Raises: UnavailableError(disk.full), FatalError(store.corrupt).
         """
@@ -84,16 +92,36 @@ class LogWitness:
         origin = request.checkpoint.origin
         key = self._log_key(request)
 
+        held: WitnessedHead | None = None
+
         def judged(stored: Checkpoint | None) -> Judgement:
+            nonlocal held
+            held = None if stored is None else self._store.get(origin)
             return judge(request, key, stored)
 
         answer = self._store.check_and_set(origin, bytes(request.note), judged)
         self._metrics.witness_answered(answer.status)
         if answer.status != 200:
             logger.info("witness.refused", origin=origin, status=answer.status, size=request.checkpoint.size)
+            if answer.status not in (403, 404) and held is not None:
+                self._look_closer(request, held, answer.status)
             return answer.status, answer.body, answer.content_type
         line = cosign(request.note.text, self._name, self._signer(), self._clock() // 1_000)
         return 200, line.encode(), answer.content_type
+
+    def _look_closer(self, request: AddCheckpoint, held: WitnessedHead, status: int) -> None:
+        """A head with the log's valid signature that was not taken: two roots of one size prove a fork at once; a
+        proof that does not verify proves nothing (anybody can send one), so the log itself is asked."""
+        new = request.checkpoint
+        info = self._roster().by_origin(new.origin)
+        if info is None or (new.size, new.root) == (held.checkpoint.size, held.checkpoint.root):
+            return
+        if new.size == held.checkpoint.size:
+            keys = log_keys(self._roster(), info, ended=True)
+            evidence = ForkEvidence.make(held.note, bytes(request.note), keys)
+            self._alarms.raise_alarm("log.forked", info.uscc, f"it signed two roots of size {new.size}", evidence)
+        elif status == 422 and self._on_doubt is not None:
+            self._on_doubt(new.origin, bytes(request.note))
 
     def seen(self, origin_digest: bytes) -> bytes:
         """The newest checkpoint cosigned here of the log whose origin has this SHA-256.

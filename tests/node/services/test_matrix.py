@@ -31,14 +31,16 @@ OWN = """
 MemberService/Propose MemberService/Vote KeyService/List KeyService/Rotate DatasetService/Publish
 DatasetService/Withdraw DatasetService/Regrade ListService/Add ListService/Answer GrantService/Request
 GrantService/Approve GrantService/Refuse GrantService/Revoke RecordService/Append RecordService/AppendStream
-ExchangeService/Pull StatusService/Diagnose
+ExchangeService/Pull StatusService/Diagnose StatusService/SettleAlarm
 """
-READERS = "RecordService/Query RecordService/Read ExchangeService/List ProofService/MakeBundle"
+READERS = """
+RecordService/Query RecordService/Read ExchangeService/List ProofService/MakeBundle StatusService/ListAlarms
+"""
 MEMBER = """
 MemberService/List MemberService/ListProposals DatasetService/List DatasetService/Get ListService/List GrantService/Get
 GrantService/List ProofService/GetCheckpoint ProofService/ProveInclusion ProofService/ProveConsistency
-ProofService/GetPolicy StatusService/GetStatus BlockService/SubmitTransactions BlockService/Follow BlockService/Cosign
-BlockService/GetFinality PeerExchangeService/Exchange
+ProofService/GetPolicy ProofService/GetWitnessPolicy StatusService/GetStatus BlockService/SubmitTransactions
+BlockService/Follow BlockService/Cosign BlockService/GetFinality PeerExchangeService/Exchange
 """
 ENVELOPE = "ForwardService/Submit"
 EXPECTED = {
