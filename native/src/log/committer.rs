@@ -1,20 +1,17 @@
 //! The one thread that writes entries and frames: takes what is queued, brings it to the disk, then answers.
 
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
 
 use crate::error::Result;
 use crate::log::batches::{Batches, Row};
-use crate::log::derived::Integration;
 use crate::log::disk;
 use crate::log::frame::{FRAME, Frame};
-use crate::log::shared::{Answer, Job, Prepared, Shared};
+use crate::log::pool::{Answer, Framed, Gathered, Job};
+use crate::log::shared::{Committed, Shared};
 use crate::log::storage::{Blob, Storage};
 
-/// About the most bytes in one commit (a single larger batch is still one commit).
-const MAX_COMMIT: usize = 8 << 20;
-/// Leaves that may wait for the integrator before the committer waits for it.
-const MAX_BACKLOG: u64 = 1 << 18;
+/// Pieces below this size are joined before they are written: a copy costs less than a call to the kernel.
+const DIRECT: usize = 64 << 10;
 
 /// The end of the log on the disk.
 pub struct Committer {
@@ -28,41 +25,35 @@ pub struct Committer {
     pub last: Frame,
 }
 
-type Waiting = (SyncSender<Result<Answer>>, Answer);
-
 impl Committer {
     /// Commit until the pool is closed and drained, or a commit fails; then give the end of the log back.
     pub fn run(mut self, shared: &Shared) -> Self {
-        loop {
-            let jobs = shared.take(MAX_COMMIT);
-            if jobs.is_empty() {
-                return self;
-            }
-            if let Err(error) = self.commit(shared, jobs) {
+        while let Some(gathered) = shared.pool.take() {
+            if let Err(error) = self.commit(shared, gathered) {
                 shared.fail(error);
-                return self;
+                break;
             }
         }
+        self
     }
 
-    fn commit(&mut self, shared: &Shared, jobs: Vec<Job>) -> Result<()> {
-        let cost = jobs.iter().map(Job::cost).sum();
+    fn commit(&mut self, shared: &Shared, mut gathered: Gathered) -> Result<()> {
         let mut group = Group::default();
-        for job in jobs {
+        for job in std::mem::take(&mut gathered.jobs) {
             group.place(job, self);
         }
+        let base = self.last.end;
         let outcome = self.write(shared, &group);
         // Before the answers: whoever has one may append again without finding its own bytes in the pool.
-        shared.release(cost);
-        if let Err(error) = outcome {
-            group.waiting.into_iter().for_each(|(answer, _)| drop(answer.send(Err(error.clone()))));
-            return Err(error);
-        }
-        let base = self.last.end - group.bytes();
-        self.hand_over(shared, group.placed, base);
-        // A caller that went away needs no answer.
-        group.waiting.into_iter().for_each(|(answer, value)| drop(answer.send(Ok(value))));
-        shared.wait(|progress| progress.durable - progress.integrated <= MAX_BACKLOG).map(drop)
+        shared.pool.release(&gathered);
+        gathered.answer(outcome.clone().map(|()| group.answers));
+        outcome?;
+        let mut next = base;
+        shared.integrate(group.placed.into_iter().map(|framed| {
+            let base = next;
+            next += framed.bytes.len() as u64;
+            Committed { base, framed }
+        }))
     }
 
     /// Everything of the group to the disk, in the order recovery relies on: batch rows before the frame.
@@ -73,16 +64,7 @@ impl Committer {
         if !group.rows.is_empty() {
             self.batches.write(&group.rows)?;
         }
-        if !group.placed.is_empty() {
-            let failed = |error: std::io::Error| disk("writing entries.dat", &error);
-            match group.placed.as_slice() {
-                [only] => self.entries.write_at(&only.framed, self.last.end).map_err(failed)?,
-                many => {
-                    let pieces: Vec<&[u8]> = many.iter().map(|prepared| prepared.framed.as_slice()).collect();
-                    self.entries.write_at(&pieces.concat(), self.last.end).map_err(failed)?;
-                }
-            }
-        }
+        self.write_entries(&group.placed)?;
         self.write_frame(shared, group)?;
         for row in &group.rows {
             self.batches.remember(*row);
@@ -101,8 +83,30 @@ impl Committer {
         Ok(())
     }
 
+    fn write_entries(&self, placed: &[Framed]) -> Result<()> {
+        let (mut at, mut joined) = (self.last.end, Vec::new());
+        let mut write = |bytes: &[u8]| {
+            let offset = at;
+            at += bytes.len() as u64;
+            self.entries.write_at(bytes, offset).map_err(|error| disk("writing entries.dat", &error))
+        };
+        for framed in placed {
+            if framed.bytes.len() < DIRECT {
+                joined.extend_from_slice(&framed.bytes);
+            }
+            if !joined.is_empty() && (joined.len() >= DIRECT || framed.bytes.len() >= DIRECT) {
+                write(&joined)?;
+                joined.clear();
+            }
+            if framed.bytes.len() >= DIRECT {
+                write(&framed.bytes)?;
+            }
+        }
+        if joined.is_empty() { Ok(()) } else { write(&joined) }
+    }
+
     fn write_frame(&mut self, shared: &Shared, group: &Group) -> Result<()> {
-        let pieces = group.placed.iter().map(|prepared| prepared.framed.as_slice());
+        let pieces = group.placed.iter().map(|framed| framed.bytes.as_slice());
         let end = self.last.end + group.bytes();
         let frame = Frame::seal(self.last.size(), group.count, end, shared.progress().watermark, pieces);
         self.commits
@@ -124,54 +128,43 @@ impl Committer {
         }
         self.write(shared, &Group { mark: true, ..Group::default() })
     }
-
-    fn hand_over(&self, shared: &Shared, placed: Vec<Prepared>, mut base: u64) {
-        for prepared in placed {
-            let length = prepared.framed.len() as u64;
-            shared.integrate(Integration { base, starts: prepared.starts, hashes: prepared.hashes });
-            base += length;
-        }
-    }
 }
 
-/// One group commit: what is written, and who waits for it.
+/// One group commit: what is written, and what its callers will hear.
 #[derive(Default)]
 struct Group {
-    placed: Vec<Prepared>,
+    placed: Vec<Framed>,
     count: u32,
     rows: Vec<Row>,
     mark: bool,
-    waiting: Vec<Waiting>,
+    answers: Vec<Answer>,
 }
 
 impl Group {
     /// Give the job its place after the others, or find its first answer.
     fn place(&mut self, job: Job, committer: &Committer) {
-        let (prepared, batch, answer) = match job {
-            Job::Append { prepared, batch, answer } => (prepared, batch, answer),
-            Job::Mark { answer } => {
-                self.mark = true;
-                self.waiting.push((answer, Answer::Appended(committer.last.size())));
-                return;
-            }
+        let Job::Append { framed, batch } = job else {
+            self.mark = true;
+            self.answers.push(Answer::Appended(committer.last.size()));
+            return;
         };
         let first = committer.last.size() + u64::from(self.count);
         // The pool bounds the entries of a group far below 2^32.
-        let count = prepared.starts.len() as u32;
+        let count = framed.starts.len() as u32;
         if let Some((id, time_ms)) = batch {
             let here = self.rows.iter().find(|row| row.id == id).copied();
             if let Some(row) = here.or_else(|| committer.batches.find(&id, time_ms)) {
-                self.waiting.push((answer, Answer::Repeat { first: row.first, count: row.count }));
+                self.answers.push(Answer::Repeat { first: row.first, count: row.count });
                 return;
             }
             self.rows.push(Row { id, first, count, time_ms });
         }
         self.count += count;
-        self.placed.push(prepared);
-        self.waiting.push((answer, Answer::Appended(first)));
+        self.placed.push(framed);
+        self.answers.push(Answer::Appended(first));
     }
 
     fn bytes(&self) -> u64 {
-        self.placed.iter().map(|prepared| prepared.framed.len() as u64).sum()
+        self.placed.iter().map(|framed| framed.bytes.len() as u64).sum()
     }
 }

@@ -11,10 +11,8 @@ use crate::merkle::Hash;
 
 /// Entries whose derived bytes are still to be written.
 pub struct Integration {
-    /// Offset of the first entry in `entries.dat`.
-    pub base: u64,
-    /// Where each entry starts, from `base`.
-    pub starts: Vec<u32>,
+    /// Where each entry starts in `entries.dat`.
+    pub starts: Vec<u64>,
     /// Their leaf hashes.
     pub hashes: Vec<Hash>,
 }
@@ -50,7 +48,7 @@ impl Derived {
         let first = self.size();
         let next = first.next_multiple_of(TILE);
         let positions = entries.starts.iter().skip((next - first) as usize).step_by(TILE as usize);
-        let offsets: Vec<u8> = positions.flat_map(|start| (entries.base + u64::from(*start)).to_le_bytes()).collect();
+        let offsets: Vec<u8> = positions.flat_map(|start| start.to_le_bytes()).collect();
         if !offsets.is_empty() {
             self.index.write_at(&offsets, next / TILE * 8).map_err(|error| disk("writing entries.idx", &error))?;
         }

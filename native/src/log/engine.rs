@@ -1,7 +1,5 @@
 //! The one writer of a log folder, for any number of callers.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
@@ -12,11 +10,12 @@ use crate::log::batches::BatchId;
 use crate::log::committer::Committer;
 use crate::log::derived::Derived;
 use crate::log::integrator::{Syncer, integrate};
+use crate::log::pool::{Answer, Framed, Job};
 use crate::log::recover::recover;
-use crate::log::shared::{Answer, Job, Prepared, Progress, Shared};
+use crate::log::shared::{Progress, Shared};
 use crate::log::storage::Storage;
 use crate::log::view::{Entries, View};
-use crate::log::{MAX_ENTRY, disk, index, record};
+use crate::log::{MAX_ENTRY, died, disk, index, record};
 use crate::merkle::{self, Hash};
 
 /// How to open a log.
@@ -54,7 +53,6 @@ pub struct LogEngine {
     shared: Arc<Shared>,
     view: View,
     syncer: Arc<Syncer>,
-    stopping: Arc<AtomicBool>,
     /// And the storage, to be released when they are gone; `None` once closed.
     threads: Mutex<Option<(Threads, Arc<dyn Storage>)>>,
 }
@@ -77,9 +75,8 @@ impl LogEngine {
         ));
         let view = View::new(Arc::clone(&opened.levels), Arc::clone(&committer.entries), Arc::clone(&opened.index));
         let syncer = Arc::new(Syncer::new(opened.levels, opened.index));
-        let stopping = Arc::new(AtomicBool::new(false));
-        let threads = start(&shared, &syncer, &stopping, committer, derived)?;
-        Ok(Self { shared, view, syncer, stopping, threads: Mutex::new(Some((threads, storage))) })
+        let threads = start(&shared, &syncer, committer, derived)?;
+        Ok(Self { shared, view, syncer, threads: Mutex::new(Some((threads, storage))) })
     }
 
     /// Append entries as one whole; returns when they are durable: (first index, count).
@@ -87,13 +84,9 @@ impl LogEngine {
     /// `batch` is an id and the caller's time: a repeat within a day returns the first answer.
     pub fn append(&self, entries: &[&[u8]], batch: Option<(BatchId, u64)>) -> Result<(u64, u64)> {
         self.shared.check()?;
-        let prepared = prepare(entries)?;
-        let hashes = if batch.is_some() { prepared.hashes.clone() } else { Vec::new() };
-        let (sender, receiver) = sync_channel(1);
-        self.shared.submit(Job::Append { prepared, batch, answer: sender })?;
-        match self.answer(&receiver)? {
+        match self.shared.pool.submit(Job::Append { framed: frame(entries)?, batch })?.wait()? {
             Answer::Appended(first) => Ok((first, entries.len() as u64)),
-            Answer::Repeat { first, count } => self.check_repeat(first, u64::from(count), &hashes),
+            Answer::Repeat { first, count } => self.check_repeat(first, u64::from(count), entries),
         }
     }
 
@@ -165,7 +158,7 @@ impl LogEngine {
 
     /// Figures.
     pub fn stat(&self) -> Stat {
-        Stat { progress: self.shared.progress(), pool_bytes: self.shared.pool_bytes() }
+        Stat { progress: self.shared.progress(), pool_bytes: self.shared.pool.bytes() }
     }
 
     /// Level files durable up to the present size, and a frame that says so.
@@ -173,21 +166,18 @@ impl LogEngine {
         let size = self.size();
         self.shared.wait(|progress| progress.integrated >= size)?;
         self.syncer.sync(&self.shared)?;
-        let (sender, receiver) = sync_channel(1);
-        self.shared.submit(Job::Mark { answer: sender })?;
-        self.answer(&receiver).map(drop)
+        self.shared.pool.submit(Job::Mark)?.wait().map(drop)
     }
 
     /// Commit what is queued, sync everything, stop and release the folder. Closing twice is fine.
     pub fn close(&self) -> Result<()> {
         let taken = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some((threads, storage)) = taken else { return Ok(()) };
-        self.shared.close_pool();
+        self.shared.pool.close();
         let committer = threads.committer.join();
         self.shared.close_backlog();
         let integrator = threads.integrator.join();
-        self.stopping.store(true, Ordering::Release);
-        self.shared.advance(|_| ());
+        self.shared.stop();
         let syncer = threads.syncer.join();
         let outcome = match (committer, integrator, syncer) {
             (Ok(mut committer), Ok(_), Ok(())) => self.shared.check().and_then(|()| {
@@ -211,20 +201,16 @@ impl LogEngine {
         Ok(&self.view)
     }
 
-    /// Every job is answered, unless the committer died with it.
-    fn answer(&self, receiver: &Receiver<Result<Answer>>) -> Result<Answer> {
-        receiver.recv().unwrap_or_else(|_| Err(self.shared.check().err().unwrap_or_else(died)))
-    }
-
-    fn check_repeat(&self, first: u64, count: u64, hashes: &[Hash]) -> Result<(u64, u64)> {
+    fn check_repeat(&self, first: u64, count: u64, entries: &[&[u8]]) -> Result<(u64, u64)> {
         self.shared.wait(|progress| progress.integrated >= first + count)?;
-        let same = count == hashes.len() as u64 && self.view.leaf_hashes(first, count)? == hashes.as_flattened();
+        let same = count == entries.len() as u64
+            && self.view.leaf_hashes(first, count)? == merkle::leaf_hashes(entries).as_flattened();
         if same {
             return Ok((first, count));
         }
         Err(Error::new(Class::Conflict, "log.batch-conflict", "this batch id was used for other entries")
             .hint("make a new batch id for new entries")
-            .values(format!("the {count} entries from index {first}"), format!("{} other entries", hashes.len())))
+            .values(format!("the {count} entries from index {first}"), format!("{} other entries", entries.len())))
     }
 }
 
@@ -235,7 +221,7 @@ impl Drop for LogEngine {
     }
 }
 
-fn prepare(entries: &[&[u8]]) -> Result<Prepared> {
+fn frame(entries: &[&[u8]]) -> Result<Framed> {
     if entries.is_empty() {
         return Err(Error::new(Class::InvalidInput, "log.empty-batch", "a batch needs at least one entry")
             .hint("leave the call out when there is nothing to append"));
@@ -257,35 +243,22 @@ fn prepare(entries: &[&[u8]]) -> Result<Prepared> {
         framed.extend_from_slice(&length.to_be_bytes());
         framed.extend_from_slice(entry);
     }
-    Ok(Prepared { framed, starts, hashes: merkle::leaf_hashes(entries) })
+    Ok(Framed { bytes: framed, starts })
 }
 
-fn start(
-    shared: &Arc<Shared>,
-    syncer: &Arc<Syncer>,
-    stopping: &Arc<AtomicBool>,
-    committer: Committer,
-    derived: Derived,
-) -> Result<Threads> {
+fn start(shared: &Arc<Shared>, syncer: &Arc<Syncer>, committer: Committer, derived: Derived) -> Result<Threads> {
     let failed = |error: std::io::Error| disk("starting the log's threads", &error);
     let watch = |shared: &Arc<Shared>| Watch(Arc::clone(shared));
     let (one, two, three) = (watch(shared), watch(shared), watch(shared));
-    let (syncer, stopping) = (Arc::clone(syncer), Arc::clone(stopping));
+    let syncer = Arc::clone(syncer);
     Ok(Threads {
         committer: Builder::new().name("log-commit".into()).spawn(move || committer.run(&one.0)).map_err(failed)?,
         integrator: Builder::new()
             .name("log-derive".into())
             .spawn(move || integrate(&two.0, derived))
             .map_err(failed)?,
-        syncer: Builder::new()
-            .name("log-sync".into())
-            .spawn(move || syncer.run(&three.0, || stopping.load(Ordering::Acquire)))
-            .map_err(failed)?,
+        syncer: Builder::new().name("log-sync".into()).spawn(move || syncer.run(&three.0)).map_err(failed)?,
     })
-}
-
-fn died() -> Error {
-    Error::new(Class::Fatal, "log.failed", "a thread of the log died").hint("re-open the log")
 }
 
 /// Stops the engine when the thread that holds it panics, so that no caller waits for ever.

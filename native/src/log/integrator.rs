@@ -3,29 +3,38 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::Result;
-use crate::log::derived::Derived;
+use crate::log::derived::{Derived, Integration};
 use crate::log::levels::LevelFiles;
-use crate::log::shared::Shared;
+use crate::log::shared::{Committed, SYNC_EVERY, Shared};
 use crate::log::storage::Blob;
 use crate::log::{MAX_UNSYNCED, disk};
+use crate::merkle;
 
-/// Leaves after which the derived files are synced.
-const SYNC_EVERY: u64 = 1 << 17;
-
-/// Derive what follows from each commit, until the backlog is closed and drained; then give the writer back.
+/// Derive what follows from the commits, until the backlog is closed and drained; then give the writer back.
 pub fn integrate(shared: &Shared, mut derived: Derived) -> Derived {
-    while let Some(work) = shared.next_integration() {
-        let room = |unsynced: u64| unsynced + (work.hashes.len() as u64) <= MAX_UNSYNCED || unsynced < SYNC_EVERY;
+    loop {
+        let work = shared.next_integration(SYNC_EVERY as usize);
+        if work.is_empty() {
+            return derived;
+        }
+        let next = hashed(&work);
+        let room = |unsynced: u64| unsynced + (next.hashes.len() as u64) <= MAX_UNSYNCED || unsynced < SYNC_EVERY;
         let outcome =
-            shared.wait(|progress| room(progress.integrated - progress.watermark)).and_then(|_| derived.extend(&work));
+            shared.wait(|progress| room(progress.integrated - progress.watermark)).and_then(|_| derived.extend(&next));
         if let Err(error) = outcome {
             shared.fail(error);
-            break;
+            return derived;
         }
         let size = derived.size();
         shared.advance(|progress| progress.integrated = size);
     }
-    derived
+}
+
+/// Hashed here and not by the callers: a caller then waits for the disk alone.
+fn hashed(work: &[Committed]) -> Integration {
+    let starts = work.iter().flat_map(|piece| piece.framed.starts.iter().map(|start| piece.base + u64::from(*start)));
+    let entries: Vec<&[u8]> = work.iter().flat_map(|piece| piece.framed.entries()).collect();
+    Integration { starts: starts.collect(), hashes: merkle::leaf_hashes(&entries) }
 }
 
 /// The derived files, to be synced by one caller at a time.
@@ -57,10 +66,9 @@ impl Syncer {
         Ok(())
     }
 
-    /// Sync whenever enough was integrated, until `stopped` or failed.
-    pub fn run(&self, shared: &Shared, stopped: impl Fn() -> bool) {
-        let due = |unsynced: u64| unsynced >= SYNC_EVERY || stopped();
-        while shared.wait(|progress| due(progress.integrated - progress.watermark)).is_ok() && !stopped() {
+    /// Sync whenever enough was integrated, until the log stops or fails.
+    pub fn run(&self, shared: &Shared) {
+        while shared.wait_sync_due().unwrap_or(false) {
             if self.sync(shared).is_err() {
                 return;
             }

@@ -24,6 +24,7 @@ pub mod fsck;
 pub mod index;
 mod integrator;
 pub mod levels;
+mod pool;
 pub mod record;
 mod recover;
 mod shared;
@@ -33,6 +34,7 @@ pub mod view;
 pub use engine::{LogEngine, Options, Stat};
 
 use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Class, Error};
 
@@ -66,4 +68,14 @@ pub(crate) fn disk(what: &str, error: &io::Error) -> Error {
     }
     Error::new(Class::Fatal, "log.failed", format!("{what}: {error}"))
         .hint("check the disk, then re-open the log: recovery keeps every acknowledged record")
+}
+
+/// A thread of the engine is gone.
+fn died() -> Error {
+    Error::new(Class::Fatal, "log.failed", "a thread of the log died").hint("re-open the log")
+}
+
+/// A poisoned lock is taken all the same: no critical section here leaves a value half-changed.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -101,17 +101,16 @@ fn derive(
 /// What follows from the last `entries` inside a frame's bytes.
 fn integration(data: &[u8], base: u64, entries: &[&[u8]]) -> Integration {
     let bytes: usize = entries.iter().map(|entry| entry.len() + 2).sum();
-    let begin = data.len() - bytes;
-    let mut at = 0;
+    let mut at = base + (data.len() - bytes) as u64;
     let starts = entries
         .iter()
         .map(|entry| {
             let start = at;
-            at += entry.len() as u32 + 2;
+            at += entry.len() as u64 + 2;
             start
         })
         .collect();
-    Integration { base: base + begin as u64, starts, hashes: merkle::leaf_hashes(entries) }
+    Integration { starts, hashes: merkle::leaf_hashes(entries) }
 }
 
 fn first_checked(frames: &Frames<'_>, count: u64) -> Result<u64> {

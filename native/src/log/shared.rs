@@ -1,64 +1,24 @@
-//! What the callers, the committer, the integrator and the syncer share: the pool, how far each has come, and the
-//! failure that stopped the engine.
+//! What the callers, the committer, the integrator and the syncer share: the pool, the backlog, how far each has come,
+//! and the failure that stopped the engine. Nobody is woken who does not sleep: a wake-up is a call to the kernel.
 
 use std::collections::VecDeque;
-use std::sync::mpsc::SyncSender;
-use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 
-use crate::error::{Class, Error, Result};
-use crate::log::batches::BatchId;
-use crate::log::derived::Integration;
-use crate::merkle::Hash;
+use crate::error::{Error, Result};
+use crate::log::lock;
+use crate::log::pool::{Framed, Pool};
 
-/// Entries ready to be written.
-pub struct Prepared {
-    /// u16be length and entry, concatenated.
-    pub framed: Vec<u8>,
-    /// Where each entry starts in `framed`.
-    pub starts: Vec<u32>,
-    /// Leaf hashes.
-    pub hashes: Vec<Hash>,
-}
+/// What may wait for its hashes, as [`Framed::cost`]: the committer waits when it is more.
+const BACKLOG_BYTES: usize = 32 << 20;
+/// Leaves after which the derived files are synced.
+pub const SYNC_EVERY: u64 = 1 << 17;
 
-impl Prepared {
-    /// Bytes this takes of the pool.
-    pub fn cost(&self) -> usize {
-        self.framed.len() + self.starts.len() * 36 + 256
-    }
-}
-
-/// How an append ended.
-#[derive(Clone, Copy, Debug)]
-pub enum Answer {
-    /// At this index, now durable.
-    Appended(u64),
-    /// The batch id is known: its first answer.
-    Repeat { first: u64, count: u32 },
-}
-
-/// One thing for the committer to do.
-pub enum Job {
-    /// Append entries, under a batch id and the caller's time.
-    Append { prepared: Prepared, batch: Option<(BatchId, u64)>, answer: SyncSender<Result<Answer>> },
-    /// Write a frame that carries the watermark.
-    Mark { answer: SyncSender<Result<Answer>> },
-}
-
-impl Job {
-    /// Bytes this takes of the pool.
-    pub fn cost(&self) -> usize {
-        match self {
-            Self::Append { prepared, .. } => prepared.cost(),
-            Self::Mark { .. } => 0,
-        }
-    }
-
-    /// Refuse it.
-    pub fn refuse(self, error: &Error) {
-        let (Self::Append { answer, .. } | Self::Mark { answer }) = self;
-        // A caller that went away needs no answer.
-        let _ = answer.send(Err(error.clone()));
-    }
+/// Entries on the disk whose hashes are still to be derived.
+pub struct Committed {
+    /// Offset of the first one in `entries.dat`.
+    pub base: u64,
+    /// The entries.
+    pub framed: Framed,
 }
 
 /// How far the log has come. Counts of entries unless said otherwise.
@@ -79,66 +39,108 @@ pub struct Progress {
 }
 
 #[derive(Default)]
-struct Pool {
-    jobs: VecDeque<Job>,
-    bytes: usize,
-    closed: bool,
+struct Course {
+    progress: Progress,
+    /// Callers that wait for the progress.
+    waiting: usize,
+    stopping: bool,
+}
+
+impl Course {
+    fn sync_due(&self) -> bool {
+        self.stopping || self.progress.integrated - self.progress.watermark >= SYNC_EVERY
+    }
 }
 
 #[derive(Default)]
 struct Backlog {
-    work: VecDeque<Integration>,
+    work: VecDeque<Committed>,
+    cost: usize,
     closed: bool,
+    /// The integrator sleeps.
+    idle: bool,
+    /// The committer sleeps.
+    full: bool,
 }
 
 /// See the module.
 pub struct Shared {
-    limit: usize,
-    pool: Mutex<Pool>,
-    arrived: Condvar,
+    /// Appends waiting for the disk.
+    pub pool: Pool,
     backlog: Mutex<Backlog>,
     queued: Condvar,
-    progress: Mutex<Progress>,
+    eased: Condvar,
+    course: Mutex<Course>,
     moved: Condvar,
+    due: Condvar,
     failure: OnceLock<Error>,
 }
 
 impl Shared {
     /// With a pool of this many bytes.
-    pub fn new(limit: usize, progress: Progress) -> Self {
+    pub fn new(pool_bytes: usize, progress: Progress) -> Self {
         Self {
-            limit,
-            pool: Mutex::default(),
-            arrived: Condvar::new(),
+            pool: Pool::new(pool_bytes),
             backlog: Mutex::default(),
             queued: Condvar::new(),
-            progress: Mutex::new(progress),
+            eased: Condvar::new(),
+            course: Mutex::new(Course { progress, ..Course::default() }),
             moved: Condvar::new(),
+            due: Condvar::new(),
             failure: OnceLock::new(),
         }
     }
 
     /// How far it has come.
     pub fn progress(&self) -> Progress {
-        *lock(&self.progress)
+        lock(&self.course).progress
     }
 
     /// Change the progress and wake who waits for it.
     pub fn advance(&self, change: impl FnOnce(&mut Progress)) {
-        change(&mut lock(&self.progress));
-        self.moved.notify_all();
+        let (waiting, due) = {
+            let mut course = lock(&self.course);
+            change(&mut course.progress);
+            (course.waiting > 0, course.sync_due())
+        };
+        if waiting {
+            self.moved.notify_all();
+        }
+        if due {
+            self.due.notify_one();
+        }
     }
 
     /// Wait until the progress satisfies `reached`, or the engine failed.
     pub fn wait(&self, reached: impl Fn(&Progress) -> bool) -> Result<Progress> {
-        let mut progress = lock(&self.progress);
+        let mut course = lock(&self.course);
         loop {
-            if reached(&progress) {
-                return Ok(*progress);
+            if reached(&course.progress) {
+                return Ok(course.progress);
             }
             self.check()?;
-            progress = self.moved.wait(progress).unwrap_or_else(PoisonError::into_inner);
+            course.waiting += 1;
+            course = self.moved.wait(course).unwrap_or_else(PoisonError::into_inner);
+            course.waiting -= 1;
         }
+    }
+
+    /// Wait until enough is integrated to be synced; false when the log stops.
+    pub fn wait_sync_due(&self) -> Result<bool> {
+        let mut course = lock(&self.course);
+        loop {
+            self.check()?;
+            if course.sync_due() {
+                return Ok(!course.stopping);
+            }
+            course = self.due.wait(course).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// The syncer may stop.
+    pub fn stop(&self) {
+        lock(&self.course).stopping = true;
+        self.due.notify_all();
     }
 
     /// Raises the failure that stopped the engine.
@@ -149,106 +151,58 @@ impl Shared {
     /// Stop the engine: refuse everything queued and everything to come.
     pub fn fail(&self, error: Error) {
         // The first failure is the cause; later ones follow from it.
-        let _ = self.failure.set(error.clone());
-        let jobs: Vec<Job> = {
-            let mut pool = lock(&self.pool);
-            pool.bytes = 0;
-            pool.jobs.drain(..).collect()
-        };
-        for job in jobs {
-            job.refuse(&error);
-        }
+        let cause = self.failure.get_or_init(|| error);
+        self.pool.fail(cause);
         // Take each lock once, so that nobody checks the failure before it and sleeps after the wake-up.
-        drop(lock(&self.progress));
+        drop(lock(&self.course));
         self.moved.notify_all();
-        self.arrived.notify_all();
+        self.due.notify_all();
         drop(lock(&self.backlog));
         self.queued.notify_all();
+        self.eased.notify_all();
     }
 
-    /// Bytes in the pool.
-    pub fn pool_bytes(&self) -> usize {
-        lock(&self.pool).bytes
-    }
-
-    /// Queue a job for the committer. Raises log.batch-size, log.saturated, log.closed.
-    pub fn submit(&self, job: Job) -> Result<()> {
-        let cost = job.cost();
-        if cost > self.limit {
-            return Err(Error::new(Class::InvalidInput, "log.batch-size", "the batch is larger than the pool")
-                .hint("append in smaller batches")
-                .numbers(self.limit as u64, cost as u64));
+    /// Hand committed entries to the integrator; waits while it is too far behind. Raises why the engine stopped.
+    pub fn integrate(&self, work: impl Iterator<Item = Committed>) -> Result<()> {
+        let mut backlog = lock(&self.backlog);
+        for committed in work {
+            backlog.cost += committed.framed.cost();
+            backlog.work.push_back(committed);
         }
-        let mut pool = lock(&self.pool);
-        self.check()?;
-        if pool.closed {
-            return Err(closed());
+        if std::mem::take(&mut backlog.idle) {
+            self.queued.notify_one();
         }
-        if pool.bytes + cost > self.limit {
-            return Err(Error::new(Class::Unavailable, "log.saturated", "the log is saturated")
-                .hint("wait for earlier appends to be answered, then try again")
-                .numbers(self.limit as u64, (pool.bytes + cost) as u64));
+        while backlog.cost > BACKLOG_BYTES {
+            self.check()?;
+            backlog.full = true;
+            backlog = self.eased.wait(backlog).unwrap_or_else(PoisonError::into_inner);
         }
-        pool.bytes += cost;
-        pool.jobs.push_back(job);
-        drop(pool);
-        self.arrived.notify_one();
         Ok(())
     }
 
-    /// What is queued, at least one job and about `most` bytes at most; empty when the pool is closed and drained.
-    pub fn take(&self, most: usize) -> Vec<Job> {
-        let mut pool = lock(&self.pool);
-        while pool.jobs.is_empty() {
-            if pool.closed || self.failure.get().is_some() {
-                return Vec::new();
-            }
-            pool = self.arrived.wait(pool).unwrap_or_else(PoisonError::into_inner);
-        }
-        let (mut taken, mut bytes) = (Vec::new(), 0);
-        while let Some(job) = pool.jobs.front() {
-            bytes += job.cost();
-            if bytes > most && !taken.is_empty() {
-                break;
-            }
-            taken.extend(pool.jobs.pop_front());
-        }
-        taken
-    }
-
-    /// These bytes left the pool.
-    pub fn release(&self, bytes: usize) {
-        let mut pool = lock(&self.pool);
-        pool.bytes = pool.bytes.saturating_sub(bytes);
-    }
-
-    /// No more appends; what is queued is still committed.
-    pub fn close_pool(&self) {
-        lock(&self.pool).closed = true;
-        self.arrived.notify_all();
-    }
-
-    /// Hand committed entries to the integrator.
-    pub fn integrate(&self, work: Integration) {
-        lock(&self.backlog).work.push_back(work);
-        self.queued.notify_one();
-    }
-
-    /// The next committed entries; `None` when closed and drained, or failed.
-    pub fn next_integration(&self) -> Option<Integration> {
+    /// The next committed entries, at least one piece and about `most` entries; empty when closed and drained, or failed.
+    pub fn next_integration(&self, most: usize) -> Vec<Committed> {
         let mut backlog = lock(&self.backlog);
-        loop {
-            if self.failure.get().is_some() {
-                return None;
-            }
-            if let Some(work) = backlog.work.pop_front() {
-                return Some(work);
-            }
-            if backlog.closed {
-                return None;
-            }
+        while backlog.work.is_empty() && !backlog.closed && self.failure.get().is_none() {
+            backlog.idle = true;
             backlog = self.queued.wait(backlog).unwrap_or_else(PoisonError::into_inner);
         }
+        let (mut taken, mut count) = (Vec::new(), 0);
+        if self.failure.get().is_some() {
+            return taken;
+        }
+        while let Some(next) = backlog.work.front() {
+            count += next.framed.starts.len();
+            if count > most && !taken.is_empty() {
+                break;
+            }
+            backlog.cost -= next.framed.cost();
+            taken.extend(backlog.work.pop_front());
+        }
+        if std::mem::take(&mut backlog.full) {
+            self.eased.notify_one();
+        }
+        taken
     }
 
     /// Nothing more will be committed.
@@ -256,14 +210,4 @@ impl Shared {
         lock(&self.backlog).closed = true;
         self.queued.notify_all();
     }
-}
-
-/// The log was closed by its owner.
-fn closed() -> Error {
-    Error::new(Class::Unavailable, "log.closed", "the log is closed").hint("open the log again")
-}
-
-/// A poisoned lock is taken all the same: no critical section here leaves a value half-changed.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
