@@ -310,6 +310,15 @@ _ALL: Final = (
         _f("size", UINT, "of the smaller tree"),
     ),
     _type(
+        "log.continued",
+        "a log begins where the one before it was retired by vote",
+        "its member",
+        _f("generation", UINT, "of this log, from 2"),
+        _f("size", UINT, "records of the log before"),
+        _f("root", DIGEST, "RFC 6962 root of these"),
+        _f("held", UINT, "records of the log before that its node still keeps"),
+    ),
+    _type(
         "erasure.done",
         "a salt and its payload were deleted: the commitment means nothing from now on",
         "who held them",

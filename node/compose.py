@@ -36,6 +36,7 @@ from node.trail.anchoring import AnchorLoop, anchored_checkpoint
 from node.trail.attendance import Attendance
 from node.trail.crosscheck import CrossCheck
 from node.trail.feeding import WitnessFeed, WitnessFeeds
+from node.trail.generations import RetirementWatch, continue_log
 from node.trail.opening import LogOpening, closed_reason
 from node.trail.publishing import CheckpointPublisher
 from node.trail.quorum import WitnessQuorum
@@ -112,6 +113,7 @@ class Node:
             board=core.board,
             roster=core.rosters.current,
             interval_ms=core.config.log.anchor_interval_ms,
+            generation=core.generation,
             metrics=core.metrics,
             on_fatal=self._fatal,
         )
@@ -127,6 +129,9 @@ class Node:
             on_open=self._opened,
             on_fatal=self._fatal,
         )
+        #: Set when the members retired this log: whoever runs the node opens it again.
+        self.retired = threading.Event()
+        self.retirement = RetirementWatch(core, self._retired, self._fatal)
         self.certificates = CertificateKeeper(
             member=core.member,
             identity=core.keys.identity,
@@ -203,7 +208,7 @@ class Node:
         """Every background loop."""
         yield from (self.orderer.loop, self.opening.loop, self._publishing, self.anchors.loop, self._indexing)
         yield self.certificates.loop
-        yield self._overdue
+        yield from (self._overdue, self.retirement.loop)
         if isinstance(self.orderer, Follower):
             yield self.orderer.cosigner
         yield self.crosscheck.loop
@@ -294,10 +299,12 @@ class Node:
     # --- what happens while it runs -----------------------------------------------------------------------------------
     def _saw_block(self, block: StoredBlock) -> None:
         self.core.metrics.block(len(block.transactions))
+        self.retirement.loop.wake()
         self.core.board.changed()
 
     def _opened(self) -> None:
         core = self.core
+        continue_log(core, self.context)
         if self._unclean:
             self._record("system.recovered", {"size": core.log.size})
         self._record("system.started", {"version": VERSION})
@@ -312,7 +319,7 @@ class Node:
         core.log.append_record(Record(type=kind, member=core.member, time_ms=core.clock(), body=body))
 
     def _publish(self) -> float | None:
-        if self.core.log.why_closed is not None:
+        if self.core.log.why_closed is not None or self.retired.is_set():
             return None
         if not self._stopping.is_set():
             self.feeds.start_missing()
@@ -320,7 +327,7 @@ class Node:
         return self.core.config.log.checkpoint_interval_ms / 1_000
 
     def _publish_last(self) -> None:
-        if self.core.log.why_closed is None and self.failure is None:
+        if self.core.log.why_closed is None and self.failure is None and not self.retired.is_set():
             self.publisher.publish_now(wait_witnessed_s=_WITNESS_WAIT_S)
 
     def _make_feed(self, witness: str) -> WitnessFeed:
@@ -352,6 +359,10 @@ class Node:
     def _anchored(self) -> Checkpoint | None:
         core = self.core
         return anchored_checkpoint(core.contracts, core.member, core.log.origin, core.generation)
+
+    def _retired(self) -> None:
+        self.gate.close("the members retired its log; it opens the next one")
+        self.retired.set()
 
     def _stop_loops(self) -> None:
         for loop in self.loops():

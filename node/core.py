@@ -63,6 +63,7 @@ class NodeCore:
         self.board = self._make_board()
         self.log, self.generation = self._open_log()
         closing.add("log", self.log.close)
+        self.stores = self.stores.of_generation(self.generation)
 
     @classmethod
     def open(cls, folder: Path, clock: Clock, environ: Mapping[str, str]) -> NodeCore:

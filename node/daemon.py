@@ -27,31 +27,58 @@ def run(folder: str) -> int:
     which is one message with its code and next step on standard error.
 
     Prints one JSON line ``{"event": "listening", …}`` on standard output when the ports answer, and ``{"event":
-    "serving", …}`` when all services do, for whoever started the process.
+    "serving", …}`` when all services do, for whoever started the process. When the members retire the node's log, it is
+    opened again with the next one, after a line ``{"event": "reopening", …}``.
     """
     # A crash below Python leaves the stacks of all threads in the output, not nothing.
     faulthandler.enable()
-    stop = threading.Event()
+    ending = _Ending()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: stop.set())
-    try:
-        config = load_config(folder)
-        configure_logging(config.logging.level, Path(folder) / config.logging.file if config.logging.file else None)
-        node = Node.open(folder)
-        node.start()
-    except LedgerError as error:
-        print(report(error), file=sys.stderr, flush=True)
-        return 1
-    ports = {"grpc": config.grpc.port, "https": config.https.port, "local": config.local.port}
-    _say("listening", **ports)
-    threading.Thread(target=_tell_when_open, args=(node, stop), name="opening-watch", daemon=True).start()
-    threading.Thread(target=_stop_when_failed, args=(node, stop), name="failure-watch", daemon=True).start()
-    stop.wait()
-    node.drain()
-    if node.failure is not None:
-        print(report(node.failure), file=sys.stderr, flush=True)
-        return 1
-    return 0
+        signal.signal(number, lambda _number, _frame: ending.ask())
+    while True:
+        try:
+            config = load_config(folder)
+            configure_logging(config.logging.level, Path(folder) / config.logging.file if config.logging.file else None)
+            node = Node.open(folder)
+            node.start()
+        except LedgerError as error:
+            print(report(error), file=sys.stderr, flush=True)
+            return 1
+        stop = ending.event()
+        ports = {"grpc": config.grpc.port, "https": config.https.port, "local": config.local.port}
+        _say("listening", **ports)
+        threading.Thread(target=_tell_when_open, args=(node, stop), name="opening-watch", daemon=True).start()
+        for event, name in ((node.failed, "failure-watch"), (node.retired, "retirement-watch")):
+            threading.Thread(target=_stop_when, args=(event, stop), name=name, daemon=True).start()
+        stop.wait()
+        node.drain()
+        if node.failure is not None:
+            print(report(node.failure), file=sys.stderr, flush=True)
+            return 1
+        if ending.asked or not node.retired.is_set():
+            return 0
+        # The members retired its log: the same folder is opened again, with the log of the next generation.
+        _say("reopening", generation=node.core.generation + 1)
+
+
+class _Ending:
+    """What a signal ends: the node that runs now, and any that would follow."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._stop = threading.Event()
+
+    def ask(self) -> None:
+        """A signal came."""
+        self.asked = True
+        self._stop.set()
+
+    def event(self) -> threading.Event:
+        """The event that stops the node just started; set already when a signal came before."""
+        stop = self._stop = threading.Event()
+        if self.asked:
+            stop.set()
+        return stop
 
 
 def _tell_when_open(node: Node, stop: threading.Event) -> None:
@@ -64,8 +91,8 @@ def _tell_when_open(node: Node, stop: threading.Event) -> None:
             return
 
 
-def _stop_when_failed(node: Node, stop: threading.Event) -> None:
-    node.failed.wait()
+def _stop_when(event: threading.Event, stop: threading.Event) -> None:
+    event.wait()
     stop.set()
 
 

@@ -66,7 +66,7 @@ def _log(node: Node) -> Iterable[Finding]:
         yield _problem(
             "log.retired",
             f"the members retired this log; its successor is {info.origin}",
-            "restart the node: it opens the new log beside the old one",
+            "the node opens it beside the old one within seconds; where it was not started by `node run`, restart it",
         )
     closed = node.closed_reason()
     if closed is not None:

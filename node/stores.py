@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ledger.storage.chainstate import ChainStore
 from ledger.storage.exchanges import CheckpointStore, ExchangeStore, NonceStore
@@ -24,11 +24,20 @@ class Stores:
     witness: WitnessStore
     exchanges: ExchangeStore
     nonces: NonceStore
+    node: Store
     checkpoints: CheckpointStore
     services: Store
     index: RecordIndex
     payloads: PayloadStore
     openings: Openings
+
+    def of_generation(self, generation: int) -> Stores:
+        """The same stores with the checkpoints of one generation of the log."""
+        return replace(self, checkpoints=_checkpoints(self.node, generation))
+
+
+def _checkpoints(node: Store, generation: int) -> CheckpointStore:
+    return CheckpointStore(node.sub(b"checkpoint/" if generation == 1 else b"checkpoint.%d/" % generation))
 
 
 def open_stores(config: NodeConfig, closing: Closing) -> Stores:
@@ -54,7 +63,8 @@ def open_stores(config: NodeConfig, closing: Closing) -> Stores:
         witness=WitnessStore(node.sub(b"witness/")),
         exchanges=ExchangeStore(node.sub(b"exchange/")),
         nonces=NonceStore(node.sub(b"nonce/")),
-        checkpoints=CheckpointStore(node.sub(b"checkpoint/")),
+        node=node,
+        checkpoints=_checkpoints(node, 1),
         services=node.sub(b"services/"),
         index=index,
         payloads=PayloadStore(payloads),

@@ -22,13 +22,13 @@ from ledger.evidence.bundle import (
 )
 from ledger.evidence.checkpoint import Checkpoint, parse_note
 from ledger.evidence.policy import Pin, TrustPolicy, encode_policy
-from ledger.identifiers import member_bytes32
 from ledger.model import KeyRole
 from node.chain.heads import HeadBoard, validators_of
 from node.chain.roster import Roster
 from node.context import KeptAnchor, Published
 from node.loops import Loop
 from node.metrics import Metrics
+from node.trail.generations import anchor_key
 from node.trail.witnessing import log_keys, witness_keys
 
 if TYPE_CHECKING:
@@ -63,10 +63,12 @@ class AnchorLoop:
         board: HeadBoard,
         roster: Callable[[], Roster],
         interval_ms: int,
+        generation: int,
         metrics: Metrics,
         on_fatal: Callable[[LedgerError], None],
     ) -> None:
         self._member = member
+        self._generation = generation
         self._chain = chain
         self._contracts = contracts
         self._sender = sender
@@ -151,7 +153,13 @@ class AnchorLoop:
         witnessed = self._publisher.witnessed()
         if witnessed is None:
             return None
+        info = self._roster().members.get(self._member)
+        if info is None or info.generation != self._generation:
+            # A retired log is never anchored: the contract would take it for the first head of the next one.
+            return None
         anchored = self._contracts.anchors.anchor(self._member)
+        if anchored is not None and anchored.generation != self._generation:
+            anchored = None
         if anchored is None or witnessed.size > anchored.size:
             proof = self._log.prove_consistency(anchored.size, witnessed.size) if anchored else []
             calldata = self._contracts.anchors.encode_record(self._member, witnessed.size, witnessed.root, proof)
@@ -179,7 +187,7 @@ class AnchorLoop:
                 hint="a quorum of the other members' nodes must run: see `civicledger doctor`",
             )
         parts = self._prove(published, finality)
-        self._chain.store.put_anchor(member_bytes32(self._member), published.size, encode_parts(parts))
+        self._chain.store.put_anchor(anchor_key(self._member, self._generation), published.size, encode_parts(parts))
         with self._condition:
             self._kept = KeptAnchor(size=published.size, parts=parts)
             self._condition.notify_all()
@@ -229,7 +237,7 @@ class AnchorLoop:
         return bytes(code_hash)  # type: ignore[call-overload,no-any-return]
 
     def _recall(self) -> KeptAnchor | None:
-        kept = self._chain.store.anchor(member_bytes32(self._member))
+        kept = self._chain.store.anchor(anchor_key(self._member, self._generation))
         if kept is None:
             return None
         return KeptAnchor(size=kept[0], parts=decode_parts(kept[1]))

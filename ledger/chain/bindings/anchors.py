@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ledger.chain.bindings.base import Binding, reading
 from ledger.identifiers import member_bytes32, member_from_bytes32
@@ -38,7 +39,20 @@ class Anchors(Binding):
 
     def anchor(self, uscc: str, height: int | None = None) -> AnchorInfo | None:
         """The newest anchor of a member; None before its first."""
-        row = self._named("anchor", self._read("anchor", member_bytes32(uscc), height=height)[0])
+        return self._anchor("anchor", uscc, self._read("anchor", member_bytes32(uscc), height=height)[0])
+
+    def retired(self, uscc: str, generation: int, height: int | None = None) -> AnchorInfo | None:
+        """The last anchor of a retired generation of a member's log; None when it never had one."""
+        kept = self._read("retired", member_bytes32(uscc), generation, height=height)[0]
+        found = self._anchor("retired", uscc, kept)
+        if found is None:
+            # The contract moves it aside when the next generation is anchored first.
+            last = self.anchor(uscc, height)
+            return last if last is not None and last.generation == generation else None
+        return found
+
+    def _anchor(self, function: str, uscc: str, value: tuple[Any, ...]) -> AnchorInfo | None:
+        row = self._named(function, value)
         if row["size"] == 0:
             return None
         return AnchorInfo(

@@ -1,0 +1,130 @@
+"""A log retired by vote: the node takes up the next one by itself, and what stood in the old one stays provable."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ledger.chain.bindings import ProposalKind
+from ledger.chain.bindings.proposals import encode_arguments
+from ledger.codec import decode
+from ledger.evidence.bundle import assemble
+from ledger.log import fsck
+from ledger.verify import verify_bundle
+from node.compose import Node
+from tests.node.core.city import City, Founded, found, record
+from tests.node.core.makers import eventually
+from tests.node.core.test_membership import decide
+
+pytestmark = pytest.mark.timeout(150)
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture
+def founded(tmp_path: Path) -> Founded:
+    return found(tmp_path, 3)
+
+
+def retire(city: City, member: str) -> None:
+    decide([city[0], city[2]], ProposalKind.RETIRE_LOG, encode_arguments(ProposalKind.RETIRE_LOG, member))
+
+
+def said(process: subprocess.Popen[str], event: str) -> dict[str, object]:
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert line, "the daemon ended"
+    answer = json.loads(line)
+    assert answer["event"] == event, answer
+    return answer
+
+
+def test_a_running_node_takes_up_the_next_log_by_itself(founded: Founded) -> None:
+    folder, member = founded.folders[1], founded.members[1]
+    with City(founded) as city:
+        city.start()
+        node = city[1]
+        indices = [node.core.log.append_record(record(node, number)) for number in range(5)]
+        kept = node.anchors.parts(indices[-1], 60)
+        entry, proof = node.core.log.read(indices[0], 1)[0], node.core.log.prove_inclusion(indices[0], kept.size)
+        bundle = assemble(entry, indices[0], proof, kept.parts)
+        old_origin = node.core.log.origin
+        city.stop(1)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "node.daemon", str(folder)],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env={**os.environ, "PYTHONUTF8": "1"},
+        )
+        try:
+            said(process, "listening")
+            said(process, "serving")
+            retire(city, member)
+            assert said(process, "reopening")["generation"] == 2
+            said(process, "listening")
+            said(process, "serving")
+            anchors = city[0].core.contracts.anchors
+            eventually(lambda: (last := anchors.anchor(member)) is not None and last.generation == 2, 60)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0
+        finally:
+            process.kill()
+            process.communicate()
+
+        # The old log is whole and frozen, the new one begins where it ended, and the chain has both heads.
+        old, new = fsck(folder / "log"), fsck(folder / "log.2")
+        assert (old.ok, new.ok) == (True, True)
+        retired = anchors.retired(member, 1)
+        assert retired is not None
+        assert kept.size <= retired.size <= old.size
+        city.start(1)
+        again = city[1]
+        assert (again.core.generation, again.core.log.origin) == (2, old_origin + "/2")
+        first = decode(again.core.log.read(0, 1)[0])
+        assert first["type"] == "log.continued"
+        assert first["body"] == {"generation": 2, "size": old.size, "root": old.root.hex(), "held": old.size}
+        assert verify_bundle(bundle, city[0].anchors.policy()).verdict == "verified", "old proofs stay proofs"
+        # And new records are proven under the new origin.
+        index = again.core.log.append_record(record(again, 99))
+        fresh = again.anchors.parts(index, 60)
+        made = assemble(
+            again.core.log.read(index, 1)[0], index, again.core.log.prove_inclusion(index, fresh.size), fresh.parts
+        )
+        assert verify_bundle(made, city[2].anchors.policy()).verdict == "verified"
+        eventually(lambda: again.core.stores.index.indexed_size == again.core.log.size)
+        eventually(lambda: all(one.severity != "problem" for one in again.context.diagnose()))
+
+
+def test_a_log_lost_everywhere_is_followed_by_one_that_says_so(founded: Founded) -> None:
+    folder, member = founded.folders[1], founded.members[1]
+    with City(founded) as city:
+        city.start()
+        node = city[1]
+        size = node.anchors.parts(node.core.log.append_record(record(node, 1)), 60).size
+        root = node.core.log.root(size)
+        city.stop(1)
+        anchored = city[0].core.contracts.anchors.anchor(member)
+        assert anchored is not None
+        shutil.rmtree(folder / "log")
+        closed = Node.open(folder, environ={})
+        city.nodes[1] = closed
+        closed.start()
+        eventually(lambda: (reason := closed.closed_reason()) is not None and reason.code == "log.behind")
+        retire(city, member)
+        assert closed.retired.wait(60)
+        assert "log.retired" in {one.code for one in closed.context.diagnose()}
+        city.stop(1)
+        city.start(1)
+        first = decode(city[1].core.log.read(0, 1)[0])
+        assert first["body"] == {"generation": 2, "size": anchored.size, "root": anchored.root.hex(), "held": 0}
+        assert anchored.size >= size
+        if anchored.size == size:
+            assert anchored.root == root
