@@ -15,7 +15,7 @@ from ledger.errors import FatalError, LedgerError
 from ledger.evidence.checkpoint import Checkpoint
 from ledger.identifiers import witness_name
 from ledger.keys import AccountSigner
-from ledger.model import KeyRole, Record
+from ledger.model import KeyRole
 from ledger.storage.chainstate import StoredBlock
 from node import overdue
 from node.chain.blocks import BlockServicer
@@ -32,6 +32,7 @@ from node.loops import Loop
 from node.rpc.gate import Gate
 from node.rpc.serving import serve_grpc
 from node.status import public_status, register_gauges
+from node.trail import records as trail
 from node.trail.anchoring import AnchorLoop, anchored_checkpoint
 from node.trail.attendance import Attendance
 from node.trail.crosscheck import CrossCheck
@@ -306,17 +307,13 @@ class Node:
         core = self.core
         continue_log(core, self.context)
         if self._unclean:
-            self._record("system.recovered", {"size": core.log.size})
-        self._record("system.started", {"version": VERSION})
+            trail.write(self.context, "system.recovered", {"size": core.log.size})
+        trail.write(self.context, "system.started", {"version": VERSION})
         recover(self.context)
         self.gate.open()
         self.grpc.set_serving(serving=True)
         self._publishing.wake()
         logger.info("node.open", member=core.member, size=core.log.size)
-
-    def _record(self, kind: str, body: dict[str, object]) -> None:
-        core = self.core
-        core.log.append_record(Record(type=kind, member=core.member, time_ms=core.clock(), body=body))
 
     def _publish(self) -> float | None:
         if self.core.log.why_closed is not None or self.retired.is_set():

@@ -20,11 +20,22 @@ _ALWAYS = (
 )
 
 
+#: Reads of what is there, also while the log may not be written: too few witnesses answer, or it lags behind them.
+_READS = (
+    "/ledger.v1.RecordService/Read",
+    "/ledger.v1.RecordService/Query",
+    "/ledger.v1.ProofService/",
+    "/ledger.v1.MemberService/List",
+)
+
+
 class Gate(grpc.ServerInterceptor):
-    """Refuses department and peer services until ``open()`` was called. ``reason`` says what is waited for."""
+    """Refuses department and peer services until ``open()`` was called, but for reads of the log and the roster.
+    ``reason`` says what is waited for."""
 
     def __init__(self) -> None:
         self._open = False
+        self._ended = False
         self._changed = threading.Event()
         self.reason = "the node is starting"
 
@@ -40,18 +51,22 @@ class Gate(grpc.ServerInterceptor):
         self._changed.set()
 
     def close(self, reason: str) -> None:
-        """Refuse new calls again: the node drains or found something fatal."""
+        """Refuse new calls again, reads as well: the node drains or found something fatal."""
         self.reason = reason
         self._open = False
+        self._ended = True
         self._changed.set()
 
     def wait(self, timeout: float) -> None:
         """Wait until the gate opened, or was closed for a reason."""
         self._changed.wait(timeout)
 
+    def _reads(self, method: str) -> bool:
+        return not self._ended and method.startswith(_READS)
+
     def intercept_service(self, continuation: Callable[[Any], Any], details: grpc.HandlerCallDetails) -> Any:
         """Pass the call on, or answer ``node.starting``."""
-        if self._open or details.method.startswith(_ALWAYS):
+        if self._open or details.method.startswith(_ALWAYS) or self._reads(details.method):
             return continuation(details)
         handler = continuation(details)
         if handler is None:

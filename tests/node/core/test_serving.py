@@ -51,7 +51,7 @@ def test_until_the_log_is_open_only_what_helps_to_open_it_answers(city: City) ->
     records = department_pb2_grpc.RecordServiceStub(own(node))
     for call in (
         lambda: records.Append(department_pb2.AppendRequest(records=[b"x"]), timeout=10),
-        lambda: list(records.Read(department_pb2.ReadRequest(count=1), timeout=10)),
+        lambda: department_pb2_grpc.GrantServiceStub(own(node)).List(department_pb2.ListGrantsRequest(), timeout=10),
         lambda: list(records.AppendStream(iter([department_pb2.AppendRequest()]), timeout=10)),
     ):
         with pytest.raises(grpc.RpcError) as caught:
