@@ -7,29 +7,24 @@ openings in the payload store. A folder that is damaged, of another version or o
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 from ledger.errors import FatalError, InvalidInputError, LedgerError, UnavailableError
-from ledger.storage.openings import Openings
-from ledger.storage.postings import MAX_VALUE, Place, Reading, place_bytes, place_of, prefix, single
+from ledger.storage.openings import Opening, Openings
+from ledger.storage.postings import prefix, single
+from ledger.storage.queries import MAX_PAGE, SUBJECT, IndexRow, Page, RecordFilter, answer
 from ledger.storage.store import Store, u64
 
-#: Largest page a query answers.
-MAX_PAGE: Final = 1000
-#: Postings a query reads before it answers with a shorter page and a token.
-MAX_WORK: Final = 500_000
+__all__ = ["MAX_PAGE", "IndexRow", "LogReader", "Page", "RecordFilter", "RecordIndex"]
 
 #: Changes with the form of the rows.
 _VERSION_NOW: Final = b"2"
 _VERSION, _SIZE, _LEAF, _OPENINGS, _REMAKING = b"!version", b"!size", b"!leaf", b"!openings", b"!remaking"
-_ALL, _COUNTERPART, _DATASET, _GRANT, _TYPE, _SUBJECT = b"A", b"C", b"D", b"G", b"T", b"U"
 #: Commitment -> the key of its subject row, so that an erased opening finds its row.
 _FILED = b"R"
 #: Entries turned into rows at once.
@@ -38,8 +33,6 @@ _RANGE = 1 << 15
 _SYNC_EVERY = 1 << 18
 _WRITE_BUFFER = 16 << 20
 _OPENINGS_AT_ONCE = 500
-#: Records have times below 2^53 (docs/formats.md).
-_MAX_TIME = 2**53 - 1
 #: Below this much free space an index that could not be written is not tried again.
 _ROOM = 64 << 20
 
@@ -52,40 +45,6 @@ class LogReader(Protocol):
     def read(self, first: int, count: int) -> Sequence[bytes]: ...
     def leaf(self, index: int) -> bytes: ...
     def index_rows(self, first: int, count: int) -> Sequence[tuple[bytes, bytes]]: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordFilter:
-    """All given conditions hold. Ids: 32 bytes; ``subject``: a pseudonym; times: Unix milliseconds, [from_ms, to_ms),
-    ``to_ms`` 0 is open. ``newest_first``: from the latest time down instead of up."""
-
-    dataset: bytes | None = None
-    grant: bytes | None = None
-    counterpart: str | None = None
-    type: str | None = None
-    subject: str | None = None
-    from_ms: int = 0
-    to_ms: int = 0
-    newest_first: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IndexRow:
-    """One hit: the record's place in the log and its own time."""
-
-    index: int
-    time_ms: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
-    """Hits in order of (time, index), complete among the first ``indexed_size`` records; ``token`` is ``b""`` at the
-    end. Every page of one query answers for the same ``indexed_size``. A page may be shorter than asked for, even
-    empty, before the end: the next one goes on."""
-
-    rows: tuple[IndexRow, ...]
-    token: bytes
-    indexed_size: int
 
 
 class RecordIndex:
@@ -154,48 +113,11 @@ class RecordIndex:
             UnavailableError: ``index.behind``, the index was dropped between two pages and has not come so far again;
                 ``index.damaged``, it is being made again.
         """
-        if not 1 <= page_size <= MAX_PAGE:
-            raise InvalidInputError("page.size", f"a page has 1 to {MAX_PAGE} rows", actual=page_size)
-        fingerprint = hashlib.sha256(repr(wanted).encode()).digest()[:8]
-        low, high = (wanted.from_ms, 0), (_MAX_TIME, 2**64 - 1)
-        if wanted.to_ms:
-            high = (wanted.to_ms - 1, 2**64 - 1)
         with self._reading() as store:
-            size = self._size
-            if token:
-                bound, place = _opened(token, fingerprint)
-                if bound > size:
-                    raise _behind(size, bound)
-                low, high = (low, place) if wanted.newest_first else (place, high)
-            else:
-                bound = size
-            reading = Reading(
-                store=store,
-                prefixes=self._prefixes(wanted),
-                low=low,
-                high=high,
-                newest_first=wanted.newest_first,
-            )
             try:
-                rows, following = _page(reading, page_size, bound)
+                return answer(store, wanted, self._subject(wanted), self._size, page_size=page_size, token=token)
             except LedgerError as error:
                 raise self._failed(error) from error
-        after = b"" if following is None else fingerprint + u64(bound) + place_bytes(following)
-        return Page(rows=rows, token=after, indexed_size=bound)
-
-    def postings(self) -> Iterator[tuple[bytes, bytes, int, int]]:
-        """Every posting as (facet, value, time, index), whatever blocks it stands in: what two indexes of one log have
-        in common. Raises: FatalError(store.corrupt)."""
-        with self._reading() as store:
-            for facet in (_ALL, _COUNTERPART, _DATASET, _GRANT, _TYPE, _SUBJECT):
-                starts = {key[:-16] for key, _ in store.scan(facet)}
-                for start in sorted(starts):
-                    reading = Reading(
-                        store=store, prefixes=(start,), low=(0, 0), high=(_MAX_TIME, 2**64 - 1), newest_first=False
-                    )
-                    for bucket in reading.buckets():
-                        for time_ms, index in reading.places(bucket):
-                            yield facet, start[2:], time_ms, index
 
     def close(self) -> None:
         """Make everything durable and close the folder, after the queries under way; a second call does nothing."""
@@ -244,38 +166,54 @@ class RecordIndex:
 
     def _follow_openings(self, log: LogReader) -> None:
         """File what was opened since, and take away what was erased."""
-        if self._openings is None:
-            return
         done = int.from_bytes(self._store.get(_OPENINGS) or b"", "big")
-        while news := self._openings.since(done, _OPENINGS_AT_ONCE):
+        while news := self._news(done):
             erased = []
             with self._store.batch() as batch:
-                for sequence, commitment in news:
-                    opening = self._openings.get(commitment)
-                    if opening is not None and opening.index >= self._size:
+                for sequence, commitment, opening in news:
+                    if opening is not None and self._size <= opening.index < log.size:
                         break
                     done = sequence
                     if opening is None:
                         erased.append(commitment)
-                    else:
-                        found = opening.record_time(log.read(opening.index, 1)[0])
-                        if found is not None:
-                            start = prefix(_SUBJECT, self._openings.digest(opening.subject))
-                            key, value = single(start, (found, opening.index))
-                            batch.put(key, value)
-                            batch.put(_FILED + commitment, key)
-            # After what the same batch may have filed; before this is over a crash begins it again.
+                        continue
+                    # One of a log that was replaced fits no record of this one.
+                    entries = log.read(opening.index, 1) if opening.index < log.size else ()
+                    found = opening.record_time(entries[0]) if entries else None
+                    if found is not None and self._openings is not None:
+                        start = prefix(SUBJECT, self._openings.digest(opening.subject))
+                        key, value = single(start, (found, opening.index))
+                        batch.put(key, value)
+                        batch.put(_FILED + commitment, key)
+            # After what the same batch may have filed; a crash before the next line begins it again.
             self._unfile(erased)
             self._store.put(_OPENINGS, u64(done))
             if done != news[-1][0]:
                 return
+
+    def _news(self, done: int) -> list[tuple[int, bytes, Opening | None]]:
+        """(sequence, commitment, opening or None once erased) of what changed in the payload store."""
+        if self._openings is None:
+            return []
+        try:
+            return [
+                (sequence, name, self._openings.get(name))
+                for sequence, name in self._openings.since(done, _OPENINGS_AT_ONCE)
+            ]
+        except FatalError as error:
+            # Not a fault of the index: dropping it would mend nothing.
+            raise UnavailableError(
+                "index.subjects",
+                f"the openings in the payload store cannot be read: {error.message}",
+                hint="put the payloads folder back from a backup; queries by anything but subject are not affected",
+            ) from error
 
     def _unfile(self, commitments: Sequence[bytes]) -> None:
         """Take erased openings out so that their rows leave the disk, not only the answers."""
         filed = {_FILED + commitment: self._store.get(_FILED + commitment) for commitment in commitments}
         rows = [key for key in filed.values() if key is not None]
         if rows:
-            self._store.erase_all(rows, within=_SUBJECT)
+            self._store.erase_all(rows, within=SUBJECT)
             self._store.erase_all(list(filed), within=_FILED)
 
     # --- dropping and mending -----------------------------------------------------------------------------------------
@@ -312,6 +250,7 @@ class RecordIndex:
             self._store.close()
             Store.destroy(self._path)
             self._take(_usable(self._path)[0], why)
+            self._store.put(_REMAKING, b"")
 
     def _take(self, store: Store, dropped: LedgerError | None) -> None:
         self._store = store
@@ -319,7 +258,6 @@ class RecordIndex:
         self._unsynced = 0
         self._size = int.from_bytes(store.get(_SIZE) or b"", "big")
         if dropped is not None:
-            store.put(_REMAKING, b"")
             self.remaking = dropped
 
     @contextmanager
@@ -342,84 +280,40 @@ class RecordIndex:
             self._swap.wait_for(lambda: not self._readers)
             yield
 
-    # --- asking -------------------------------------------------------------------------------------------------------
-
-    def _prefixes(self, wanted: RecordFilter) -> tuple[bytes, ...]:
-        """The key prefixes of a filter, the most selective first."""
-        subject = b""
-        if wanted.subject is not None:
-            if self._openings is None:
-                raise InvalidInputError(
-                    "query.subject", "this index knows no subjects", hint="ask the member's own node"
-                )
-            subject = self._openings.digest(wanted.subject)
-        given = (
-            (_SUBJECT, subject or None),
-            (_GRANT, wanted.grant),
-            (_DATASET, wanted.dataset),
-            (_COUNTERPART, None if wanted.counterpart is None else wanted.counterpart.encode()),
-            (_TYPE, None if wanted.type is None else wanted.type.encode()),
-        )
-        for _, value in given:
-            if value is not None and len(value) > MAX_VALUE:
-                raise InvalidInputError("query.value", f"a filter value has at most {MAX_VALUE} bytes")
-        return tuple(prefix(facet, value) for facet, value in given if value is not None) or (prefix(_ALL),)
+    def _subject(self, wanted: RecordFilter) -> bytes | None:
+        if wanted.subject is None:
+            return None
+        if self._openings is None:
+            raise InvalidInputError("query.subject", "this index knows no subjects", hint="ask the member's own node")
+        return self._openings.digest(wanted.subject)
 
 
 def _usable(path: str) -> tuple[Store, LedgerError | None]:
     """The folder, empty where what stood there could not be used, and why."""
-    why: LedgerError | None = None
     try:
         store = Store.open(path, write_buffer=_WRITE_BUFFER)
+        try:
+            version = store.get(_VERSION)
+            empty = version is None and next(iter(store.scan()), None) is None
+        except FatalError:
+            store.close()
+            raise
     except FatalError as error:
         why = _remade(error.message)
     else:
-        version = store.get(_VERSION)
         if version == _VERSION_NOW:
             return store, None
-        if version is not None or next(iter(store.scan()), None) is not None:
-            why = _remade("it is of another version")
-            store.close()
-    if why is not None:
-        Store.destroy(path)
-        store = Store.open(path, write_buffer=_WRITE_BUFFER)
-        store.put(_REMAKING, b"")
-    store.put(_VERSION, _VERSION_NOW)
+        if empty:
+            store.put(_VERSION, _VERSION_NOW)
+            return store, None
+        store.close()
+        why = _remade("it is of another version")
+    Store.destroy(path)
+    store = Store.open(path, write_buffer=_WRITE_BUFFER)
+    with store.batch() as batch:
+        batch.put(_VERSION, _VERSION_NOW)
+        batch.put(_REMAKING, b"")
     return store, why
-
-
-def _page(reading: Reading, page_size: int, bound: int) -> tuple[tuple[IndexRow, ...], Place | None]:
-    """(hits below ``bound``, the place at which the next page begins or None)."""
-    rows: list[IndexRow] = []
-    for bucket in reading.buckets():
-        for place in reading.places(bucket):
-            if place[1] >= bound:
-                continue
-            if len(rows) == page_size:
-                return tuple(rows), place
-            rows.append(IndexRow(index=place[1], time_ms=place[0]))
-        if reading.work > MAX_WORK:
-            return tuple(rows), reading.after(bucket)
-    return tuple(rows), None
-
-
-def _opened(token: bytes, fingerprint: bytes) -> tuple[int, Place]:
-    """(bound, place) of a page token."""
-    if len(token) != 32 or token[:8] != fingerprint:
-        raise InvalidInputError(
-            "page.token", "this page token belongs to another query", hint="start again without a token"
-        )
-    return int.from_bytes(token[8:16], "big"), place_of(token[16:])
-
-
-def _behind(size: int, bound: int) -> UnavailableError:
-    return UnavailableError(
-        "index.behind",
-        f"the record index is being made again and holds {size} records; this query began with {bound}",
-        hint="repeat when indexed_size has come so far, or start the query again",
-        expected=bound,
-        actual=size,
-    )
 
 
 def _remade(why: str) -> UnavailableError:

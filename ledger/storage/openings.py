@@ -85,9 +85,9 @@ class Openings:
             InvalidInputError: ``opening.subject``, empty or too long; ``commitment.salt``.
         """
         for opening in openings:
-            if not 1 <= len(opening.subject.encode()) <= MAX_SUBJECT:
+            if not 1 <= len(opening.subject.encode(errors="replace")) <= MAX_SUBJECT or _surrogate(opening.subject):
                 raise InvalidInputError(
-                    "opening.subject", f"a pseudonym has 1 to {MAX_SUBJECT} bytes", expected=MAX_SUBJECT
+                    "opening.subject", f"a pseudonym is text of 1 to {MAX_SUBJECT} bytes", expected=MAX_SUBJECT
                 )
         named = {opening.commitment(): opening for opening in openings}
         with self._lock:
@@ -139,6 +139,11 @@ class Openings:
         for name in names:
             batch.put(_NEWS + u64(self._next), name)
             self._next += 1
+
+
+def _surrogate(text: str) -> bool:
+    """Whether the text holds half a character, which has no UTF-8 form."""
+    return any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _opening(data: bytes) -> Opening:

@@ -253,18 +253,19 @@ class Store:
             raise store_error(error, self.path) from error
 
     def erase(self, prefix: bytes) -> None:
-        """Delete every row under a prefix so that its bytes leave the disk, not only the answers.
-
-        Twice on purpose: a compaction flushes what is in memory beside the old rows and leaves the deepest level alone;
-        the second round's deletions lie above that level and are merged into it, which drops rows and deletions both.
-        """
+        """Delete every row under a prefix so that its bytes leave the disk, not only the answers."""
         self.erase_all([key for key, _ in self.scan(prefix)], within=prefix)
 
     def erase_all(self, keys: Sequence[bytes], *, within: bytes) -> None:
-        """The same for single rows; ``within``: the prefix they share."""
-        for _ in range(2):
+        """The same for single rows; ``within``: the prefix they share.
+
+        Twice on purpose: a compaction flushes what is in memory beside the old rows and leaves the deepest level alone.
+        The second round deletes two rows that never were, at both ends of the prefix: they lie above that level, span
+        it, and are merged into it, which drops rows and deletions both.
+        """
+        for deleted in (keys, (within, within + b"\xff" * 64)):
             with self.batch() as batch:
-                for key in keys:
+                for key in deleted:
                     batch.delete(key)
             self.compact(within)
 

@@ -15,6 +15,8 @@ from ledger._native import LogEngine
 from ledger.model import format_time
 from ledger.storage.indexes import IndexRow, Page, RecordFilter, RecordIndex
 from ledger.storage.openings import Opening
+from ledger.storage.postings import Block
+from ledger.storage.store import Store
 
 IDS = [byte * 32 for byte in (b"\x01", b"\x02", b"\xff")]
 MEMBERS = ["91110000600037341L", "91320621MA1MRHG205"]
@@ -71,6 +73,10 @@ class Log:
         if entries:
             self._engine.append_batch(entries)
 
+    def settle(self) -> None:
+        """Let the engine write everything it still has to."""
+        self._engine.sync()
+
     def read(self, first: int, count: int) -> list[bytes]:
         return self._engine.read(first, count)
 
@@ -122,3 +128,12 @@ def everything(index: RecordIndex, wanted: RecordFilter, page_size: int) -> list
         assert len(page.rows) <= page_size
         rows += page.rows
     return rows
+
+
+def filed(folder: Path) -> set[tuple[bytes, int, int]]:
+    """Every posting of a closed index as (facet and value, time, index), whatever blocks it stands in."""
+    with Store.open(folder) as store:
+        blocks = [(key[:-16], Block.of(key, value)) for key, value in store.scan() if key[:1] in b"ACDGTU"]
+    postings = [(start, *place) for start, block in blocks for place in block.postings()]
+    assert len(postings) == len(set(postings))
+    return set(postings)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.errors import InvalidInputError, UnavailableError
-from ledger.storage import indexes
+from ledger.storage import queries
 from ledger.storage.indexes import MAX_PAGE, RecordFilter, RecordIndex
 from ledger.storage.openings import Openings
 from ledger.storage.store import Store
@@ -85,7 +85,7 @@ def test_a_query_is_what_a_scan_of_all_records_gives(
 def test_a_query_that_reads_much_and_finds_little_answers_in_parts(
     tmp_path: Path, index: RecordIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(indexes, "MAX_WORK", 1_000)
+    monkeypatch.setattr(queries, "MAX_WORK", 1_000)
     # Both values are in every bucket, and together only in the last.
     parts = [Parts(time=4096 * (n // 2), dataset=IDS[0] if n % 2 else None, grant=IDS[1 - n % 2]) for n in range(60)]
     entries = [record(part) for part in [*parts, Parts(time=4096 * 30, dataset=IDS[0], grant=IDS[1])]]
