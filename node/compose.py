@@ -49,7 +49,7 @@ from node.web.webserver import WebServer
 
 logger = structlog.get_logger("node")
 
-_INDEX_BATCH = 20_000
+_INDEX_BATCH = 1 << 16
 _INDEX_POLL_S = 0.25
 #: At the end: how long the last checkpoint may gather cosignatures, and a loop may take to end, seconds.
 _WITNESS_WAIT_S = 2.0
@@ -149,6 +149,7 @@ class Node:
         self._overdue = Loop("overdue", self._note_overdue, metrics=core.metrics, on_fatal=self._fatal)
         self.context = self._make_context()
         self._unclean = False
+        self._remaking: LedgerError | None = None
 
     @classmethod
     def open(
@@ -238,6 +239,7 @@ class Node:
             log=core.log,
             index=core.stores.index,
             payloads=core.stores.payloads,
+            openings=core.stores.openings,
             exchanges=core.stores.exchanges,
             nonces=core.stores.nonces,
             store=core.stores.services,
@@ -344,7 +346,11 @@ class Node:
         )
 
     def _index(self) -> float:
-        done = self.core.stores.index.follow(self.core.log, limit=_INDEX_BATCH)
+        index = self.core.stores.index
+        if index.remaking is not None and index.remaking is not self._remaking:
+            logger.warning("index.remaking", message=index.remaking.message, hint=index.remaking.hint)
+        self._remaking = index.remaking
+        done = index.follow(self.core.log, limit=_INDEX_BATCH)
         return 0.0 if done == _INDEX_BATCH else _INDEX_POLL_S
 
     def _note_overdue(self) -> float:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ledger.log import DepartmentLog
     from ledger.storage.exchanges import ExchangeStore, NonceStore
     from ledger.storage.indexes import RecordIndex
+    from ledger.storage.openings import Openings
     from ledger.storage.payloads import PayloadStore
     from ledger.storage.store import Store
     from ledger.storage.witness import WitnessStore
@@ -148,6 +149,7 @@ class NodeContext:
     log: DepartmentLog
     index: RecordIndex
     payloads: PayloadStore
+    openings: Openings
     exchanges: ExchangeStore
     nonces: NonceStore
     witness_store: WitnessStore

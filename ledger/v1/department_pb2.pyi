@@ -319,6 +319,44 @@ class ListGrantsResponse(_message.Message):
     next_page_token: str
     def __init__(self, grants: _Optional[_Iterable[_Union[_types_pb2.Grant, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
+class Opening(_message.Message):
+    __slots__ = ("index", "salt", "subject")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    SALT_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    salt: bytes
+    subject: str
+    def __init__(self, index: _Optional[int] = ..., salt: _Optional[bytes] = ..., subject: _Optional[str] = ...) -> None: ...
+
+class KeepOpeningsRequest(_message.Message):
+    __slots__ = ("openings",)
+    OPENINGS_FIELD_NUMBER: _ClassVar[int]
+    openings: _containers.RepeatedCompositeFieldContainer[Opening]
+    def __init__(self, openings: _Optional[_Iterable[_Union[Opening, _Mapping]]] = ...) -> None: ...
+
+class KeepOpeningsResponse(_message.Message):
+    __slots__ = ("count",)
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    count: int
+    def __init__(self, count: _Optional[int] = ...) -> None: ...
+
+class EraseOpeningsRequest(_message.Message):
+    __slots__ = ("commitments", "basis")
+    COMMITMENTS_FIELD_NUMBER: _ClassVar[int]
+    BASIS_FIELD_NUMBER: _ClassVar[int]
+    commitments: _containers.RepeatedScalarFieldContainer[bytes]
+    basis: str
+    def __init__(self, commitments: _Optional[_Iterable[bytes]] = ..., basis: _Optional[str] = ...) -> None: ...
+
+class EraseOpeningsResponse(_message.Message):
+    __slots__ = ("count", "first")
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    FIRST_FIELD_NUMBER: _ClassVar[int]
+    count: int
+    first: int
+    def __init__(self, count: _Optional[int] = ..., first: _Optional[int] = ...) -> None: ...
+
 class AppendRequest(_message.Message):
     __slots__ = ("records", "batch")
     RECORDS_FIELD_NUMBER: _ClassVar[int]
@@ -336,7 +374,7 @@ class AppendResponse(_message.Message):
     def __init__(self, first: _Optional[int] = ..., count: _Optional[int] = ...) -> None: ...
 
 class QueryRequest(_message.Message):
-    __slots__ = ("dataset", "grant", "counterpart", "type", "to", "with_proofs", "page_size", "page_token")
+    __slots__ = ("dataset", "grant", "counterpart", "type", "to", "with_proofs", "page_size", "page_token", "subject", "newest_first")
     DATASET_FIELD_NUMBER: _ClassVar[int]
     GRANT_FIELD_NUMBER: _ClassVar[int]
     COUNTERPART_FIELD_NUMBER: _ClassVar[int]
@@ -346,6 +384,8 @@ class QueryRequest(_message.Message):
     WITH_PROOFS_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    NEWEST_FIRST_FIELD_NUMBER: _ClassVar[int]
     dataset: bytes
     grant: bytes
     counterpart: str
@@ -354,19 +394,23 @@ class QueryRequest(_message.Message):
     with_proofs: bool
     page_size: int
     page_token: str
-    def __init__(self, dataset: _Optional[bytes] = ..., grant: _Optional[bytes] = ..., counterpart: _Optional[str] = ..., type: _Optional[str] = ..., to: _Optional[int] = ..., with_proofs: _Optional[bool] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., **kwargs) -> None: ...
+    subject: str
+    newest_first: bool
+    def __init__(self, dataset: _Optional[bytes] = ..., grant: _Optional[bytes] = ..., counterpart: _Optional[str] = ..., type: _Optional[str] = ..., to: _Optional[int] = ..., with_proofs: _Optional[bool] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., subject: _Optional[str] = ..., newest_first: _Optional[bool] = ..., **kwargs) -> None: ...
 
 class QueryResponse(_message.Message):
-    __slots__ = ("rows", "next_page_token", "checkpoint", "indexed_size")
+    __slots__ = ("rows", "next_page_token", "checkpoint", "indexed_size", "log_size")
     ROWS_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
     INDEXED_SIZE_FIELD_NUMBER: _ClassVar[int]
+    LOG_SIZE_FIELD_NUMBER: _ClassVar[int]
     rows: _containers.RepeatedCompositeFieldContainer[_types_pb2.RecordRow]
     next_page_token: str
     checkpoint: str
     indexed_size: int
-    def __init__(self, rows: _Optional[_Iterable[_Union[_types_pb2.RecordRow, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., checkpoint: _Optional[str] = ..., indexed_size: _Optional[int] = ...) -> None: ...
+    log_size: int
+    def __init__(self, rows: _Optional[_Iterable[_Union[_types_pb2.RecordRow, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., checkpoint: _Optional[str] = ..., indexed_size: _Optional[int] = ..., log_size: _Optional[int] = ...) -> None: ...
 
 class ReadRequest(_message.Message):
     __slots__ = ("first", "count", "with_proofs")

@@ -1082,6 +1082,16 @@ class RecordServiceStub:
                 request_serializer=ledger_dot_v1_dot_department__pb2.ReadRequest.SerializeToString,
                 response_deserializer=ledger_dot_v1_dot_types__pb2.RecordRow.FromString,
                 _registered_method=True)
+        self.KeepOpenings = channel.unary_unary(
+                '/ledger.v1.RecordService/KeepOpenings',
+                request_serializer=ledger_dot_v1_dot_department__pb2.KeepOpeningsRequest.SerializeToString,
+                response_deserializer=ledger_dot_v1_dot_department__pb2.KeepOpeningsResponse.FromString,
+                _registered_method=True)
+        self.EraseOpenings = channel.unary_unary(
+                '/ledger.v1.RecordService/EraseOpenings',
+                request_serializer=ledger_dot_v1_dot_department__pb2.EraseOpeningsRequest.SerializeToString,
+                response_deserializer=ledger_dot_v1_dot_department__pb2.EraseOpeningsResponse.FromString,
+                _registered_method=True)
 
 
 class RecordServiceServicer:
@@ -1114,6 +1124,21 @@ class RecordServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def KeepOpenings(self, request, context):
+        """Salts and pseudonyms behind commitments of the own trail, kept beside the payloads so that a query by subject finds
+        the record. All of them, or none; a repeat keeps nothing twice.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EraseOpenings(self, request, context):
+        """Deletes openings so that their bytes leave the disk, then records an erasure.done for each commitment.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RecordServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -1136,6 +1161,16 @@ def add_RecordServiceServicer_to_server(servicer, server):
                     servicer.Read,
                     request_deserializer=ledger_dot_v1_dot_department__pb2.ReadRequest.FromString,
                     response_serializer=ledger_dot_v1_dot_types__pb2.RecordRow.SerializeToString,
+            ),
+            'KeepOpenings': grpc.unary_unary_rpc_method_handler(
+                    servicer.KeepOpenings,
+                    request_deserializer=ledger_dot_v1_dot_department__pb2.KeepOpeningsRequest.FromString,
+                    response_serializer=ledger_dot_v1_dot_department__pb2.KeepOpeningsResponse.SerializeToString,
+            ),
+            'EraseOpenings': grpc.unary_unary_rpc_method_handler(
+                    servicer.EraseOpenings,
+                    request_deserializer=ledger_dot_v1_dot_department__pb2.EraseOpeningsRequest.FromString,
+                    response_serializer=ledger_dot_v1_dot_department__pb2.EraseOpeningsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1246,6 +1281,60 @@ class RecordService:
             '/ledger.v1.RecordService/Read',
             ledger_dot_v1_dot_department__pb2.ReadRequest.SerializeToString,
             ledger_dot_v1_dot_types__pb2.RecordRow.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def KeepOpenings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ledger.v1.RecordService/KeepOpenings',
+            ledger_dot_v1_dot_department__pb2.KeepOpeningsRequest.SerializeToString,
+            ledger_dot_v1_dot_department__pb2.KeepOpeningsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EraseOpenings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ledger.v1.RecordService/EraseOpenings',
+            ledger_dot_v1_dot_department__pb2.EraseOpeningsRequest.SerializeToString,
+            ledger_dot_v1_dot_department__pb2.EraseOpeningsResponse.FromString,
             options,
             channel_credentials,
             insecure,

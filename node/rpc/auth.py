@@ -71,7 +71,13 @@ METHODS: Mapping[str, Rule] = {
         List=Rule.MEMBER,
     ),
     **_service(
-        "ledger.v1.RecordService", Append=Rule.OWN, AppendStream=Rule.OWN, Query=Rule.READERS, Read=Rule.READERS
+        "ledger.v1.RecordService",
+        Append=Rule.OWN,
+        AppendStream=Rule.OWN,
+        Query=Rule.READERS,
+        Read=Rule.READERS,
+        KeepOpenings=Rule.OWN,
+        EraseOpenings=Rule.OWN,
     ),
     **_service("ledger.v1.ExchangeService", Pull=Rule.OWN, List=Rule.READERS),
     **_service(

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ledger.errors import NotFoundError, UnavailableError
 from ledger.events import TYPES
 from ledger.evidence.checkpoint import format_proof
-from ledger.storage.indexes import RecordFilter
+from ledger.storage.indexes import Page, RecordFilter
+from ledger.storage.openings import MAX_SUBJECT
 from ledger.v1 import department_pb2, department_pb2_grpc, types_pb2
 from node.context import Published
 from node.rpc.auth import Call
-from node.services import fields
+from node.services import fields, openings
 from node.services.bodies import BulkSchema
 
 if TYPE_CHECKING:
@@ -58,30 +60,33 @@ class RecordService(department_pb2_grpc.RecordServiceServicer):
             yield self._append(request)
 
     def Query(self, request: department_pb2.QueryRequest, call: Call) -> department_pb2.QueryResponse:
-        """Rows by dataset, grant, counterpart, type and time, complete among the first ``indexed_size`` records."""
+        """Rows by any facet and time, complete among the first ``indexed_size`` records."""
         wanted = RecordFilter(
             dataset=fields.optional_id32("dataset", request.dataset),
             grant=fields.optional_id32("grant", request.grant),
             counterpart=fields.optional_member("counterpart", request.counterpart),
             type=_type(request.type),
+            subject=fields.text("subject", request.subject, limit=MAX_SUBJECT, required=False) or None,
+            newest_first=request.newest_first,
             from_ms=fields.number("from", getattr(request, "from"), 0, 2**53 - 1),
             to_ms=fields.number("to", request.to, 0, 2**53 - 1),
         )
         size = fields.number("page_size", request.page_size, 0, fields.MAX_PAGE) or fields.DEFAULT_PAGE
         token = _token(request.page_token)
-        self._context.index.follow(self._context.log, limit=_CATCH_UP)
-        page = self._context.index.query(wanted, size, token)
+        with suppress(UnavailableError):
+            # An index that has no room, or is being made again, still answers for what it holds.
+            self._context.index.follow(self._context.log, limit=_CATCH_UP)
+        page, records = self._found(wanted, size, token)
         last = max((row.index for row in page.rows), default=-1)
         published = self._checkpoint(last, must_cover=request.with_proofs)
-        rows = []
-        for row in page.rows:
-            record = self._context.log.read(row.index, 1)[0]
-            rows.append(self._row(row.index, record, published if request.with_proofs else None))
+        proven = published if request.with_proofs else None
+        rows = [self._row(row.index, record, proven) for row, record in zip(page.rows, records, strict=True)]
         return department_pb2.QueryResponse(
             rows=rows,
             next_page_token=page.token.hex(),
             checkpoint=published.note.decode() if published else "",
             indexed_size=page.indexed_size,
+            log_size=self._context.log.size,
         )
 
     def Read(self, request: department_pb2.ReadRequest, call: Call) -> Iterator[types_pb2.RecordRow]:
@@ -103,6 +108,18 @@ class RecordService(department_pb2_grpc.RecordServiceServicer):
             for offset, record in enumerate(self._context.log.read(start, step)):
                 yield self._row(start + offset, record, published)
 
+    def KeepOpenings(
+        self, request: department_pb2.KeepOpeningsRequest, call: Call
+    ) -> department_pb2.KeepOpeningsResponse:
+        """Salts and pseudonyms behind commitments of the own trail; durable when answered."""
+        return openings.keep(self._context, request)
+
+    def EraseOpenings(
+        self, request: department_pb2.EraseOpeningsRequest, call: Call
+    ) -> department_pb2.EraseOpeningsResponse:
+        """Delete openings, then say so on the trail."""
+        return openings.erase(self._context, request)
+
     # --- inside -------------------------------------------------------------------------------------------------------
 
     def _append(self, request: department_pb2.AppendRequest) -> department_pb2.AppendResponse:
@@ -121,6 +138,19 @@ class RecordService(department_pb2_grpc.RecordServiceServicer):
         self._schema.check(records)
         first, count = self._context.log.append(records, request.batch or None)
         return department_pb2.AppendResponse(first=first, count=count)
+
+    def _found(self, wanted: RecordFilter, size: int, token: bytes) -> tuple[Page, list[bytes]]:
+        """A page and its records; fewer rows than asked for where they would not fit one answer."""
+        page = self._context.index.query(wanted, size, token)
+        records: list[bytes] = []
+        total = 0
+        for row in page.rows:
+            record = self._context.log.read(row.index, 1)[0]
+            total += len(record)
+            if records and total > MAX_BYTES:
+                return self._found(wanted, len(records), token)
+            records.append(record)
+        return page, records
 
     def _checkpoint(self, last: int, *, must_cover: bool) -> Published | None:
         """A checkpoint over record ``last``, a witnessed one where there is one in time."""

@@ -31,7 +31,8 @@ OWN = """
 MemberService/Propose MemberService/Vote KeyService/List KeyService/Rotate DatasetService/Publish
 DatasetService/Withdraw DatasetService/Regrade ListService/Add ListService/Answer GrantService/Request
 GrantService/Approve GrantService/Refuse GrantService/Revoke RecordService/Append RecordService/AppendStream
-ExchangeService/Pull StatusService/Diagnose StatusService/SettleAlarm
+RecordService/KeepOpenings RecordService/EraseOpenings ExchangeService/Pull StatusService/Diagnose
+StatusService/SettleAlarm
 """
 READERS = """
 RecordService/Query RecordService/Read ExchangeService/List ProofService/MakeBundle StatusService/ListAlarms
