@@ -38,6 +38,7 @@ from node.trail.attendance import Attendance
 from node.trail.crosscheck import CrossCheck
 from node.trail.feeding import WitnessFeed, WitnessFeeds
 from node.trail.generations import RetirementWatch, continue_log
+from node.trail.indexing import Indexing
 from node.trail.opening import LogOpening, closed_reason
 from node.trail.publishing import CheckpointPublisher
 from node.trail.quorum import WitnessQuorum
@@ -49,8 +50,6 @@ from node.web.webserver import WebServer
 
 logger = structlog.get_logger("node")
 
-_INDEX_BATCH = 1 << 16
-_INDEX_POLL_S = 0.25
 #: At the end: how long the last checkpoint may gather cosignatures, and a loop may take to end, seconds.
 _WITNESS_WAIT_S = 2.0
 _JOIN_S = 10.0
@@ -145,11 +144,10 @@ class Node:
         )
         self.orderer = make_orderer(core, self._fatal)
         self._publishing = Loop("publisher", self._publish, metrics=core.metrics, on_fatal=self._fatal)
-        self._indexing = Loop("index", self._index, metrics=core.metrics, on_fatal=self._fatal)
+        self.indexing = Indexing(core.stores.index, core.log, metrics=core.metrics, on_fatal=self._fatal)
         self._overdue = Loop("overdue", self._note_overdue, metrics=core.metrics, on_fatal=self._fatal)
         self.context = self._make_context()
         self._unclean = False
-        self._remaking: LedgerError | None = None
 
     @classmethod
     def open(
@@ -208,7 +206,7 @@ class Node:
 
     def loops(self) -> Iterator[Loop]:
         """Every background loop."""
-        yield from (self.orderer.loop, self.opening.loop, self._publishing, self.anchors.loop, self._indexing)
+        yield from (self.orderer.loop, self.opening.loop, self._publishing, self.anchors.loop, self.indexing.loop)
         yield self.certificates.loop
         yield from (self._overdue, self.retirement.loop)
         if isinstance(self.orderer, Follower):
@@ -344,14 +342,6 @@ class Node:
             timeout=float(core.config.log.witness_timeout),
             on_fatal=self._fatal,
         )
-
-    def _index(self) -> float:
-        index = self.core.stores.index
-        if index.remaking is not None and index.remaking is not self._remaking:
-            logger.warning("index.remaking", message=index.remaking.message, hint=index.remaking.hint)
-        self._remaking = index.remaking
-        done = index.follow(self.core.log, limit=_INDEX_BATCH)
-        return 0.0 if done == _INDEX_BATCH else _INDEX_POLL_S
 
     def _note_overdue(self) -> float:
         if not self.gate.is_open:

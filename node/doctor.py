@@ -24,7 +24,7 @@ WITNESS_PATIENCE_MS = 60_000
 def diagnose(node: Node) -> tuple[Finding, ...]:
     """Every check, problems first. What is fine is an ``ok`` line, so that silence is never mistaken for it."""
     checks: tuple[Callable[[Node], Iterable[Finding]], ...] = (
-        _broken, _membership, _log, _alarms, _chain, _finality, _peers, _loops, _disk, _files,
+        _broken, _membership, _log, _alarms, _chain, _finality, _peers, _loops, _index, _disk, _files,
     )  # fmt: skip
     findings = [finding for check in checks for finding in check(node)]
     order = {"problem": 0, "warning": 1, "ok": 2}
@@ -196,6 +196,13 @@ def _loops(node: Node) -> Iterable[Finding]:
         problem: LedgerError | None = loop.problem
         if problem is not None and loop.name not in ("anchor",) and not loop.name.startswith("witness-"):
             yield _warning(problem.code, f"{loop.name}: {problem.message}", problem.hint)
+
+
+def _index(node: Node) -> Iterable[Finding]:
+    index, size = node.core.stores.index, node.core.log.size
+    if index.remaking is not None:
+        text = f"{index.remaking.message}: {index.indexed_size} of {size} records"
+        yield _warning(index.remaking.code, text, index.remaking.hint)
 
 
 def _disk(node: Node) -> Iterable[Finding]:

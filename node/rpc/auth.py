@@ -48,6 +48,7 @@ def _service(name: str, **methods: Rule) -> dict[str, Rule]:
     return {f"/{name}/{method}": rule for method, rule in methods.items()}
 
 
+_OWN_RECORDS = dict.fromkeys(("Append", "AppendStream", "KeepOpenings", "EraseOpenings"), Rule.OWN)
 #: full method name -> rule. The test compares it with the protos: every method is here, nothing else is.
 METHODS: Mapping[str, Rule] = {
     **_service("ledger.v1.MemberService", List=Rule.MEMBER, Propose=Rule.OWN, Vote=Rule.OWN, ListProposals=Rule.MEMBER),
@@ -70,15 +71,7 @@ METHODS: Mapping[str, Rule] = {
         Get=Rule.MEMBER,
         List=Rule.MEMBER,
     ),
-    **_service(
-        "ledger.v1.RecordService",
-        Append=Rule.OWN,
-        AppendStream=Rule.OWN,
-        Query=Rule.READERS,
-        Read=Rule.READERS,
-        KeepOpenings=Rule.OWN,
-        EraseOpenings=Rule.OWN,
-    ),
+    **_service("ledger.v1.RecordService", Query=Rule.READERS, Read=Rule.READERS, **_OWN_RECORDS),
     **_service("ledger.v1.ExchangeService", Pull=Rule.OWN, List=Rule.READERS),
     **_service(
         "ledger.v1.ProofService",

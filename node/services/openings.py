@@ -67,7 +67,8 @@ def _opening(context: NodeContext, given: department_pb2.Opening, size: int) -> 
             expected=size,
             actual=given.index,
         )
-    opening = Opening(index=given.index, salt=bytes(given.salt), subject=fields.text("subject", given.subject, limit=MAX_SUBJECT))
+    subject = fields.text("subject", given.subject, limit=MAX_SUBJECT)
+    opening = Opening(index=given.index, salt=bytes(given.salt), subject=subject)
     if opening.record_time(context.log.read(given.index, 1)[0]) is None:
         raise UntrustedError(
             "opening.other",
