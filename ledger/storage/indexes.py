@@ -215,6 +215,10 @@ class RecordIndex:
         if rows:
             self._store.erase_all(rows, within=SUBJECT)
             self._store.erase_all(list(filed), within=_FILED)
+            # LevelDB notes the first and last key of every file elsewhere, and only begins those notes anew at opening;
+            # the ones before are kept until the opening after.
+            self._reopen()
+            self._reopen()
 
     # --- dropping and mending -----------------------------------------------------------------------------------------
 
@@ -239,11 +243,14 @@ class RecordIndex:
         if fault.code == "disk.full":
             if shutil.disk_usage(self._path).free < _ROOM:
                 raise fault
-            with self._alone():
-                self._store.close()
-                self._take(*_usable(self._path))
+            self._reopen()
             return
         self._drop(_remade(fault.message))
+
+    def _reopen(self) -> None:
+        with self._alone():
+            self._store.close()
+            self._take(*_usable(self._path))
 
     def _drop(self, why: LedgerError) -> None:
         with self._alone():
