@@ -129,6 +129,8 @@ class PinnedClient:
         data = response.read(MAX_ANSWER + 1)
         if len(data) > MAX_ANSWER:
             raise http.client.HTTPException("the answer is larger than 1 MiB")
+        if response.length:
+            raise http.client.HTTPException("the answer was cut short")
         if data.count(b"[") + data.count(b"{") > MAX_BRACKETS:
             raise http.client.HTTPException("the answer is nested like nothing a node sends")
         return Answer(status=response.status, body=data)

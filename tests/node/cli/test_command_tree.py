@@ -38,6 +38,7 @@ COMMANDS = {
     "exchange": {"pull", "list"},
     "record": {"add"},
     "log": {"show", "prove", "fsck", "export", "backup", "restore", "stat"},
+    "witness": {"list", "policy", "evidence", "settle", "check"},
     "bundle": {"make", "verify"},
     "key": {"list", "rotate"},
     "doctor": set(),
