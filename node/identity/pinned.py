@@ -95,7 +95,7 @@ class PinnedClient:
     def _drop(self) -> None:
         if self._connection is not None:
             self._connection.close()
-            self._connection = None
+            self._connection = self._socket = None
 
     def _request(self, method: str, path: str, body: bytes | None) -> Answer:
         with self._lock:
@@ -121,14 +121,17 @@ class PinnedClient:
                 host, int(port), timeout=self._timeout, context=client_context(self.peer.certificate)
             )
             self._connection.connect()
-            self._socket = _Timed(self._connection.sock)
-            self._connection.sock = self._socket
-        self._socket.deadline = time.monotonic() + self._timeout
+            self._connection.sock = self._socket = _Timed(self._connection.sock)
+        if self._socket is not None:
+            self._socket.deadline = time.monotonic() + self._timeout
         self._connection.request(method, path, body=body)
         response = self._connection.getresponse()
         data = response.read(MAX_ANSWER + 1)
         if len(data) > MAX_ANSWER:
             raise http.client.HTTPException("the answer is larger than 1 MiB")
+        if response.will_close:
+            # http.client would connect anew by itself, without a deadline.
+            self._drop()
         if response.length:
             raise http.client.HTTPException("the answer was cut short")
         if data.count(b"[") + data.count(b"{") > MAX_BRACKETS:

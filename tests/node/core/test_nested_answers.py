@@ -27,7 +27,7 @@ class Answering:
         """Nothing is sent."""
 
     def getresponse(self) -> Any:
-        return SimpleNamespace(status=200, read=lambda _limit: self._body, will_close=True)
+        return SimpleNamespace(status=200, read=lambda _limit: self._body, will_close=True, length=0)
 
     def close(self) -> None:
         """Nothing is open."""
