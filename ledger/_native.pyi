@@ -20,6 +20,27 @@ def check_canonical(data: bytes, max_bytes: int, max_depth: int) -> None:
     """Refuse anything that is not exactly its own JCS form: order, escapes, floats, integers beyond 2^53-1,
     duplicate keys, trailing bytes, nesting. Raises InvalidInputError(json.*)."""
 
+def encode_json(value: object, max_depth: int) -> bytes:
+    """The canonical bytes of a dict, list, tuple, str, int, bool or None. Raises InvalidInputError(json.float |
+    json.integer | json.key | json.type | json.depth | json.text)."""
+
+@final
+class RecordSchema:
+    """Record types of one member whose bodies are ids, labels and numbers, recognised by their bytes."""
+
+    def __init__(self, member: str, types: Sequence[tuple[str, Sequence[tuple[str, str, bool]]]]) -> None:
+        """types: (name, fields), a field: (name, "hex32" | "uint" | "purpose" | "label", optional)."""
+
+    def odd(self, records: Sequence[bytes]) -> list[int]:
+        """Indices of those that are not recognised, ascending. Without the GIL."""
+
+    def encode_lines(
+        self, data: bytes, time: str, max_lines: int, max_bytes: int
+    ) -> tuple[list[bytes | tuple[int, int, int]], int, int]:
+        """Canonical records of the first JSON lines: (rows, bytes taken, lines taken). A row is a record, or (line,
+        start, end) where a line is not plainly one; blank lines have no row. At most max_lines rows and max_bytes
+        bytes, but at least one line. ``time`` is for lines without one. On all cores without the GIL."""
+
 # --- digests and signatures ------------------------------------------------------------------------------------------
 def keccak256(data: bytes) -> bytes: ...
 def ed25519_public(seed: bytes) -> bytes: ...
@@ -68,6 +89,16 @@ class LogEngine:
         """append_batch after a native check of every entry: canonical JSON, <= 60,000 bytes, the record's five
         fields with the right types. The catalogue of types and body schemas is checked in Python where needed."""
 
+    def begin_records(
+        self,
+        entries: Sequence[bytes],
+        batch_id: bytes | None = None,
+        now_ms: int = 0,
+        schema: RecordSchema | None = None,
+    ) -> PendingAppend:
+        """append_records without waiting for the disk. What the schema recognises needs no other check. Appends of one
+        caller keep their order."""
+
     def size(self) -> int: ...
     def root(self, size: int | None = None) -> bytes: ...
     def leaf(self, index: int) -> bytes: ...
@@ -86,6 +117,13 @@ class LogEngine:
         """Level files durable up to the present size."""
 
     def close(self) -> None: ...
+
+@final
+class PendingAppend:
+    """Entries on their way to the disk."""
+
+    def result(self) -> tuple[int, int]:
+        """Wait; (first, count) of the durable range. May be taken once. Raises as append_records."""
 
 @final
 class LogReader:

@@ -4,6 +4,7 @@ pub mod chain;
 #[cfg(feature = "python")]
 mod door;
 pub mod error;
+pub mod jcs;
 pub mod json;
 pub mod log;
 pub mod merkle;

@@ -15,14 +15,11 @@ from ledger.v1 import department_pb2, department_pb2_grpc, types_pb2
 from node.context import Published
 from node.rpc.auth import Call
 from node.services import fields, openings
-from node.services.bodies import BulkSchema
+from node.services.appends import Appends
 
 if TYPE_CHECKING:
     from node.context import NodeContext
 
-#: Bounds of one append.
-MAX_RECORDS = 20_000
-MAX_BYTES = 4 << 20
 #: Largest range one Read streams.
 MAX_READ = 100_000
 _READ_STEP = 500
@@ -31,33 +28,24 @@ _CATCH_UP = 5_000
 #: How long a query with proofs waits for the quorum over the newest rows, seconds.
 _WITNESS_WAIT_S = 3.0
 
-#: What a department's own systems may write; everything else is written by the node when it happens.
-APPENDABLE = frozenset({"access.used", "disclosure.opened", "erasure.done"})
-
 
 class RecordService(department_pb2_grpc.RecordServiceServicer):
     """The log of this node's department."""
 
     def __init__(self, context: NodeContext) -> None:
         self._context = context
-        self._schema = BulkSchema(context.member, APPENDABLE)
+        self._appends = Appends(context)
 
     def Append(self, request: department_pb2.AppendRequest, call: Call) -> department_pb2.AppendResponse:
         """Records of the department's own systems; durable when answered. All of them, or none."""
-        return self._append(request)
+        first, count = self._appends.begin(request).result()
+        return department_pb2.AppendResponse(first=first, count=count)
 
     def AppendStream(
         self, requests: Iterator[department_pb2.AppendRequest], call: Call
     ) -> Iterator[department_pb2.AppendResponse]:
-        """The same in bulk. One request is read after the one before was answered: that is the back-pressure."""
-        height = self._context.chain.head().height
-        for request in requests:
-            head = self._context.chain.head().height
-            if head != height:
-                # A suspension acts on a stream under way, too.
-                call.recheck()
-                height = head
-            yield self._append(request)
+        """The same in bulk: answered in order, a few requests under way at once (``node.services.appends``)."""
+        yield from self._appends.stream(requests, call.recheck)
 
     def Query(self, request: department_pb2.QueryRequest, call: Call) -> department_pb2.QueryResponse:
         """Rows by any facet and time, complete among the first ``indexed_size`` records."""
@@ -121,23 +109,6 @@ class RecordService(department_pb2_grpc.RecordServiceServicer):
         return openings.erase(self._context, request)
 
     # --- inside -------------------------------------------------------------------------------------------------------
-
-    def _append(self, request: department_pb2.AppendRequest) -> department_pb2.AppendResponse:
-        records = request.records
-        if not 1 <= len(records) <= MAX_RECORDS:
-            raise fields.refuse(
-                "records", f"are 1 to {MAX_RECORDS} in one request", expected=MAX_RECORDS, actual=len(records)
-            )
-        if request.batch and len(request.batch) != 16:
-            raise fields.refuse("batch", "has 16 bytes, or none", expected=16, actual=len(request.batch))
-        total = sum(map(len, records))
-        if total > MAX_BYTES:
-            raise fields.refuse(
-                "records", "are larger than 4 MiB together", hint="send them in several requests", actual=total
-            )
-        self._schema.check(records)
-        first, count = self._context.log.append(records, request.batch or None)
-        return department_pb2.AppendResponse(first=first, count=count)
 
     def _found(self, wanted: RecordFilter, size: int, token: bytes) -> tuple[Page, list[bytes]]:
         """A page and its records; fewer rows than asked for where they would not fit one answer."""

@@ -1,7 +1,7 @@
 //! The log engine of the door.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
@@ -9,20 +9,22 @@ use pyo3::types::{PyBytes, PyDict, PyList};
 use super::args::{Bytes, Count, Fixed, byte_strings};
 use super::fault::{call, call_detached};
 use super::merkle::hash_list;
+use super::records::RecordSchema;
 use crate::error::{Class, Error, Result};
 use crate::log::storage::Folder;
 use crate::log::view::{self, Entries};
-use crate::log::{self, Options, index};
+use crate::log::{self, Options, Pending, index};
 
 /// Adds this area's classes and functions to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<LogEngine>()?;
     module.add_class::<LogReader>()?;
+    module.add_class::<PendingAppend>()?;
     module.add_function(wrap_pyfunction!(log_fsck, module)?)
 }
 
 #[pyclass(frozen, module = "ledger._native")]
-struct LogEngine(log::LogEngine);
+struct LogEngine(Arc<log::LogEngine>);
 
 #[pymethods]
 impl LogEngine {
@@ -31,7 +33,8 @@ impl LogEngine {
     fn open(py: Python<'_>, path: &str, pool_bytes: Count, now_ms: Count) -> PyResult<Self> {
         let pool_bytes = usize::try_from(pool_bytes.0).unwrap_or(usize::MAX);
         let options = Options { pool_bytes, now_ms: now_ms.0 };
-        call_detached(py, || log::LogEngine::open(Arc::new(Folder::lock(Path::new(path))?), options)).map(Self)
+        call_detached(py, || log::LogEngine::open(Arc::new(Folder::lock(Path::new(path))?), options))
+            .map(|engine| Self(Arc::new(engine)))
     }
 
     fn append(&self, py: Python<'_>, entry: Bytes<'_>) -> PyResult<u64> {
@@ -62,6 +65,23 @@ impl LogEngine {
         let held = byte_strings(entries)?;
         let entries: Vec<&[u8]> = held.iter().map(|entry| entry.as_bytes()).collect();
         call_detached(py, || self.0.append_records(&entries, batch_id.map(|id| (id.0, now_ms.0))))
+    }
+
+    #[pyo3(signature = (entries, batch_id = None, now_ms = Count(0), schema = None))]
+    fn begin_records(
+        &self,
+        py: Python<'_>,
+        entries: &Bound<'_, PyAny>,
+        batch_id: Option<Fixed<16>>,
+        now_ms: Count,
+        schema: Option<&RecordSchema>,
+    ) -> PyResult<PendingAppend> {
+        let held = byte_strings(entries)?;
+        let entries: Vec<&[u8]> = held.iter().map(|entry| entry.as_bytes()).collect();
+        let batch = batch_id.map(|id| (id.0, now_ms.0));
+        let schema = schema.map(|schema| &schema.0);
+        let pending = call_detached(py, || self.0.begin_records(&entries, batch, schema))?;
+        Ok(PendingAppend { engine: Arc::clone(&self.0), pending: Mutex::new(Some(pending)) })
     }
 
     fn size(&self) -> PyResult<u64> {
@@ -129,6 +149,26 @@ impl LogEngine {
 
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         call_detached(py, || self.0.close())
+    }
+}
+
+#[pyclass(frozen, module = "ledger._native")]
+struct PendingAppend {
+    engine: Arc<log::LogEngine>,
+    pending: Mutex<Option<Pending>>,
+}
+
+#[pymethods]
+impl PendingAppend {
+    fn result(&self, py: Python<'_>) -> PyResult<(u64, u64)> {
+        call_detached(py, || {
+            let taken = self.pending.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let pending = taken.ok_or_else(|| {
+                Error::new(Class::InvalidInput, "log.answered", "the answer of this append was taken before")
+                    .hint("keep the first answer")
+            })?;
+            self.engine.finish(pending)
+        })
     }
 }
 

@@ -7,6 +7,7 @@ mod executed;
 mod fault;
 mod log;
 mod merkle;
+mod records;
 mod sign;
 
 use pyo3::prelude::*;
@@ -16,5 +17,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     chain::register(module)?;
     merkle::register(module)?;
     sign::register(module)?;
+    records::register(module)?;
     log::register(module)
 }

@@ -12,7 +12,12 @@ use crate::log::derived::Derived;
 use crate::log::integrator::{Syncer, integrate};
 use crate::log::pool::{Answer, Framed, Job};
 use crate::log::recover::recover;
+<<<<<<< HEAD
 use crate::log::shared::{Progress, Shared};
+=======
+use crate::log::schema::Schema;
+use crate::log::shared::{Answer, Job, Prepared, Progress, Shared};
+>>>>>>> 83e25a2 (Records in bulk: recognised natively, streams with several requests under way, records from JSON lines)
 use crate::log::storage::Storage;
 use crate::log::view::{Entries, View};
 use crate::log::{MAX_ENTRY, died, disk, index, record};
@@ -40,6 +45,14 @@ pub struct Stat {
     pub progress: Progress,
     /// Bytes waiting for the disk.
     pub pool_bytes: usize,
+}
+
+/// Entries on their way to the disk. Dropping it does not call them back.
+pub struct Pending {
+    receiver: Receiver<Result<Answer>>,
+    /// To compare a repeat of a batch id with; empty without one.
+    hashes: Vec<Hash>,
+    count: u64,
 }
 
 struct Threads {
@@ -83,25 +96,58 @@ impl LogEngine {
     ///
     /// `batch` is an id and the caller's time: a repeat within a day returns the first answer.
     pub fn append(&self, entries: &[&[u8]], batch: Option<(BatchId, u64)>) -> Result<(u64, u64)> {
+        self.finish(self.begin(entries, batch)?)
+    }
+
+    /// Queue entries behind all that were queued before; [`LogEngine::finish`] waits for them.
+    pub fn begin(&self, entries: &[&[u8]], batch: Option<(BatchId, u64)>) -> Result<Pending> {
         self.shared.check()?;
+<<<<<<< HEAD
         match self.shared.pool.submit(Job::Append { framed: frame(entries)?, batch })?.wait()? {
             Answer::Appended(first) => Ok((first, entries.len() as u64)),
             Answer::Repeat { first, count } => self.check_repeat(first, u64::from(count), entries),
+=======
+        let prepared = prepare(entries)?;
+        let hashes = if batch.is_some() { prepared.hashes.clone() } else { Vec::new() };
+        let (sender, receiver) = sync_channel(1);
+        self.shared.submit(Job::Append { prepared, batch, answer: sender })?;
+        Ok(Pending { receiver, hashes, count: entries.len() as u64 })
+    }
+
+    /// Wait until queued entries are durable: (first index, count).
+    pub fn finish(&self, pending: Pending) -> Result<(u64, u64)> {
+        match self.answer(&pending.receiver)? {
+            Answer::Appended(first) => Ok((first, pending.count)),
+            Answer::Repeat { first, count } => self.check_repeat(first, u64::from(count), &pending.hashes),
+>>>>>>> 83e25a2 (Records in bulk: recognised natively, streams with several requests under way, records from JSON lines)
         }
     }
 
     /// [`LogEngine::append`] after checking that every entry is a record.
     pub fn append_records(&self, entries: &[&[u8]], batch: Option<(BatchId, u64)>) -> Result<(u64, u64)> {
+        self.finish(self.begin_records(entries, batch, None)?)
+    }
+
+    /// [`LogEngine::begin`] after checking that every entry is a record. What `schema` recognises is one.
+    pub fn begin_records(
+        &self,
+        entries: &[&[u8]],
+        batch: Option<(BatchId, u64)>,
+        schema: Option<&Schema>,
+    ) -> Result<Pending> {
+        let judge = |entry: &[u8]| {
+            if schema.is_some_and(|schema| schema.holds(entry)) { Ok(()) } else { record::check(entry) }
+        };
         let broken = entries
             .par_iter()
             .with_min_len(64)
             .enumerate()
-            .find_map_first(|(number, entry)| record::check(entry).err().map(|error| (number, error)));
+            .find_map_first(|(number, entry)| judge(entry).err().map(|error| (number, error)));
         if let Some((number, mut error)) = broken {
             error.message = format!("record {number} of the batch: {}", error.message);
             return Err(error);
         }
-        self.append(entries, batch)
+        self.begin(entries, batch)
     }
 
     /// Entries acknowledged.

@@ -24,14 +24,16 @@ pub mod fsck;
 pub mod index;
 mod integrator;
 pub mod levels;
+pub mod lines;
 mod pool;
 pub mod record;
 mod recover;
+pub mod schema;
 mod shared;
 pub mod storage;
 pub mod view;
 
-pub use engine::{LogEngine, Options, Stat};
+pub use engine::{LogEngine, Options, Pending, Stat};
 
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -53,7 +53,8 @@ fn is_type(text: &[u8]) -> bool {
     text.len() <= MAX_TYPE && text.contains(&b'.') && text.split(|byte| *byte == b'.').all(word)
 }
 
-fn is_time(text: &[u8]) -> bool {
+/// `YYYY-MM-DDThh:mm:ss.mmmZ`, a moment that exists.
+pub(crate) fn is_time(text: &[u8]) -> bool {
     let pattern = b"0000-00-00T00:00:00.000Z";
     let shaped = text.len() == pattern.len()
         && text
