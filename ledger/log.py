@@ -10,14 +10,13 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from ledger._native import LogEngine, PendingAppend
-from ledger.bulk import BulkSchema, batches
+from ledger.bulk import BulkSchema
 from ledger.codec import encode_record
 from ledger.errors import ConflictError, FatalError, InvalidInputError, LedgerError, UnavailableError
 from ledger.evidence.checkpoint import Checkpoint, format_checkpoint, parse_checkpoint, parse_note, sign_note
@@ -25,13 +24,12 @@ from ledger.keys import Signer
 from ledger.logcheck import FsckReport, export_tiles, fsck, read_tile
 from ledger.logfiles import CHECKPOINT_FILE, SIGNED_FILE, disk_errors, parse_head, read_note, replace_file
 from ledger.model import Record
+from ledger.writing import append_many
 
 __all__ = ["Clock", "DepartmentLog", "FsckReport", "PendingAppend", "export_tiles", "fsck", "read_tile"]
 
 #: Unix milliseconds.
 Clock = Callable[[], int]
-#: Batches of one ``append_many`` that are queued or being written.
-_UNDER_WAY = 3
 
 
 class DepartmentLog:
@@ -132,43 +130,13 @@ class DepartmentLog:
         records: Iterable[Record | bytes],
         *,
         schema: BulkSchema | None = None,
-        on_durable: Callable[[int, int], None] = lambda _first, _count: None,
+        on_durable: Callable[[int, int], None] | None = None,
     ) -> list[tuple[int, int]]:
-        """Append any number of records from any iterable, read as fast as the log takes them and no faster.
+        """Append any number of records from any iterable, read as fast as the log takes them: see ``ledger.writing``.
 
-        ``records``: records, or canonical bytes. They go in batches of 1,000 or 1 MiB, each whole or not at all, at
-        most three under way. ``on_durable``: called with (first index, count) of every batch as it becomes durable.
-        Returns the ranges of indices in order, neighbouring ones as one: a single range unless somebody else appended
-        in between.
-
-        Raises: as :meth:`append`, when everything begun before is durable and reported.
+        Returns the ranges (first index, count), neighbouring ones as one. Raises as :meth:`append`.
         """
-        ranges: list[tuple[int, int]] = []
-        waiting: deque[PendingAppend] = deque()
-
-        def settle(room: int) -> None:
-            while len(waiting) > room:
-                first, count = waiting.popleft().result()
-                on_durable(first, count)
-                if ranges and sum(ranges[-1]) == first:
-                    ranges[-1] = (ranges[-1][0], ranges[-1][1] + count)
-                else:
-                    ranges.append((first, count))
-
-        try:
-            for batch in batches(record if isinstance(record, bytes) else encode_record(record) for record in records):
-                settle(_UNDER_WAY - 1)
-                try:
-                    waiting.append(self.begin(batch, None, schema))
-                except UnavailableError as error:
-                    if error.code != "log.saturated" or not waiting:
-                        raise
-                    # Other writers fill the pool: what is ours leaves it first.
-                    settle(0)
-                    waiting.append(self.begin(batch, None, schema))
-        finally:
-            settle(0)
-        return ranges
+        return append_many(self.begin, records, schema, on_durable)
 
     def guard(self, seen: Iterable[Checkpoint]) -> None:
         """Compare the log with what others saw of it, and open it when it holds all of that.

@@ -18,6 +18,9 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(encode_json, module)?)
 }
 
+/// (name, kind, optional)
+type FieldTuple = (String, String, bool);
+
 /// The record types a member's systems may write, compiled.
 #[pyclass(frozen, module = "ledger._native")]
 pub struct RecordSchema(pub Schema);
@@ -25,7 +28,7 @@ pub struct RecordSchema(pub Schema);
 #[pymethods]
 impl RecordSchema {
     #[new]
-    fn new(member: String, types: Vec<(String, Vec<(String, String, bool)>)>) -> PyResult<Self> {
+    fn new(member: String, types: Vec<(String, Vec<FieldTuple>)>) -> PyResult<Self> {
         let types = types
             .into_iter()
             .map(|(name, fields)| {
