@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyDict, PyList};
 
 use super::args::{Bytes, Count, Fixed, byte_strings};
@@ -81,7 +82,9 @@ impl LogEngine {
         let batch = batch_id.map(|id| (id.0, now_ms.0));
         let schema = schema.map(|schema| &schema.0);
         let pending = call_detached(py, || self.0.begin_records(&entries, batch, schema))?;
-        Ok(PendingAppend { engine: Arc::clone(&self.0), pending: Mutex::new(Some(pending)) })
+        // A repeat of an id is compared with what is in the log.
+        let entries = if batch.is_some() { held.into_iter().map(PyBackedBytes::from).collect() } else { Vec::new() };
+        Ok(PendingAppend { engine: Arc::clone(&self.0), pending: Mutex::new(Some((pending, entries))) })
     }
 
     fn size(&self) -> PyResult<u64> {
@@ -155,7 +158,7 @@ impl LogEngine {
 #[pyclass(frozen, module = "ledger._native")]
 struct PendingAppend {
     engine: Arc<log::LogEngine>,
-    pending: Mutex<Option<Pending>>,
+    pending: Mutex<Option<(Pending, Vec<PyBackedBytes>)>>,
 }
 
 #[pymethods]
@@ -163,11 +166,12 @@ impl PendingAppend {
     fn result(&self, py: Python<'_>) -> PyResult<(u64, u64)> {
         call_detached(py, || {
             let taken = self.pending.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let pending = taken.ok_or_else(|| {
+            let (pending, held) = taken.ok_or_else(|| {
                 Error::new(Class::InvalidInput, "log.answered", "the answer of this append was taken before")
                     .hint("keep the first answer")
             })?;
-            self.engine.finish(pending)
+            let entries: Vec<&[u8]> = held.iter().map(|entry| &**entry).collect();
+            self.engine.finish(&pending, &entries)
         })
     }
 }

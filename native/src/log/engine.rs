@@ -10,14 +10,10 @@ use crate::log::batches::BatchId;
 use crate::log::committer::Committer;
 use crate::log::derived::Derived;
 use crate::log::integrator::{Syncer, integrate};
-use crate::log::pool::{Answer, Framed, Job};
+use crate::log::pool::{Answer, Framed, Job, Ticket};
 use crate::log::recover::recover;
-<<<<<<< HEAD
-use crate::log::shared::{Progress, Shared};
-=======
 use crate::log::schema::Schema;
-use crate::log::shared::{Answer, Job, Prepared, Progress, Shared};
->>>>>>> 83e25a2 (Records in bulk: recognised natively, streams with several requests under way, records from JSON lines)
+use crate::log::shared::{Progress, Shared};
 use crate::log::storage::Storage;
 use crate::log::view::{Entries, View};
 use crate::log::{MAX_ENTRY, died, disk, index, record};
@@ -49,9 +45,7 @@ pub struct Stat {
 
 /// Entries on their way to the disk. Dropping it does not call them back.
 pub struct Pending {
-    receiver: Receiver<Result<Answer>>,
-    /// To compare a repeat of a batch id with; empty without one.
-    hashes: Vec<Hash>,
+    ticket: Ticket,
     count: u64,
 }
 
@@ -96,36 +90,27 @@ impl LogEngine {
     ///
     /// `batch` is an id and the caller's time: a repeat within a day returns the first answer.
     pub fn append(&self, entries: &[&[u8]], batch: Option<(BatchId, u64)>) -> Result<(u64, u64)> {
-        self.finish(self.begin(entries, batch)?)
+        self.finish(&self.begin(entries, batch)?, entries)
     }
 
     /// Queue entries behind all that were queued before; [`LogEngine::finish`] waits for them.
     pub fn begin(&self, entries: &[&[u8]], batch: Option<(BatchId, u64)>) -> Result<Pending> {
         self.shared.check()?;
-<<<<<<< HEAD
-        match self.shared.pool.submit(Job::Append { framed: frame(entries)?, batch })?.wait()? {
-            Answer::Appended(first) => Ok((first, entries.len() as u64)),
-            Answer::Repeat { first, count } => self.check_repeat(first, u64::from(count), entries),
-=======
-        let prepared = prepare(entries)?;
-        let hashes = if batch.is_some() { prepared.hashes.clone() } else { Vec::new() };
-        let (sender, receiver) = sync_channel(1);
-        self.shared.submit(Job::Append { prepared, batch, answer: sender })?;
-        Ok(Pending { receiver, hashes, count: entries.len() as u64 })
+        let ticket = self.shared.pool.submit(Job::Append { framed: frame(entries)?, batch })?;
+        Ok(Pending { ticket, count: entries.len() as u64 })
     }
 
-    /// Wait until queued entries are durable: (first index, count).
-    pub fn finish(&self, pending: Pending) -> Result<(u64, u64)> {
-        match self.answer(&pending.receiver)? {
+    /// Wait until the queued entries are durable: (first index, count). `entries`: the same again, for a repeated id.
+    pub fn finish(&self, pending: &Pending, entries: &[&[u8]]) -> Result<(u64, u64)> {
+        match pending.ticket.wait()? {
             Answer::Appended(first) => Ok((first, pending.count)),
-            Answer::Repeat { first, count } => self.check_repeat(first, u64::from(count), &pending.hashes),
->>>>>>> 83e25a2 (Records in bulk: recognised natively, streams with several requests under way, records from JSON lines)
+            Answer::Repeat { first, count } => self.check_repeat(first, u64::from(count), entries),
         }
     }
 
     /// [`LogEngine::append`] after checking that every entry is a record.
     pub fn append_records(&self, entries: &[&[u8]], batch: Option<(BatchId, u64)>) -> Result<(u64, u64)> {
-        self.finish(self.begin_records(entries, batch, None)?)
+        self.finish(&self.begin_records(entries, batch, None)?, entries)
     }
 
     /// [`LogEngine::begin`] after checking that every entry is a record. What `schema` recognises is one.

@@ -1,4 +1,4 @@
-"""Writers in this process: any number of records, read no faster than the log takes them; batch ids that are remembered."""
+"""Writers in this process: any number of records, read no faster than the log takes them; remembered batch ids."""
 
 from __future__ import annotations
 
