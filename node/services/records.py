@@ -15,7 +15,7 @@ from ledger.v1 import department_pb2, department_pb2_grpc, types_pb2
 from node.context import Published
 from node.rpc.auth import Call
 from node.services import fields, openings
-from node.services.appends import Appends
+from node.services.appends import MAX_BYTES, Appends
 
 if TYPE_CHECKING:
     from node.context import NodeContext
