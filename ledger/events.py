@@ -326,6 +326,18 @@ _ALL: Final = (
         _f("basis", LABEL, "code of the legal basis"),
     ),
     _type(
+        "erasure.purged",
+        "what was older than a time was deleted; each commitment has its erasure.done",
+        "who held it",
+        _f("before", UINT, "Unix milliseconds"),
+        _f("basis", LABEL, "code of the legal basis"),
+        _f("openings", UINT, "of commitments in the own trail"),
+        _f("exchanges", UINT, "salts of payloads"),
+        _f("operators", UINT, "salts of operators"),
+        _f("payloads", UINT, "contents of datasets"),
+        _f("bytes", UINT, "of these contents"),
+    ),
+    _type(
         "disclosure.opened",
         "a commitment of an earlier entry was opened",
         "the entry's member",

@@ -7,7 +7,7 @@ when the payload was released, ``complete`` with both signatures, or is given ba
 from __future__ import annotations
 
 import threading
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -158,6 +158,27 @@ class ExchangeStore:
         return ExchangeCounts(
             used=counts.begun + counts.half + counts.complete, half=counts.half, complete=counts.complete
         )
+
+    def erase_salts(self, names: Sequence[tuple[bytes, Role]]) -> int:
+        """Empty the salts of complete exchanges so that their bytes leave the disk; how many were there.
+
+        Raises: ConflictError(exchange.state), one of them is not complete: its salt is still needed.
+        """
+        with self._lock:
+            entries = [entry for name in names if (entry := self.get(*name)) is not None and entry.salt]
+            for entry in entries:
+                if entry.state != "complete":
+                    raise ConflictError(
+                        "exchange.state", f"an exchange that is {entry.state} still needs its salt", actual=entry.id
+                    )
+            # Twice, and each time compacted: see Store.erase.
+            for _ in range(2 if entries else 0):
+                with self._store.batch() as batch:
+                    for entry in entries:
+                        bare = msgspec.structs.replace(entry, salt=b"")
+                        batch.put(_entry_key(entry), msgspec.msgpack.encode(bare))
+                self._store.compact(_ENTRY)
+            return len(entries)
 
     def page(
         self,

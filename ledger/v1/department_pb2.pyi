@@ -357,6 +357,32 @@ class EraseOpeningsResponse(_message.Message):
     first: int
     def __init__(self, count: _Optional[int] = ..., first: _Optional[int] = ...) -> None: ...
 
+class PurgeRequest(_message.Message):
+    __slots__ = ("before", "basis", "execute")
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    BASIS_FIELD_NUMBER: _ClassVar[int]
+    EXECUTE_FIELD_NUMBER: _ClassVar[int]
+    before: int
+    basis: str
+    execute: bool
+    def __init__(self, before: _Optional[int] = ..., basis: _Optional[str] = ..., execute: _Optional[bool] = ...) -> None: ...
+
+class PurgeResponse(_message.Message):
+    __slots__ = ("openings", "exchanges", "operators", "payloads", "bytes", "records")
+    OPENINGS_FIELD_NUMBER: _ClassVar[int]
+    EXCHANGES_FIELD_NUMBER: _ClassVar[int]
+    OPERATORS_FIELD_NUMBER: _ClassVar[int]
+    PAYLOADS_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    RECORDS_FIELD_NUMBER: _ClassVar[int]
+    openings: int
+    exchanges: int
+    operators: int
+    payloads: int
+    bytes: int
+    records: int
+    def __init__(self, openings: _Optional[int] = ..., exchanges: _Optional[int] = ..., operators: _Optional[int] = ..., payloads: _Optional[int] = ..., bytes: _Optional[int] = ..., records: _Optional[int] = ...) -> None: ...
+
 class AppendRequest(_message.Message):
     __slots__ = ("records", "batch")
     RECORDS_FIELD_NUMBER: _ClassVar[int]

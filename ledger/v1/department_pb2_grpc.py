@@ -1092,6 +1092,11 @@ class RecordServiceStub:
                 request_serializer=ledger_dot_v1_dot_department__pb2.EraseOpeningsRequest.SerializeToString,
                 response_deserializer=ledger_dot_v1_dot_department__pb2.EraseOpeningsResponse.FromString,
                 _registered_method=True)
+        self.Purge = channel.unary_unary(
+                '/ledger.v1.RecordService/Purge',
+                request_serializer=ledger_dot_v1_dot_department__pb2.PurgeRequest.SerializeToString,
+                response_deserializer=ledger_dot_v1_dot_department__pb2.PurgeResponse.FromString,
+                _registered_method=True)
 
 
 class RecordServiceServicer:
@@ -1139,6 +1144,13 @@ class RecordServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Purge(self, request, context):
+        """Deletes payloads, salts and openings older than a time, so that their bytes leave the disk; records and proofs stay.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RecordServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -1171,6 +1183,11 @@ def add_RecordServiceServicer_to_server(servicer, server):
                     servicer.EraseOpenings,
                     request_deserializer=ledger_dot_v1_dot_department__pb2.EraseOpeningsRequest.FromString,
                     response_serializer=ledger_dot_v1_dot_department__pb2.EraseOpeningsResponse.SerializeToString,
+            ),
+            'Purge': grpc.unary_unary_rpc_method_handler(
+                    servicer.Purge,
+                    request_deserializer=ledger_dot_v1_dot_department__pb2.PurgeRequest.FromString,
+                    response_serializer=ledger_dot_v1_dot_department__pb2.PurgeResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1335,6 +1352,33 @@ class RecordService:
             '/ledger.v1.RecordService/EraseOpenings',
             ledger_dot_v1_dot_department__pb2.EraseOpeningsRequest.SerializeToString,
             ledger_dot_v1_dot_department__pb2.EraseOpeningsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Purge(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ledger.v1.RecordService/Purge',
+            ledger_dot_v1_dot_department__pb2.PurgeRequest.SerializeToString,
+            ledger_dot_v1_dot_department__pb2.PurgeResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ledger.errors import ConflictError, FatalError, InvalidInputError, LedgerError, NotAllowedError
+from ledger.errors import (
+    ConflictError,
+    FatalError,
+    InvalidInputError,
+    LedgerError,
+    NotAllowedError,
+    NotFoundError,
+)
 from ledger.evidence.receipt import Receipt, decode_receipt, payload_commitment, provider_sign, verify_receipt
 from ledger.evidence.request import (
     ExchangeRequest,
@@ -200,6 +207,12 @@ class Serving:
         Raises: InvalidInputError(payload.too-large), NotAllowedError(exchange.not-divisible), FatalError.
         """
         entry, judgement = self._require()
+        if entry.state == "complete" and not entry.salt:
+            raise NotFoundError(
+                "exchange.erased",
+                "the payload's salt of this exchange was deleted: it is proven, and cannot be repeated",
+                hint="make a new exchange, with a fresh nonce",
+            )
         limit = self._context.config.exchange.max_bytes
         plain = hashlib.sha256()
         count = 0

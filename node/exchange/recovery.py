@@ -1,5 +1,5 @@
 """After a stop in the middle of exchanges: what was only begun is given back, what was released or completed gets the
-record it was still owed."""
+record it was still owed. An erasure that was under way is carried out."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import structlog
 
 from ledger.evidence.receipt import decode_receipt
 from ledger.storage.exchanges import ExchangeEntry, State
+from node import erasure
 from node.exchange.outcome import log_completed, log_half
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def recover(context: NodeContext) -> int:
         if entry.log_index < 0:
             log_completed(context, entry, decode_receipt(entry.receipt)[0].purpose)
             done += 1
+    erasure.finish(context)
     if done:
         logger.info("exchange.recovered", count=done)
     return done

@@ -48,7 +48,7 @@ def _service(name: str, **methods: Rule) -> dict[str, Rule]:
     return {f"/{name}/{method}": rule for method, rule in methods.items()}
 
 
-_OWN_RECORDS = dict.fromkeys(("Append", "AppendStream", "KeepOpenings", "EraseOpenings"), Rule.OWN)
+_OWN_RECORDS = dict.fromkeys(("Append", "AppendStream", "KeepOpenings", "EraseOpenings", "Purge"), Rule.OWN)
 #: full method name -> rule. The test compares it with the protos: every method is here, nothing else is.
 METHODS: Mapping[str, Rule] = {
     **_service("ledger.v1.MemberService", List=Rule.MEMBER, Propose=Rule.OWN, Vote=Rule.OWN, ListProposals=Rule.MEMBER),

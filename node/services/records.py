@@ -12,6 +12,7 @@ from ledger.evidence.checkpoint import format_proof
 from ledger.storage.indexes import Page, RecordFilter
 from ledger.storage.openings import MAX_SUBJECT
 from ledger.v1 import department_pb2, department_pb2_grpc, types_pb2
+from node import erasure
 from node.context import Published
 from node.rpc.auth import Call
 from node.services import fields, openings
@@ -107,6 +108,22 @@ class RecordService(department_pb2_grpc.RecordServiceServicer):
     ) -> department_pb2.EraseOpeningsResponse:
         """Delete openings, then say so on the trail."""
         return openings.erase(self._context, request)
+
+    def Purge(self, request: department_pb2.PurgeRequest, call: Call) -> department_pb2.PurgeResponse:
+        """Delete what is older than a time, or count it; an erasure is on the trail, what was erased is not."""
+        before = fields.number("before", request.before, 1, 2**53 - 1)
+        if request.execute:
+            done = erasure.purge(self._context, before, request.basis or erasure.BASIS)
+        else:
+            done = erasure.look(self._context, before)
+        return department_pb2.PurgeResponse(
+            openings=done.openings,
+            exchanges=done.exchanges,
+            operators=done.operators,
+            payloads=done.payloads,
+            bytes=done.bytes,
+            records=done.records,
+        )
 
     # --- inside -------------------------------------------------------------------------------------------------------
 

@@ -36,7 +36,7 @@ COMMANDS = {
     "list": {"responsibility", "demand", "negative"},
     "grant": {"request", "approve", "refuse", "revoke", "list", "show"},
     "exchange": {"pull", "list"},
-    "record": {"add"},
+    "record": {"add", "purge-payloads"},
     "log": {"show", "prove", "fsck", "export", "backup", "restore", "stat"},
     "witness": {"list", "policy", "evidence", "settle", "check"},
     "bundle": {"make", "verify"},

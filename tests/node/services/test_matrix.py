@@ -32,7 +32,7 @@ MemberService/Propose MemberService/Vote KeyService/List KeyService/Rotate Datas
 DatasetService/Withdraw DatasetService/Regrade ListService/Add ListService/Answer GrantService/Request
 GrantService/Approve GrantService/Refuse GrantService/Revoke RecordService/Append RecordService/AppendStream
 RecordService/KeepOpenings RecordService/EraseOpenings ExchangeService/Pull StatusService/Diagnose
-StatusService/SettleAlarm
+StatusService/SettleAlarm RecordService/Purge
 """
 READERS = """
 RecordService/Query RecordService/Read ExchangeService/List ProofService/MakeBundle StatusService/ListAlarms
