@@ -7,9 +7,10 @@ one after the other, each on what the one before left on disk.
 from __future__ import annotations
 
 import threading
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import msgspec
 
@@ -42,14 +43,19 @@ class _Row(msgspec.Struct, frozen=True, array_like=True):
     note: bytes
 
 
+#: Logs are judged side by side, each log one request after the other; a fixed number of locks, since anybody may name
+#: an origin.
+_LOCKS: Final = 64
+
+
 class WitnessStore:
     """Heads by origin, changed only by :meth:`check_and_set`. Thread-safe."""
 
-    __slots__ = ("_lock", "_store")
+    __slots__ = ("_locks", "_store")
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._lock = threading.Lock()
+        self._locks = tuple(threading.Lock() for _ in range(_LOCKS))
 
     def get(self, origin: str) -> WitnessedHead | None:
         """The newest head cosigned here; None when none was."""
@@ -65,13 +71,13 @@ class WitnessStore:
         """Judge a request on the stored head and persist what it decides before returning.
 
         ``judge`` gets the stored checkpoint (None for a new origin) and answers a judgement; where that carries an
-        ``update``, it is durable when this returns. Nothing else is judged meanwhile.
+        ``update``, it is durable when this returns. Nothing else of this origin is judged meanwhile.
 
         Raises:
             UnavailableError: ``disk.full``; the answer must not be sent.
             FatalError: ``store.corrupt``, also when ``judge`` would go back: a witness never does.
         """
-        with self._lock:
+        with self._locks[zlib.crc32(origin.encode()) % _LOCKS]:
             known = self.get(origin)
             judgement = judge(None if known is None else known.checkpoint)
             update = judgement.update
