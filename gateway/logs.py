@@ -12,13 +12,13 @@ from typing import Any
 import msgspec
 
 from gateway.config import Peer
-from gateway.tiles import VerifiedTiles
 from gateway.upstream import Answer, NodeReader
 from gateway.views import ChainMember, LogKeys, LogView
 from ledger.errors import InvalidInputError, LedgerError, NotFoundError, UnavailableError, UntrustedError
 from ledger.evidence import merkle
 from ledger.evidence.checkpoint import Checkpoint, WitnessedCheckpoint, format_proof, parse_note, verify_checkpoint
 from ledger.evidence.tiles import TILE_WIDTH, Tile
+from ledger.evidence.tiletree import VerifiedTiles
 
 #: Unix milliseconds.
 Clock = Callable[[], int]
@@ -107,7 +107,7 @@ class MemberLog:
                 hint="auditors read them from the department's node; hash tiles and proofs are public",
             )
         if not 1 <= tile.width <= TILE_WIDTH:
-            raise InvalidInputError("tile.path", f"a tile has 1 to {TILE_WIDTH} hashes", actual=tile.width)
+            raise InvalidInputError("tile.width", f"a tile has 1 to {TILE_WIDTH} hashes", actual=tile.width)
         _, head = self.checkpoint(member)
         return self._tiles.tile(head, tile.level, tile.index, tile.width)
 

@@ -23,6 +23,7 @@ from gateway.texts import choose
 from gateway.verifying import MAX_BUNDLE, Verifier
 from gateway.views import CityView
 from ledger.errors import STATUS, FatalError, InvalidInputError, LedgerError, NotFoundError, UnavailableError
+from ledger.evidence import tilehttp
 from ledger.evidence.tiles import parse_tile_path
 from ledger.identifiers import parse_uscc
 
@@ -39,7 +40,6 @@ SECURITY_HEADERS = {
 }
 _NO_CACHE = {"Cache-Control": "no-cache"}
 _FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
-_TEXT = "text/plain; charset=utf-8"
 #: A proof file arrives within this time, or the connection is given up.
 UPLOAD_S = 30
 _LOOPBACK = ("127.0.0.1", "::1")
@@ -163,12 +163,12 @@ class Web:
 
     def _checkpoint(self, request: Request) -> Response:
         member, log = self._city.log(request.path_params["member"])
-        return Response(log.checkpoint(member)[0], media_type=_TEXT, headers=_NO_CACHE)
+        return _resource(request, log.checkpoint(member)[0], tilehttp.Kind.CHECKPOINT)
 
     def _tile(self, request: Request) -> Response:
         member, log = self._city.log(request.path_params["member"])
         tile = parse_tile_path("tile/" + request.path_params["rest"])
-        return Response(log.tile(member, tile), media_type="application/octet-stream", headers=_FOR_EVER)
+        return _resource(request, log.tile(member, tile), tilehttp.Kind.HASHES)
 
     def _inclusion(self, request: Request) -> Response:
         member, log = self._city.log(request.path_params["member"])
@@ -209,6 +209,11 @@ class Web:
         response.headers.update(SECURITY_HEADERS)
         self._metrics.answered(path, response.status_code, time.monotonic() - started)
         return response
+
+
+def _resource(request: Request, data: bytes, kind: tilehttp.Kind) -> Response:
+    found = tilehttp.answer(data, kind, request.method, request.headers)
+    return Response(found.body, status_code=found.status, headers=found.headers)
 
 
 def error_response(error: LedgerError) -> Response:

@@ -14,6 +14,13 @@ def inclusion_proof(leaf_hashes: Sequence[bytes], index: int, size: int) -> list
 def consistency_proof(leaf_hashes: Sequence[bytes], size1: int, size2: int) -> list[bytes]: ...
 def verify_inclusion(leaf_hash: bytes, index: int, size: int, root: bytes, proof: Sequence[bytes]) -> None: ...
 def verify_consistency(size1: int, size2: int, root1: bytes, root2: bytes, proof: Sequence[bytes]) -> None: ...
+def bundle_leaves(bundle: bytes, count: int) -> bytes:
+    """The leaf hashes of an entry bundle of exactly ``count`` entries (u16 length in front of each), concatenated.
+    Raises UntrustedError(tile.bundle)."""
+
+def tile_roots(hashes: bytes) -> bytes:
+    """The roots of full tiles (8,192 bytes each) lying one after another, concatenated. On all cores, without the GIL.
+    Raises InvalidInputError(tile.length)."""
 
 # --- canonical JSON (RFC 8785 with the narrowings of formats.md) ------------------------------------------------------
 def check_canonical(data: bytes, max_bytes: int, max_depth: int) -> None:

@@ -27,8 +27,9 @@ from node.doctor import diagnose
 from node.exchange.recovery import recover
 from node.identity.keyfiles import key_file
 from node.identity.tls import load_identity, server_context
-from node.identity.trust import CertificateKeeper
+from node.identity.trust import CertificateKeeper, trust_roots
 from node.loops import Loop
+from node.mirror.service import Mirrors
 from node.rpc.gate import Gate
 from node.rpc.serving import serve_grpc
 from node.status import public_status, register_gauges
@@ -46,6 +47,7 @@ from node.trail.witnessing import LogWitness
 from node.version import VERSION
 from node.web.https import public_app
 from node.web.local import local_app
+from node.web.readers import check_entries
 from node.web.webserver import WebServer
 
 logger = structlog.get_logger("node")
@@ -143,6 +145,7 @@ class Node:
             on_fatal=self._fatal,
         )
         self.orderer = make_orderer(core, self._fatal)
+        self.mirrors = Mirrors(core, core.alarms)
         self._publishing = Loop("publisher", self._publish, metrics=core.metrics, on_fatal=self._fatal)
         self.indexing = Indexing(core.stores.index, core.log, metrics=core.metrics, on_fatal=self._fatal)
         self._overdue = Loop("overdue", self._note_overdue, metrics=core.metrics, on_fatal=self._fatal)
@@ -176,7 +179,8 @@ class Node:
             self.core.closing.run()
             raise
         self._unclean = self.core.mark_running()
-        for loop in self.loops():
+        # All of them before the first runs: some loops start others.
+        for loop in tuple(self.loops()):
             loop.start()
         logger.info("node.started", member=self.core.member, version=VERSION, height=self.core.chain.head().height)
 
@@ -213,6 +217,7 @@ class Node:
             yield self.orderer.cosigner
         yield self.crosscheck.loop
         yield from self.feeds.loops()
+        yield from self.mirrors.loops()
 
     # --- parts --------------------------------------------------------------------------------------------------------
     def _make_sender(self) -> TransactionSender:
@@ -257,10 +262,19 @@ class Node:
 
     def _listen(self) -> None:
         core, closing = self.core, self.core.closing
-        self._https_context = server_context()
+        self._https_context = server_context(trust_roots(core.peers, core.keys.identity, core.rosters.current))
         self._load_certificate()
         https = core.config.https
-        app = public_app(core.log, self.publisher, self.witness, self._status)
+        app = public_app(
+            core.log,
+            self.publisher,
+            self.witness,
+            lambda: public_status(self),
+            member=core.member,
+            mirrors=self.mirrors,
+            may_read=lambda pem, owner: check_entries(self.context, pem, owner),
+        )
+        closing.add("mirrors", self.mirrors.close)
         public = WebServer(app, https.host, https.port, self._https_context, name="https")
         closing.add("https", public.close)
         app = local_app(JsonRpc(core.chain).handle, core.metrics, self._healthy)
@@ -376,17 +390,6 @@ class Node:
             self.gate.close(error.message)
             logger.error("node.failed", code=error.code, message=error.message, hint=error.hint)
         self.failed.set()
-
-    def _status(self) -> dict[str, object]:
-        core = self.core
-        return public_status(
-            member=core.member,
-            origin=core.log.origin,
-            chain=core.chain,
-            board=core.board,
-            publisher=self.publisher,
-            anchors=self.anchors,
-        )
 
     def _healthy(self) -> tuple[bool, str]:
         closed = self.closed_reason()

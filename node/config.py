@@ -69,6 +69,16 @@ class DeadlineSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     answer: Annotated[int, msgspec.Meta(ge=1, le=60)] = 10
 
 
+class MirrorSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which other members' logs are followed (their USCCs, or ``all``), how often, and whether entries are kept where
+    this member may read them (the supervisor, auditors). ``sample``: tiles compared again at each look."""
+
+    members: tuple[str, ...] = ()
+    interval: Seconds = 10
+    entries: bool = True
+    sample: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 8
+
+
 class LoggingSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the node's own JSON log lines go: a file inside the folder, or standard error when empty."""
 
@@ -87,6 +97,7 @@ class NodeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     log: LogSection = LogSection()
     exchange: ExchangeSection = ExchangeSection()
     deadlines: DeadlineSection = DeadlineSection()
+    mirror: MirrorSection = MirrorSection()
     logging: LoggingSection = LoggingSection()
     workers: Annotated[int, msgspec.Meta(ge=8, le=512)] = 64
     #: How long calls under way may take to end when the node stops, seconds.
@@ -139,6 +150,11 @@ class NodeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         return self.folder / ("log" if generation == 1 else f"log.{generation}")
 
     @property
+    def mirror_folder(self) -> Path:
+        """The other members' logs that this node follows."""
+        return self.folder / "mirror"
+
+    @property
     def store_folder(self) -> Path:
         """The LevelDB store."""
         return self.folder / "store"
@@ -185,7 +201,10 @@ def decode_config(data: bytes, folder: Path) -> NodeConfig:
             raise ValueError("Object contains unknown field `folder`")
         config = msgspec.convert(table, NodeConfig)
         for name, parse in (("uscc", parse_uscc), ("handle", parse_handle), ("region", parse_region)):
-            _member_field(name, parse, getattr(config.member, name))
+            _member_field(f"member.{name}", parse, getattr(config.member, name))
+        for uscc in config.mirror.members:
+            if uscc != "all":
+                _member_field("mirror.members", parse_uscc, uscc)
         if config.local.host not in ("127.0.0.1", "::1", "localhost"):
             raise ValueError("local.host must be a loopback address: it answers without authentication")
     except (ValueError, msgspec.ValidationError) as error:
@@ -206,7 +225,7 @@ def encode_config(config: NodeConfig) -> bytes:
             continue
         lines += ["", f"[{name}]"]
         for key, value in msgspec.structs.asdict(section).items():
-            lines.append(f"{key} = {_toml_text(value) if isinstance(value, str) else value}")
+            lines.append(f"{key} = {_toml_value(value)}")
     return ("\n".join(lines) + "\n").encode()
 
 
@@ -214,7 +233,15 @@ def _member_field(name: str, parse: Callable[[str], str], text: str) -> None:
     try:
         parse(text)
     except LedgerError as error:
-        raise ValueError(f"member.{name}: {error.message}") from error
+        raise ValueError(f"{name}: {error.message}") from error
+
+
+def _toml_value(value: object) -> str:
+    if isinstance(value, tuple):
+        return f"[{', '.join(_toml_value(item) for item in value)}]"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return _toml_text(value) if isinstance(value, str) else str(value)
 
 
 def _toml_text(value: str) -> str:

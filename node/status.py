@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ledger.chain.engine import EmbeddedChain
 from ledger.log import DepartmentLog
@@ -15,31 +15,27 @@ from node.trail.anchoring import AnchorLoop
 from node.trail.publishing import CheckpointPublisher
 from node.version import VERSION
 
+if TYPE_CHECKING:
+    from node.compose import Node
 
-def public_status(
-    *,
-    member: str,
-    origin: str,
-    chain: EmbeddedChain,
-    board: HeadBoard,
-    publisher: CheckpointPublisher,
-    anchors: AnchorLoop,
-) -> dict[str, Any]:
+
+def public_status(node: Node) -> dict[str, Any]:
     """What everybody may know: no log size beyond the published one, no peers."""
-    head = chain.head()
-    published, witnessed = publisher.newest(), publisher.witnessed()
+    core = node.core
+    head = core.chain.head()
+    published, witnessed = node.publisher.newest(), node.publisher.witnessed()
     return {
-        "member": member,
-        "origin": origin,
+        "member": core.member,
+        "origin": core.log.origin,
         "engine": "solo",
-        "chain": chain.genesis_digest.hex(),
+        "chain": core.chain.genesis_digest.hex(),
         "height": head.height,
         "head": head.hash.hex(),
-        "final_height": board.final_height(),
-        "view_age_ms": board.age_ms(),
+        "final_height": core.board.final_height(),
+        "view_age_ms": core.board.age_ms(),
         "log_size": published.size if published else 0,
         "witnessed_size": witnessed.size if witnessed else 0,
-        "anchored_size": anchors.anchored_size(),
+        "anchored_size": node.anchors.anchored_size(),
         "version": VERSION,
     }
 

@@ -32,6 +32,22 @@ def root(leaf_hashes: Sequence[bytes]) -> bytes:
     return _native.merkle_root(leaf_hashes)
 
 
+def bundle_leaves(bundle: bytes, count: int) -> bytes:
+    """The leaf hashes of an entry bundle (C2SP tlog-tiles) of exactly ``count`` entries, concatenated.
+
+    Raises: UntrustedError(tile.bundle).
+    """
+    return _native.bundle_leaves(bundle, count)
+
+
+def tile_roots(hashes: bytes) -> bytes:
+    """The roots of full tiles (256 hashes, 8,192 bytes each) lying one after another, concatenated.
+
+    Raises: InvalidInputError(tile.length).
+    """
+    return _native.tile_roots(hashes)
+
+
 def inclusion_proof(leaf_hashes: Sequence[bytes], index: int, size: int) -> tuple[bytes, ...]:
     """The audit path of a leaf in the tree of the first ``size`` leaves, from the leaf's sibling up."""
     return tuple(_native.inclusion_proof(leaf_hashes, index, size))

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from ledger.errors import InvalidInputError
+from ledger.errors import NotFoundError
 
 TILE_WIDTH: Final = 256
 #: 256^8 leaves are more than a u64 can count.
@@ -59,7 +59,7 @@ def parse_tile_path(path: str) -> Tile:
     """The tile of a path, in its only spelling.
 
     Raises:
-        InvalidInputError: ``tile.path``.
+        NotFoundError: ``tile.path``: nothing can be at such a path.
     """
     match = _PATH.match(path) if len(path) <= 80 else None
     if match is not None:
@@ -70,7 +70,7 @@ def parse_tile_path(path: str) -> Tile:
         # A second spelling (leading x000 groups, a partial width of 256 or more) does not come out the same.
         if (level or 0) <= MAX_LEVEL and index <= _MAX_INDEX and width <= TILE_WIDTH and tile.path == path:
             return tile
-    raise InvalidInputError(
+    raise NotFoundError(
         "tile.path",
         f"not a tile path: {ascii(path)[:80]}",
         hint="tile/<level>/<index>[.p/<width>], the index in groups of three digits: tile/0/x001/067.p/8",

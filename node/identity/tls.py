@@ -134,10 +134,27 @@ def channel_credentials(identity: Identity | None, server_certificate: bytes) ->
     return grpc.ssl_channel_credentials(server_certificate, identity.key, identity.certificate)
 
 
-def server_context() -> ssl.SSLContext:
-    """The HTTPS server's context: TLS 1.3, no client certificate asked for (its readers are the public)."""
+def server_context(roots: Callable[[], Iterable[bytes]] | None = None) -> ssl.SSLContext:
+    """The HTTPS server's context: TLS 1.3. Its readers are the public and need no certificate.
+
+    With ``roots`` (PEM certificates, asked for anew at every handshake) a client may present one of them; who it is
+    and what it may read is judged at each request. A root once given stays known to the handshake: a key that ended is
+    refused by that judgement.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
+    if roots is not None:
+        known: set[bytes] = set()
+
+        def learn(_tls: object, _name: object, _context: object) -> None:
+            for pem in roots():
+                if pem not in known:
+                    context.load_verify_locations(cadata=pem.decode())
+                    known.add(pem)
+
+        context.verify_mode = ssl.CERT_OPTIONAL
+        # Called at the beginning of every handshake, whether the client names a server or not.
+        context.sni_callback = learn
     return context
 
 
@@ -146,13 +163,16 @@ def load_identity(context: ssl.SSLContext, certificate_file: Path, key_file: Pat
     context.load_cert_chain(certificate_file, key_file, password=passphrase)
 
 
-def client_context(server_certificate: bytes) -> ssl.SSLContext:
-    """An HTTPS client's context that accepts exactly one server certificate (PEM)."""
+def client_context(server_certificate: bytes, own: tuple[Path, Path, bytes] | None = None) -> ssl.SSLContext:
+    """An HTTPS client's context that accepts exactly one server certificate (PEM). ``own``: certificate file, key file
+    and passphrase of the certificate to present."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     # The certificate is its own trust root, so the name adds nothing the pin does not say.
     context.check_hostname = False
     context.load_verify_locations(cadata=server_certificate.decode())
+    if own is not None:
+        load_identity(context, *own)
     return context
 
 

@@ -7,6 +7,7 @@ among those the server allows at a time, and a few hundred of them would shut ev
 from __future__ import annotations
 
 import asyncio
+import ssl
 from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -28,8 +29,11 @@ class PromptConnection(H11Protocol):
         self._waits_for = ""
 
     def connection_made(self, transport: Any) -> None:
-        """A connection came: its first request has a deadline."""
+        """A connection came: its first request has a deadline. Its client's certificate, if it presented one, goes into
+        the requests' state."""
         super().connection_made(transport)
+        # ASGI has no place of its own for it that uvicorn fills; the state is copied into every request's scope.
+        self.app_state = {**self.app_state, "client_certificate": _presented(transport)}
         self._expect("head")
 
     def data_received(self, data: bytes) -> None:
@@ -69,3 +73,10 @@ class PromptConnection(H11Protocol):
         self._deadline = None
         if not self.transport.is_closing():
             self.transport.abort()
+
+
+def _presented(transport: asyncio.BaseTransport) -> bytes | None:
+    """The client's certificate (PEM), which the handshake proved it to hold the key of."""
+    tls = transport.get_extra_info("ssl_object")
+    der = None if tls is None else tls.getpeercert(binary_form=True)
+    return ssl.DER_cert_to_PEM_cert(der).encode() if der else None

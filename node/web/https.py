@@ -1,7 +1,7 @@
-"""The node's public HTTPS surface: checkpoint, hash tiles (C2SP tlog-tiles), proofs, status, and the witness.
+"""The node's public HTTPS surface: the log and the mirrored logs (C2SP tlog-tiles), proofs, status, and the witness.
 
-Nothing here needs a certificate: checkpoints, hash tiles and proofs are public, an ``add-checkpoint`` request carries
-the log's own signature. Entries are not served (design, trust boundaries): entry tiles answer 404.
+Checkpoints, hash tiles and proofs are public, an ``add-checkpoint`` request carries the log's own signature. Entries
+alone need a certificate (design, trust boundaries).
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from starlette.routing import Route
 from ledger.errors import InvalidInputError, LedgerError, NotFoundError
 from ledger.evidence.checkpoint import format_proof
 from node.context import Published, Publisher
+from node.web.logpaths import LogFiles, MayRead, OwnLog, ServedLog, checkpoint_response, tile_response
 from node.web.webserver import ERROR_PAGES, SECURITY_HEADERS, bounded_body, endpoint, error_response, whole_number
 
 #: A request holds at most 63 proof lines and a note with at most 16 signatures: far below this.
 MAX_ADD_CHECKPOINT = 64 << 10
-_TILE = re.compile(r"(0|[1-9][0-9]?)/((?:x[0-9]{3}/){0,6}[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?")
-_IMMUTABLE = {"Cache-Control": "public, max-age=31536000, immutable", **SECURITY_HEADERS}
+_DIGEST = re.compile("[0-9a-f]{64}")
 _FRESH = {"Cache-Control": "no-cache", **SECURITY_HEADERS}
 TEXT = "text/plain; charset=utf-8"
 
 
-class LogProofs(Protocol):
+class LogProofs(LogFiles, Protocol):
     """What the public surface reads of the department log."""
 
     def prove_inclusion(self, index: int, size: int) -> list[bytes]:
@@ -39,8 +39,12 @@ class LogProofs(Protocol):
     def prove_consistency(self, size1: int, size2: int) -> list[bytes]:
         """RFC 6962 consistency proof."""
 
-    def hash_tile(self, level: int, index: int, width: int) -> bytes:
-        """``width`` hashes of 32 bytes."""
+
+class Mirrors(Protocol):
+    """The other members' logs that are mirrored here."""
+
+    def serve(self, origin_digest: bytes) -> ServedLog:
+        """The mirror of the log whose origin has this SHA-256. Raises: NotFoundError(mirror.unknown)."""
 
 
 class Witness(Protocol):
@@ -54,9 +58,17 @@ class Witness(Protocol):
 
 
 def public_app(
-    log: LogProofs, publisher: Publisher, witness: Witness, status: Callable[[], Mapping[str, Any]]
+    log: LogProofs,
+    publisher: Publisher,
+    witness: Witness,
+    status: Callable[[], Mapping[str, Any]],
+    *,
+    member: str,
+    mirrors: Mirrors,
+    may_read: MayRead,
 ) -> Starlette:
     """The application. ``status`` gives the public subset of the node's state."""
+    own = OwnLog(member, log, publisher)
 
     def newest() -> Published:
         found = publisher.witnessed() or publisher.newest()
@@ -64,18 +76,20 @@ def public_app(
             raise NotFoundError("checkpoint.none", "this log has published no checkpoint yet", hint="try again later")
         return found
 
-    def checkpoint(_request: Request) -> Response:
-        return Response(newest().note, media_type=TEXT, headers=_FRESH)
+    def checkpoint(request: Request) -> Response:
+        return checkpoint_response(request, own)
 
     def tile(request: Request) -> Response:
-        level, index, width = parse_tile(request.path_params["path"])
-        published = publisher.newest()
-        # Only what a signed checkpoint covers: hashes beyond it are not promised to anybody.
-        available = (published.size if published else 0) >> (8 * level)
-        if index * 256 + width > available:
-            raise NotFoundError("tile.absent", "no published checkpoint of this log has that tile")
-        data = log.hash_tile(level, index, width)
-        return Response(data, media_type="application/octet-stream", headers=_IMMUTABLE)
+        return tile_response(request, own, may_read)
+
+    def mirrored(request: Request) -> ServedLog:
+        return mirrors.serve(origin_digest(request))
+
+    def mirror_checkpoint(request: Request) -> Response:
+        return checkpoint_response(request, mirrored(request))
+
+    def mirror_tile(request: Request) -> Response:
+        return tile_response(request, mirrored(request), may_read)
 
     def inclusion(request: Request) -> Response:
         query = request.query_params
@@ -114,16 +128,14 @@ def public_app(
         return Response(answer, status_code=code, headers={**_FRESH, "Content-Type": media})
 
     def witnessed(request: Request) -> Response:
-        try:
-            digest = bytes.fromhex(request.path_params["origin"])
-        except ValueError as error:
-            raise InvalidInputError("http.origin", "the path holds no SHA-256 of an origin") from error
-        return Response(witness.seen(digest), media_type=TEXT, headers=_FRESH)
+        return Response(witness.seen(origin_digest(request)), media_type=TEXT, headers=_FRESH)
 
     app = Starlette(
         routes=[
             Route("/checkpoint", endpoint(checkpoint)),
             Route("/tile/{path:path}", endpoint(tile)),
+            Route("/mirror/{origin}/checkpoint", endpoint(mirror_checkpoint)),
+            Route("/mirror/{origin}/tile/{path:path}", endpoint(mirror_tile)),
             Route("/v1/proof/inclusion", endpoint(inclusion)),
             Route("/v1/proof/consistency", endpoint(consistency)),
             Route("/v1/status", endpoint(show_status)),
@@ -137,20 +149,14 @@ def public_app(
     return app
 
 
-def parse_tile(path: str) -> tuple[int, int, int]:
-    """``<L>/<N>[.p/<W>]`` of tlog-tiles: (level, index, width).
-
-    Raises: NotFoundError(tile.absent) for anything else, entry tiles included.
-    """
-    match = _TILE.fullmatch(path)
-    if match is None:
-        raise NotFoundError("tile.absent", "there is no such hash tile", hint="entries are read over gRPC")
-    groups = match[2].split("/")
-    level, index = int(match[1]), int("".join(group.lstrip("x") for group in groups))
-    width = int(match[3] or 256)
-    if level > 63 or width > 256 or match[3] == "256" or (len(groups) > 1 and groups[0] == "x000"):
-        raise NotFoundError("tile.absent", "there is no such hash tile")
-    return level, index, width
+def origin_digest(request: Request) -> bytes:
+    """The SHA-256 of an origin that the path names. Raises: InvalidInputError(http.origin)."""
+    text = request.path_params["origin"]
+    if _DIGEST.fullmatch(text) is None:
+        raise InvalidInputError(
+            "http.origin", "the path holds no SHA-256 of an origin", hint="64 hex digits in lower case"
+        )
+    return bytes.fromhex(text)
 
 
 def _published_size(publisher: Publisher, size: int) -> None:

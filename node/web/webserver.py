@@ -31,7 +31,8 @@ _START_TIMEOUT_S = 30.0
 def error_response(error: LedgerError) -> JSONResponse:
     """The error as ``{code, message, hint}`` with the status of its class."""
     status = next((STATUS[base][1] for base in type(error).__mro__ if base in STATUS), 500)
-    return JSONResponse(error.to_dict(), status_code=status, headers=SECURITY_HEADERS)
+    # What is absent now may be there the next moment: no cache may keep saying no.
+    return JSONResponse(error.to_dict(), status_code=status, headers={"Cache-Control": "no-store", **SECURITY_HEADERS})
 
 
 async def _no_path(_request: Request, _error: Exception) -> Response:

@@ -7,6 +7,7 @@ use super::args::{Bytes, Count, Hash};
 use super::fault::{call, call_detached};
 use crate::error::{Class, Error};
 use crate::merkle::{self, Leaves};
+use crate::tiles;
 
 /// From this many hashes a call may take over a millisecond.
 const LONG: usize = 4096;
@@ -19,7 +20,9 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(inclusion_proof, module)?)?;
     module.add_function(wrap_pyfunction!(consistency_proof, module)?)?;
     module.add_function(wrap_pyfunction!(verify_inclusion, module)?)?;
-    module.add_function(wrap_pyfunction!(verify_consistency, module)?)
+    module.add_function(wrap_pyfunction!(verify_consistency, module)?)?;
+    module.add_function(wrap_pyfunction!(bundle_leaves, module)?)?;
+    module.add_function(wrap_pyfunction!(tile_roots, module)?)
 }
 
 /// Hashes as a list of bytes.
@@ -79,6 +82,19 @@ fn verify_inclusion(leaf_hash: Hash, index: Count, size: Count, root: Hash, proo
 #[pyfunction]
 fn verify_consistency(size1: Count, size2: Count, root1: Hash, root2: Hash, proof: Vec<Hash>) -> PyResult<()> {
     call(|| merkle::verify_consistency(size1.0, size2.0, &root1.0, &root2.0, &plain(proof)))
+}
+
+#[pyfunction]
+fn bundle_leaves<'py>(py: Python<'py>, bundle: Bytes<'_>, count: Count) -> PyResult<Bound<'py, PyBytes>> {
+    let count = usize::try_from(count.0).unwrap_or(usize::MAX);
+    let hashes = call_detached(py, || tiles::bundle_leaves(bundle.0, count))?;
+    Ok(PyBytes::new(py, hashes.as_flattened()))
+}
+
+#[pyfunction]
+fn tile_roots<'py>(py: Python<'py>, hashes: Bytes<'_>) -> PyResult<Bound<'py, PyBytes>> {
+    let roots = call_detached(py, || tiles::tile_roots(hashes.0))?;
+    Ok(PyBytes::new(py, roots.as_flattened()))
 }
 
 fn plain(hashes: Vec<Hash>) -> Vec<merkle::Hash> {

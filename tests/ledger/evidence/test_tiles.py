@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.errors import InvalidInputError
+from ledger.errors import NotFoundError
 from ledger.evidence.tiles import Tile, parse_tile_path, tiles_of
 
 
@@ -59,7 +59,7 @@ def test_paths_round_trip(level: int | None, index: int, width: int) -> None:
     ],
 )
 def test_any_other_spelling_is_refused(path: str) -> None:
-    with pytest.raises(InvalidInputError) as caught:
+    with pytest.raises(NotFoundError) as caught:
         parse_tile_path(path)
     assert caught.value.code == "tile.path"
 

@@ -178,7 +178,9 @@ class Town:
     def honest(self, number: int) -> LogWitness:
         """A member's witness as its node serves it."""
         witness = self.witness(number)
-        self.serve(number, public_app(_NoLog(), _NoPublisher(), witness, lambda: {"height": 7}))  # type: ignore[arg-type]
+        nothing = {"member": "", "mirrors": None, "may_read": None}
+        app = public_app(_NoLog(), _NoPublisher(), witness, lambda: {"height": 7}, **nothing)  # type: ignore[arg-type]
+        self.serve(number, app)
         return witness
 
     def liar(self, number: int, answer: Callable[[str, bytes], Answer]) -> None:

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.tiles import VerifiedTiles
 from ledger.errors import InvalidInputError, LedgerError, NotFoundError, UntrustedError
 from ledger.evidence import merkle
 from ledger.evidence.checkpoint import Checkpoint
 from ledger.evidence.tiles import Tile
+from ledger.evidence.tiletree import VerifiedTiles
 from tests.ledger.log import naive_tiles
 
 SIZES = [1, 2, 255, 256, 257, 511, 512, 1000, 65_535, 65_536, 65_537, 66_000]

@@ -79,9 +79,41 @@ class VerifiedTiles:
             return head.root
         parts = {
             level: self.tile(head, level, (size >> (8 * level)) // TILE_WIDTH, width)
-            for level, width in _edge_widths(size)
+            for level, width in edge_widths(size)
         }
         return edge_root(size, parts)
+
+    def consistency_path(self, head: Checkpoint, size: int) -> tuple[bytes, ...]:
+        """The RFC 6962 consistency path from ``size`` to the checkpoint's tree *with* the hash it starts from
+        (``PROOF`` with ``b = false``), as fork evidence wants it. 0 < ``size`` < the checkpoint's size.
+
+        Raises: as :meth:`tile`.
+        """
+        if not 0 < size < head.size:
+            raise InvalidInputError("proof.range", "a path leads from a smaller tree that is not empty to a larger one")
+        path: list[bytes] = []
+        low, high = 0, head.size
+        while high != size:
+            middle = low + (1 << ((high - low - 1).bit_length() - 1))
+            if size <= middle:
+                path.append(self._range(head, middle, high))
+                high = middle
+            else:
+                path.append(self._range(head, low, middle))
+                low = middle
+        path.append(self._range(head, low, high))
+        return tuple(reversed(path))
+
+    def _range(self, head: Checkpoint, low: int, high: int) -> bytes:
+        """MTH(D[low:high]) for a range the tree splits into."""
+        count = high - low
+        if count & (count - 1):
+            middle = low + (1 << ((count - 1).bit_length() - 1))
+            return merkle.node_hash(self._range(head, low, middle), self._range(head, middle, high))
+        level, rest = divmod(count.bit_length() - 1, 8)
+        first = low >> (8 * level)
+        tile = self.tile(head, level, first // TILE_WIDTH, first % TILE_WIDTH + (1 << rest))
+        return subtree(hashes(tile)[first % TILE_WIDTH :])
 
     def _whole(self, head: Checkpoint, level: int, index: int) -> bytes:
         known = self._recall(level, index)
@@ -90,7 +122,7 @@ class VerifiedTiles:
         data = self._load(Tile(level=level, index=index))
         # Its root stands one level up, in a tile of the same tree: full or at the edge, believed the same way.
         above = self.tile(head, level + 1, index // TILE_WIDTH, index % TILE_WIDTH + 1)[-HASH:]
-        root = subtree(hashes(data))
+        root = merkle.tile_roots(data)
         if root != above:
             raise _mismatch(Tile(level=level, index=index).path, above, root)
         with self._lock:
@@ -105,7 +137,7 @@ class VerifiedTiles:
             return known[1]
         parts = {
             level: self._load(Tile(level=level, index=(head.size >> (8 * level)) // TILE_WIDTH, width=width))
-            for level, width in _edge_widths(head.size)
+            for level, width in edge_widths(head.size)
         }
         root = edge_root(head.size, parts)
         if root != head.root:
@@ -132,7 +164,7 @@ class VerifiedTiles:
 def edge_root(size: int, parts: dict[int, bytes]) -> bytes:
     """The root of a tree from the partial tiles at its right edge (level -> hashes)."""
     peaks: list[bytes] = []
-    for level, width in sorted(_edge_widths(size), reverse=True):
+    for level, width in sorted(edge_widths(size), reverse=True):
         rest = hashes(parts[level])
         # The hashes of a partial tile are complete subtrees of one height: the tree joins them by powers of two.
         while rest:
@@ -161,7 +193,7 @@ def hashes(tile: bytes) -> list[bytes]:
     return [tile[place : place + HASH] for place in range(0, len(tile), HASH)]
 
 
-def _edge_widths(size: int) -> list[tuple[int, int]]:
+def edge_widths(size: int) -> list[tuple[int, int]]:
     """(level, width) of every partial tile of a tree."""
     widths = ((level, (size >> (8 * level)) & 0xFF) for level in range(MAX_LEVEL + 1))
     return [(level, width) for level, width in widths if width]

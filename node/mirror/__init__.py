@@ -1,0 +1,1 @@
+"""Following other members' logs: every step checked, everything kept, every contradiction an alarm."""

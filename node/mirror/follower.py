@@ -1,0 +1,296 @@
+"""Following one member's log: look, judge, compare, catch up, compare again what was here before."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+
+from ledger.errors import NotFoundError, UnavailableError, UntrustedError
+from ledger.evidence import merkle
+from ledger.evidence.checkpoint import VKey, parse_checkpoint, parse_note
+from ledger.evidence.tiles import TILE_WIDTH, Tile
+from ledger.evidence.tiletree import HASH, VerifiedTiles, edge_widths
+from ledger.model import KeyRole
+from node.identity.pinned import OwnCertificate, PinnedClient
+from node.identity.tls import spki_of_pem
+from node.identity.trust import fetch_certificate
+from node.mirror.files import MirrorFiles
+from node.mirror.judging import (
+    CERTIFICATE_CHANGED,
+    FORKED,
+    REWRITTEN,
+    WITHHELD,
+    Contradiction,
+    SeenHead,
+    compare,
+    evidence,
+    judge_note,
+    log_vkeys,
+)
+from node.mirror.reader import LogReader, first_of
+
+if TYPE_CHECKING:
+    from node.chain.roster import Roster
+    from node.identity.peers import PeerBook
+    from node.trail.alarms import AlarmBook
+
+logger = structlog.get_logger("node.mirror")
+
+#: Tiles written between two syncs; what a crash costs is fetched again.
+_COMMIT_TILES = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What came of the newest look: ``size`` the served head's, ``alarm`` its contradiction's kind ("" for none)."""
+
+    size: int
+    alarm: str = ""
+    detail: str = ""
+
+
+class Follower:
+    """Follows the log of ``member`` into ``folder/<sha256 of origin>``. Not thread-safe: one loop calls :meth:`look`.
+
+    ``entries()``: whether this node may keep entries now; ``settle()`` makes a function that waits a moment for a newer
+    view of the chain and says False once the view is newer than its making; ``stopping()``: long work ends early.
+    """
+
+    def __init__(
+        self,
+        member: str,
+        *,
+        open_files: Callable[[str, str], MirrorFiles],
+        roster: Callable[[], Roster],
+        peers: PeerBook,
+        alarms: AlarmBook,
+        own: Callable[[], OwnCertificate],
+        entries: Callable[[], bool],
+        sample: int,
+        timeout: float,
+        settle: Callable[[], Callable[[], bool]],
+        stopping: Callable[[], bool],
+        draw: random.Random,
+    ) -> None:
+        self.member = member
+        self._open_files = open_files
+        self._roster = roster
+        self._peers = peers
+        self._alarms = alarms
+        self._own = own
+        self._entries = entries
+        self._sample = sample
+        self._timeout = timeout
+        self._settle = settle
+        self._stopping = stopping
+        self._draw = draw
+        self._client: PinnedClient | None = None
+        self._presented: OwnCertificate | None = None
+        self.files: MirrorFiles | None = None
+
+    def close(self) -> None:
+        """Drop the connection."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def look(self) -> Seen:
+        """One poll: everything served is compared with everything kept; what is new and right is kept.
+
+        A contradiction raises an alarm and changes nothing of what is here.
+
+        Raises: UnavailableError, NotFoundError, InvalidInputError: the log cannot be followed now; FatalError: our
+        files are damaged.
+        """
+        roster = self._roster()
+        info = roster.members.get(self.member)
+        if info is None:
+            raise NotFoundError("member.unknown", f"{self.member} is no member of the consortium")
+        files = self.files = self._open_files(self.member, info.origin)
+        note, size = b"", 0
+        try:
+            reader = LogReader(self._connected())
+            note = self._note(reader)
+            seen = judge_note(note, self._roster, info, settle=self._settle())
+            size = seen.checkpoint.size
+            keys = log_vkeys(self._roster(), info)
+            for known in (files.note, files.pending):
+                if known is not None:
+                    compare(seen, known, files.tile, keys)
+            self._follow(files, reader, seen, keys)
+        except Contradiction as found:
+            files.keep_refused(note)
+            self._alarms.raise_alarm(found.kind, self.member, found.detail, found.evidence)
+            return Seen(size=size, alarm=found.kind, detail=found.detail)
+        return Seen(size=size)
+
+    # --- going forward ------------------------------------------------------------------------------------------------
+
+    def _follow(self, files: MirrorFiles, reader: LogReader, seen: SeenHead, keys: tuple[VKey, ...]) -> None:
+        head = seen.checkpoint
+        tiles = VerifiedTiles(reader.tile)
+        try:
+            if files.size and head.size >= files.size:
+                self._extends(files, tiles, seen, keys)
+            if seen.witnessed and head.size >= files.size:
+                self._hashes(files, tiles, seen)
+        except UntrustedError as error:
+            if error.code != "tile.mismatch":
+                raise
+            raise Contradiction(REWRITTEN, f"{error.message} (checkpoint of {head.size} entries)") from error
+        held = files.head.size if files.head is not None else 0
+        if self._entries():
+            self._keep_entries(files, reader, held)
+        self._compare_sample(files, reader, min(held, head.size))
+        if not seen.witnessed and files.head is None:
+            raise UnavailableError(
+                "mirror.not-witnessed",
+                f"the log of {self.member} has no checkpoint yet that a quorum cosigned",
+                hint="start the other members' nodes: a mirror keeps what was witnessed",
+            )
+
+    def _extends(self, files: MirrorFiles, tiles: VerifiedTiles, seen: SeenHead, keys: tuple[VKey, ...]) -> None:
+        """The served tree must begin with what is here."""
+        here = files.root(files.size)
+        if tiles.root(seen.checkpoint, files.size) == here:
+            return
+        known = files.pending or files.note
+        proof = None
+        if known is not None:
+            held = parse_checkpoint(parse_note(known).text)
+            if 0 < held.size < seen.checkpoint.size:
+                path = tiles.consistency_path(seen.checkpoint, held.size)
+                proof = evidence(seen.note, known, keys, path)
+        raise Contradiction(
+            FORKED,
+            f"the signed head of {seen.checkpoint.size} entries does not extend the {files.size} entries seen before",
+            proof,
+        )
+
+    def _hashes(self, files: MirrorFiles, tiles: VerifiedTiles, seen: SeenHead) -> None:
+        head = seen.checkpoint
+        for number, index in enumerate(range(files.size // TILE_WIDTH, -(-head.size // TILE_WIDTH)), 1):
+            if files.size == head.size or self._stopping():
+                break
+            width = min(TILE_WIDTH, head.size - index * TILE_WIDTH)
+            leaves = tiles.tile(head, 0, index, width)
+            files.append_hashes(leaves[(files.size - index * TILE_WIDTH) * HASH :])
+            if number % _COMMIT_TILES == 0:
+                files.commit(seen.note)
+        if files.size != head.size:
+            files.commit(seen.note)
+        elif files.note != seen.note:
+            files.commit()
+            files.complete(seen.note, head)
+            logger.debug("mirror.head", member=self.member, size=head.size)
+
+    def _keep_entries(self, files: MirrorFiles, reader: LogReader, size: int) -> None:
+        for number, index in enumerate(range(files.entries // TILE_WIDTH, -(-size // TILE_WIDTH)), 1):
+            if files.entries >= size or self._stopping():
+                break
+            tile = Tile(level=None, index=index, width=min(TILE_WIDTH, size - index * TILE_WIDTH))
+            bundle = self._right_entries(files, reader, tile)
+            at = 0
+            for _ in range(files.entries - index * TILE_WIDTH):
+                at += 2 + int.from_bytes(bundle[at : at + 2], "big")
+            files.append_entries(bundle[at:], index * TILE_WIDTH + tile.width - files.entries)
+            if number % _COMMIT_TILES == 0:
+                files.commit()
+        files.commit()
+
+    # --- looking again ------------------------------------------------------------------------------------------------
+
+    def _compare_sample(self, files: MirrorFiles, reader: LogReader, size: int) -> None:
+        """A random sample of full tiles and the whole right edge, against what is here."""
+        full = size // TILE_WIDTH
+        chosen = set(self._draw.sample(range(full), min(self._sample, full))) | ({full - 1} if full else set())
+        edge = [
+            Tile(level=level, index=(size >> (8 * level)) // TILE_WIDTH, width=width)
+            for level, width in edge_widths(size)
+        ]
+        for tile in [*(Tile(level=0, index=index) for index in sorted(chosen)), *edge]:
+            _same(tile, self._served(reader, tile), files.tile(tile))
+        if not self._entries():
+            return
+        kept = min(files.entries, size)
+        bundles = [Tile(level=None, index=index) for index in sorted(chosen) if (index + 1) * TILE_WIDTH <= kept]
+        for tile in bundles:
+            _same(tile, self._served(reader, tile), files.tile(tile))
+        if kept % TILE_WIDTH:
+            # As wide as the head has it, of which as much is compared as is here.
+            index = kept // TILE_WIDTH
+            served = self._served(
+                reader, Tile(level=None, index=index, width=min(TILE_WIDTH, size - index * TILE_WIDTH))
+            )
+            tile = Tile(level=None, index=index, width=kept % TILE_WIDTH)
+            _same(tile, first_of(tile, served), files.tile(tile))
+
+    def _right_entries(self, files: MirrorFiles, reader: LogReader, tile: Tile) -> bytes:
+        bundle = self._served(reader, tile)
+        try:
+            leaves = merkle.bundle_leaves(bundle, tile.width)
+        except UntrustedError as error:
+            raise Contradiction(REWRITTEN, f"{tile.path}: {error.message}") from error
+        if leaves != files.hash_tile(0, tile.index, tile.width):
+            raise Contradiction(REWRITTEN, f"{tile.path}: the entries do not hash to the log's own leaf hashes")
+        return bundle
+
+    def _served(self, reader: LogReader, tile: Tile) -> bytes:
+        try:
+            return reader.tile(tile)
+        except NotFoundError as error:
+            raise Contradiction(WITHHELD, f"{tile.path} is under its checkpoint and is not served") from error
+
+    def _note(self, reader: LogReader) -> bytes:
+        """The served checkpoint. A server with another certificate than the pinned one must have it from a rotation.
+
+        Raises: Contradiction(tls.key-changed), UnavailableError(peer.*).
+        """
+        try:
+            return reader.note()
+        except UnavailableError as error:
+            if not isinstance(error.__cause__, ssl.SSLCertVerificationError):
+                raise
+            presented = spki_of_pem(fetch_certificate(self._peers.require(self.member).https))
+            wait = self._settle()
+            while not self._roster().has_key(self.member, KeyRole.TLS, presented):
+                if not wait():
+                    raise Contradiction(
+                        CERTIFICATE_CHANGED,
+                        f"its node presents a certificate whose key ({presented.hex()[:16]}) is not on chain",
+                    ) from error
+            raise
+
+    # --- the connection -----------------------------------------------------------------------------------------------
+
+    def _connected(self) -> PinnedClient:
+        peer = self._peers.require(self.member)
+        if not self._roster().has_key(self.member, KeyRole.TLS, peer.spki):
+            raise UnavailableError(
+                "peer.certificate",
+                f"the certificate of {self.member} in peers.json is not its active tls key on chain",
+                hint="a rotated certificate is learnt by itself within seconds; else copy peers.json again",
+            )
+        own = self._own()
+        if self._client is None or self._client.peer != peer or own != self._presented:
+            self.close()
+            self._client, self._presented = PinnedClient(peer, self._timeout, own), own
+        return self._client
+
+
+def _same(tile: Tile, served: bytes, kept: bytes) -> None:
+    if served != kept:
+        raise Contradiction(
+            REWRITTEN,
+            f"{tile.path} is not what it was: SHA-256 {_digest(kept)} before, {_digest(served)} now",
+        )
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:16]

@@ -1,0 +1,83 @@
+"""Reading another member's log from its node, tile by tile; nothing is believed here."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from ledger.errors import LedgerError, NotAllowedError, NotFoundError, UnavailableError
+from ledger.evidence.note import MAX_NOTE_BYTES
+from ledger.evidence.tiles import TILE_WIDTH, Tile
+from ledger.evidence.tiletree import HASH
+from node.identity.pinned import Answer, PinnedClient
+
+#: A bundle of 256 entries of 65,535 bytes each, with their lengths.
+MAX_BUNDLE: Final = TILE_WIDTH * (2 + 65_535)
+
+
+class _Refusal(msgspec.Struct, frozen=True):
+    code: str = "peer.answer"
+    message: str = ""
+
+
+class LogReader:
+    """The log a node serves below ``prefix``."""
+
+    def __init__(self, client: PinnedClient, prefix: str = "") -> None:
+        self._client = client
+        self._prefix = prefix
+
+    def note(self) -> bytes:
+        """The newest checkpoint.
+
+        Raises: UnavailableError(peer.*), NotFoundError where it has none.
+        """
+        return self._get("checkpoint", MAX_NOTE_BYTES).body
+
+    def tile(self, tile: Tile) -> bytes:
+        """A tile or bundle as it is served; a partial tile may meanwhile be there in full only.
+
+        Raises: UnavailableError(peer.*), NotFoundError(peer.no-tile), NotAllowedError.
+        """
+        try:
+            return self._get(tile.path, self._most(tile)).body
+        except NotFoundError:
+            if tile.width == TILE_WIDTH:
+                raise
+        full = Tile(level=tile.level, index=tile.index)
+        return first_of(tile, self._get(full.path, self._most(full)).body)
+
+    def _most(self, tile: Tile) -> int:
+        return MAX_BUNDLE if tile.level is None else TILE_WIDTH * HASH
+
+    def _get(self, path: str, most: int) -> Answer:
+        answer = self._client.read(f"{self._prefix}/{path}", most)
+        if answer.status == 200:
+            return answer
+        raise _refused(self._client.peer.uscc, path, answer)
+
+
+def first_of(tile: Tile, full: bytes) -> bytes:
+    """The partial tile out of the full one's bytes."""
+    if tile.level is not None:
+        return full[: tile.width * HASH]
+    at = 0
+    for _ in range(tile.width):
+        at += 2 + int.from_bytes(full[at : at + 2], "big")
+    return full[:at]
+
+
+def _refused(member: str, path: str, answer: Answer) -> LedgerError:
+    try:
+        refusal = msgspec.json.decode(answer.body, type=_Refusal)
+    except msgspec.MsgspecError:
+        refusal = _Refusal(message=f"status {answer.status}")
+    text = f"the node of {member} answered to {path}: {refusal.message[:200]} ({refusal.code[:64]})"
+    if answer.status == 404:
+        return NotFoundError("peer.no-tile", text, hint="its log may not reach so far yet")
+    if answer.status == 403:
+        return NotAllowedError(
+            "peer.refused", text, hint="entries are for the log's own member, the supervisor and auditors"
+        )
+    return UnavailableError("peer.answer", text, hint="its operator sees the cause with civicledger doctor")
