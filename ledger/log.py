@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from ledger._native import LogEngine, PendingAppend
+from ledger._native import LogEngine, LogReader, PendingAppend
 from ledger.bulk import BulkSchema
 from ledger.codec import encode_record
 from ledger.errors import ConflictError, FatalError, InvalidInputError, LedgerError, UnavailableError
@@ -371,6 +371,14 @@ class DepartmentLog:
     def _replace(self, name: str, data: bytes) -> None:
         with disk_errors(self._path):
             replace_file(self._path / name, data)
+
+
+def open_reader(path: str | os.PathLike[str], size: int) -> LogReader:
+    """The first ``size`` records of a folder, read-only, beside its writer or without one.
+
+    Raises: NotFoundError(log.missing), UnavailableError(log.not-yet).
+    """
+    return LogReader.open(os.fspath(path), size)
 
 
 def _unguarded() -> UnavailableError:

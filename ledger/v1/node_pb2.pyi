@@ -57,12 +57,14 @@ class ProveConsistencyResponse(_message.Message):
     def __init__(self, hashes: _Optional[_Iterable[bytes]] = ...) -> None: ...
 
 class MakeBundleRequest(_message.Message):
-    __slots__ = ("index", "wait_ms")
+    __slots__ = ("index", "wait_ms", "generation")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     WAIT_MS_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
     index: int
     wait_ms: int
-    def __init__(self, index: _Optional[int] = ..., wait_ms: _Optional[int] = ...) -> None: ...
+    generation: int
+    def __init__(self, index: _Optional[int] = ..., wait_ms: _Optional[int] = ..., generation: _Optional[int] = ...) -> None: ...
 
 class MakeBundleResponse(_message.Message):
     __slots__ = ("bundle",)

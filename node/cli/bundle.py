@@ -32,6 +32,9 @@ def make(
     index: int = typer.Argument(..., min=0, max=MAX_NUMBER, help=t("index in the own log", "本部门日志中的序号")),
     output: Path = typer.Option(..., "--output", "-o", help=t("file to write", "输出文件")),
     policy: Path | None = typer.Option(None, help=t("also write the trust policy here", "同时写出信任策略文件")),
+    generation: int = typer.Option(
+        0, min=0, max=65_535, help=t("of a retired log: its generation", "已退役日志的代次")
+    ),
     wait: int = typer.Option(30, min=0, max=60, help=t("seconds to wait for the anchor", "等待锚定的秒数")),
     node: Path | None = NodeOption,
     as_json: bool = JsonOption,
@@ -39,7 +42,8 @@ def make(
     """Record, inclusion, cosigned checkpoint, anchor, finality in one file."""
     with connect(node) as connection:
         stub = connection.stub(rpc.ProofServiceStub)
-        bundle = stub.MakeBundle(pb.MakeBundleRequest(index=index, wait_ms=wait * 1_000), timeout=wait + 30).bundle
+        request = pb.MakeBundleRequest(index=index, wait_ms=wait * 1_000, generation=generation)
+        bundle = stub.MakeBundle(request, timeout=wait + 30).bundle
         trust = stub.GetPolicy(pb.GetPolicyRequest(), timeout=30).policy if policy else b""
     output.write_bytes(bundle)
     if policy:

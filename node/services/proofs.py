@@ -11,6 +11,7 @@ from ledger.v1 import node_pb2, node_pb2_grpc
 from node.context import Published
 from node.rpc.auth import Call
 from node.services import fields
+from node.trail.generations import is_retired, retired_bundle
 
 if TYPE_CHECKING:
     from node.context import NodeContext
@@ -60,13 +61,21 @@ class ProofService(node_pb2_grpc.ProofServiceServicer):
     def MakeBundle(self, request: node_pb2.MakeBundleRequest, call: Call) -> node_pb2.MakeBundleResponse:
         """The record with everything that proves it, from the newest anchored and final checkpoint."""
         fields.number("wait_ms", request.wait_ms, 0, MAX_WAIT_MS)
+        context = self._context
+        if is_retired(context, request.generation):
+            bundle = retired_bundle(context, request.generation, request.index)
+        else:
+            bundle = self._bundle(request)
+        return node_pb2.MakeBundleResponse(bundle=bundle)
+
+    def _bundle(self, request: node_pb2.MakeBundleRequest) -> bytes:
         size = self._context.log.size
         if request.index >= size:
             raise _range("index", request.index, size - 1)
         anchor = self._context.anchors.parts(request.index, request.wait_ms / 1000)
         record = self._context.log.read(request.index, 1)[0]
         hashes = self._context.log.prove_inclusion(request.index, anchor.size)
-        return node_pb2.MakeBundleResponse(bundle=assemble(record, request.index, hashes, anchor.parts))
+        return assemble(record, request.index, hashes, anchor.parts)
 
     def GetPolicy(self, request: node_pb2.GetPolicyRequest, call: Call) -> node_pb2.GetPolicyResponse:
         """The trust policy of this chain, pinned at the newest final head."""

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from ledger.errors import LedgerError
+from ledger.errors import LedgerError, NotFoundError
+from ledger.evidence.bundle import assemble, decode_parts
 from ledger.evidence.merkle import EMPTY_ROOT
 from ledger.identifiers import member_bytes32, origin
-from ledger.log import DepartmentLog
+from ledger.log import DepartmentLog, open_reader
 from ledger.model import KeyRole
 from node.loops import Loop
 from node.trail import records as trail
@@ -47,6 +48,39 @@ def anchor_key(member: str, generation: int) -> bytes:
     """Under what the kept anchors of one generation stand: the member's id on chain, whose last two bytes are free."""
     plain = member_bytes32(member)
     return plain if generation == 1 else plain[:30] + generation.to_bytes(2, "big")
+
+
+def is_retired(context: NodeContext, generation: int) -> bool:
+    """Whether a generation that was asked for (0: the present one) is another than the present one."""
+    section = context.config.member
+    return generation != 0 and origin(section.region, section.handle, generation) != context.log.origin
+
+
+def retired_bundle(context: NodeContext, generation: int, index: int) -> bytes:
+    """The proof file of a record of a retired log, from the last anchor of that log.
+
+    Raises: NotFoundError(log.no-generation | record.range).
+    """
+    kept = context.chain.store.anchor(anchor_key(context.member, generation))
+    folder = context.config.log_folder_of(generation)
+    if kept is None or not folder.is_dir():
+        raise NotFoundError(
+            "log.no-generation",
+            f"no anchored log of generation {generation} is kept here",
+            hint="`civicledger log generations` lists those that are",
+            actual=generation,
+        )
+    size, parts = kept
+    if index >= size:
+        raise NotFoundError(
+            "record.range",
+            f"the last anchor of generation {generation} is of {size} records",
+            hint="records after it are covered by the first record of the log that followed",
+            expected=size,
+            actual=index,
+        )
+    reader = open_reader(folder, size)
+    return assemble(reader.read(index, 1)[0], index, reader.inclusion_proof(index, size), decode_parts(parts))
 
 
 def continue_log(core: NodeCore, context: NodeContext) -> int | None:

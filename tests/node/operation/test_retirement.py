@@ -15,10 +15,13 @@ import pytest
 from ledger.chain.bindings import ProposalKind
 from ledger.chain.bindings.proposals import encode_arguments
 from ledger.codec import decode
+from ledger.errors import NotFoundError
 from ledger.evidence.bundle import assemble
 from ledger.log import fsck
+from ledger.v1 import node_pb2, node_pb2_grpc
 from ledger.verify import verify_bundle
 from node.compose import Node
+from node.trail.generations import retired_bundle
 from tests.node.core.city import City, Founded, found, record
 from tests.node.core.makers import eventually
 from tests.node.core.test_membership import decide
@@ -92,6 +95,15 @@ def test_a_running_node_takes_up_the_next_log_by_itself(founded: Founded) -> Non
         assert first["type"] == "log.continued"
         assert first["body"] == {"generation": 2, "size": old.size, "root": old.root.hex(), "held": old.size}
         assert verify_bundle(bundle, city[0].anchors.policy()).verdict == "verified", "old proofs stay proofs"
+        remade = retired_bundle(again.context, 1, indices[0])
+        assert verify_bundle(remade, city[0].anchors.policy()).verdict == "verified", "made anew from its folder"
+        proofs = node_pb2_grpc.ProofServiceStub(again.core.peers.channel(member))
+        asked = node_pb2.MakeBundleRequest(index=indices[0], generation=1)
+        assert proofs.MakeBundle(asked, timeout=60).bundle == remade
+        for place, generation, code in ((retired.size, 1, "record.range"), (0, 3, "log.no-generation")):
+            with pytest.raises(NotFoundError) as caught:
+                retired_bundle(again.context, generation, place)
+            assert caught.value.code == code
         # And new records are proven under the new origin.
         index = again.core.log.append_record(record(again, 99))
         fresh = again.anchors.parts(index, 60)
