@@ -40,6 +40,11 @@ def _checkpoints(node: Store, generation: int) -> CheckpointStore:
     return CheckpointStore(node.sub(b"checkpoint/" if generation == 1 else b"checkpoint.%d/" % generation))
 
 
+def openings_in(payloads: Store) -> Openings:
+    """The openings of commitments, beside the payloads in one folder."""
+    return Openings(payloads.sub(b"s/"))
+
+
 def open_stores(config: NodeConfig, closing: Closing) -> Stores:
     """Open all folders; each is added to ``closing``.
 
@@ -55,7 +60,7 @@ def open_stores(config: NodeConfig, closing: Closing) -> Stores:
     chain, node = opened("chain"), opened("node")
     payloads = Store.open(config.payloads_folder)
     closing.add("payloads", payloads.close)
-    openings = Openings(payloads.sub(b"s/"))
+    openings = openings_in(payloads)
     index = RecordIndex.open(config.index_folder, openings)
     closing.add("store-index", index.close)
     return Stores(

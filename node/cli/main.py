@@ -24,7 +24,7 @@ GROUPS = {
     "list": "node.cli.lists",
     "grant": "node.cli.grant",
     "exchange": "node.cli.exchange",
-    "record": "node.cli.purge",
+    "record": "node.cli.records_query",
     "log": "node.cli.logops",
     "witness": "node.cli.witness",
     "bundle": "node.cli.bundle",

@@ -36,7 +36,7 @@ COMMANDS = {
     "list": {"responsibility", "demand", "negative"},
     "grant": {"request", "approve", "refuse", "revoke", "list", "show"},
     "exchange": {"pull", "list"},
-    "record": {"add", "purge-payloads"},
+    "record": {"add", "purge-payloads", "list", "keep-openings", "erase-openings", "reindex"},
     "log": {"show", "prove", "fsck", "export", "backup", "restore", "stat"},
     "witness": {"list", "policy", "evidence", "settle", "check"},
     "bundle": {"make", "verify"},
