@@ -15,6 +15,8 @@ from ledger.evidence.witness import format_request
 from ledger.identifiers import dataset_id, member_bytes32, origin, witness_name
 from ledger.keys import AccountSigner, Ed25519Signer, P256Signer
 from ledger.model import KeyRole, Record, parse_time
+from ledger.storage.openings import Opening, Openings
+from ledger.storage.store import Store
 from tests.ledger.formats_page import Fields, example, raw
 
 
@@ -93,6 +95,28 @@ def log_files(given: Fields) -> Fields:
         names = ("entries.dat", "level-0.dat")
         files = {name: (Path(folder) / name).read_bytes().hex() for name in names}
     return files | {"commits.dat": commits.hex()}
+
+
+@example("index-rows")
+def index_rows(given: Fields) -> Fields:
+    record = Record(
+        type=given["type"], member=given["member"], time_ms=parse_time(given["time"]), body=json.loads(given["body"])
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        engine = _native.LogEngine.open(folder)
+        engine.append_batch([codec.encode_record(record)])
+        rows = engine.index_rows(0, 1)
+        engine.close()
+    return {chr(key[0]): f"{key.hex()} = {value.hex()}" for key, value in rows}
+
+
+@example("opening")
+def opening(given: Fields) -> Fields:
+    made = Opening(index=0, salt=raw(given["salt"]), subject=given["subject"])
+    with tempfile.TemporaryDirectory() as folder, Store.open(folder) as store:
+        store.put(b"k", raw(given["key"]))
+        digest = Openings(store).digest(given["subject"])
+    return {"commitment": made.commitment().hex(), "subject in the index": digest.hex()}
 
 
 @example("tiles")
