@@ -13,7 +13,6 @@ from ledger.chain.account import TransactionSender
 from ledger.chain.jsonrpc import JsonRpc
 from ledger.errors import FatalError, LedgerError
 from ledger.evidence.checkpoint import Checkpoint
-from ledger.identifiers import witness_name
 from ledger.keys import AccountSigner
 from ledger.model import KeyRole
 from ledger.storage.chainstate import StoredBlock
@@ -35,15 +34,13 @@ from node.rpc.serving import serve_grpc
 from node.status import public_status, register_gauges
 from node.trail import records as trail
 from node.trail.anchoring import AnchorLoop, anchored_checkpoint
+from node.trail.assembling import make_crosscheck, make_feeds, make_witness
 from node.trail.attendance import Attendance
-from node.trail.crosscheck import CrossCheck
-from node.trail.feeding import WitnessFeed, WitnessFeeds
 from node.trail.generations import RetirementWatch, continue_log
 from node.trail.indexing import Indexing
 from node.trail.opening import LogOpening, closed_reason
 from node.trail.publishing import CheckpointPublisher
 from node.trail.quorum import WitnessQuorum
-from node.trail.witnessing import LogWitness
 from node.version import VERSION
 from node.web.https import public_app
 from node.web.local import local_app
@@ -66,33 +63,12 @@ class Node:
         self.failed = threading.Event()
         self.gate = Gate()
         self._stopping = threading.Event()
-        self.feeds = WitnessFeeds(core.member, self._make_feed, core.rosters.current, core.peers)
         self.attendance = Attendance(core.clock)
+        self.feeds = make_feeds(core, lambda: self.publisher, self.attendance, self._fatal)
         self.quorum = WitnessQuorum.of_file(core.member, core.config.witness_policy_file)
         self.sender = self._make_sender()
-        self.witness = LogWitness(
-            member=core.member,
-            name=witness_name(core.config.member.region, core.config.member.handle),
-            signer=lambda: core.keys[KeyRole.WITNESS],
-            store=core.stores.witness,
-            roster=core.rosters.current,
-            clock=core.clock,
-            metrics=core.metrics,
-            alarms=core.alarms,
-            on_doubt=lambda origin, note: self.crosscheck.doubt(origin, note),
-        )
-        self.crosscheck = CrossCheck(
-            member=core.member,
-            store=core.stores.witness,
-            roster=core.rosters.current,
-            peers=core.peers,
-            alarms=core.alarms,
-            context=lambda: self.context,
-            is_open=lambda: self.gate.is_open,
-            timeout=float(core.config.log.witness_timeout),
-            metrics=core.metrics,
-            on_fatal=self._fatal,
-        )
+        self.crosscheck = make_crosscheck(core, lambda: self.context, lambda: self.gate.is_open, self._fatal)
+        self.witness = make_witness(core, self.crosscheck.doubt)
         self.publisher = CheckpointPublisher(
             member=core.member,
             log=core.log,
@@ -301,6 +277,8 @@ class Node:
             publisher=self.publisher,
             anchors=self.anchors,
             tracker=core.tracker,
+            alarms=core.alarms,
+            missing=lambda: sum(bool(one.missing_since_ms) for one in self.context.witnesses()),
             is_open=lambda: self.gate.is_open,
         )
         public.start()
@@ -340,22 +318,6 @@ class Node:
     def _publish_last(self) -> None:
         if self.core.log.why_closed is None and self.failure is None and not self.retired.is_set():
             self.publisher.publish_now(wait_witnessed_s=_WITNESS_WAIT_S)
-
-    def _make_feed(self, witness: str) -> WitnessFeed:
-        core = self.core
-        return WitnessFeed(
-            witness,
-            log=core.log,
-            publisher=self.publisher,
-            roster=core.rosters.current,
-            peers=core.peers,
-            tracker=core.tracker,
-            attendance=self.attendance,
-            alarms=core.alarms,
-            metrics=core.metrics,
-            timeout=float(core.config.log.witness_timeout),
-            on_fatal=self._fatal,
-        )
 
     def _note_overdue(self) -> float:
         if not self.gate.is_open:

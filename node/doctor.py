@@ -192,8 +192,11 @@ def _peers(node: Node) -> Iterable[Finding]:
 
 
 def _loops(node: Node) -> Iterable[Finding]:
+    closed = node.closed_reason()
     for loop in node.loops():
         problem: LedgerError | None = loop.problem
+        if problem is not None and closed is not None and problem.code == closed.code:
+            continue  # said already, as the reason why the log is closed
         if problem is not None and loop.name not in ("anchor",) and not loop.name.startswith("witness-"):
             yield _warning(problem.code, f"{loop.name}: {problem.message}", problem.hint)
 

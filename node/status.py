@@ -11,6 +11,7 @@ from ledger.storage.indexes import RecordIndex
 from node.chain.heads import HeadBoard
 from node.chain.tracker import PeerTracker
 from node.metrics import Metrics
+from node.trail.alarms import AlarmBook
 from node.trail.anchoring import AnchorLoop
 from node.trail.publishing import CheckpointPublisher
 from node.version import VERSION
@@ -50,6 +51,8 @@ def register_gauges(
     publisher: CheckpointPublisher,
     anchors: AnchorLoop,
     tracker: PeerTracker,
+    alarms: AlarmBook,
+    missing: Callable[[], int],
     is_open: Callable[[], bool],
 ) -> None:
     """Gauges read at scrape time."""
@@ -75,4 +78,6 @@ def register_gauges(
     metrics.gauge(
         "peers_reachable", "Members' nodes that answered last time", lambda: sum(s.reachable for s in tracker.states())
     )
+    metrics.gauge("alarms_open", "Alarms about members' logs not settled yet", lambda: len(alarms.alarms()))
+    metrics.gauge("witnesses_missing", "Witnesses that lack the newest checkpoint", missing)
     metrics.gauge("serving", "1 when all services answer", lambda: float(is_open()))
