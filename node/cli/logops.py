@@ -1,4 +1,4 @@
-"""``civicledger log backup | restore | stat``: the log as something that is operated."""
+"""``civicledger log backup | stat | generations | retire``: the log as something that is operated."""
 
 from __future__ import annotations
 
@@ -8,24 +8,34 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import typer
-from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 from ledger.backup import Progress as Told
-from ledger.backup import back_up, read_manifest
-from ledger.errors import ConflictError, InvalidInputError, LedgerError
+from ledger.backup import back_up, committed_size
+from ledger.codec import encode
+from ledger.errors import LedgerError
 from ledger.identifiers import origin
+from ledger.logfiles import CHECKPOINT_FILE, parse_head, read_note
 from ledger.logstat import LogStat, log_stat
 from ledger.model import format_time
-from ledger.restoring import restore as put_back
+from ledger.v1 import department_pb2, department_pb2_grpc
 from ledger.v1 import node_pb2 as pb
 from ledger.v1 import node_pb2_grpc as rpc
-from node.cli.connect import JsonOption, NodeOption, connect, node_folder
+from node.cli.connect import CALL_TIMEOUT, JsonOption, NodeOption, connect, node_folder, resolve_member
 from node.cli.log import app
 from node.cli.output import err, facts, out, print_json, table
 from node.cli.texts import t
 from node.config import NodeConfig, load_config
 
-__all__ = ["app"]
+__all__ = ["app", "progress"]
 
 _STATUS_TIMEOUT = 5.0
 
@@ -47,7 +57,7 @@ def backup(
     """Read from the files: no call to the node."""
     config = load_config(node_folder(node))
     started = time.monotonic()
-    with _progress() as told:
+    with progress() as told:
         report = back_up(config.log_folder, folder, told)
     head, seconds = report.manifest.head, time.monotonic() - started
     if as_json:
@@ -65,61 +75,68 @@ def backup(
 
 @app.command(
     help=t(
-        "Put a backup in the place of this node's log; the node is stopped meanwhile.\n\n"
-        "What is there now is kept beside it. A log that is shorter than what the witnesses or the chain saw signs "
-        "nothing: bring it up to date with --from-peers.\n\n"
-        "Example: civicledger log restore /mnt/backup/transport-log",
-        "用备份恢复本节点的日志；期间须停止节点。\n\n现有目录会保留在旁边。若日志比见证方或链上所见更短，节点不会签名："
-        "请用 --from-peers 补齐。\n\n例：civicledger log restore /mnt/backup/transport-log",
+        "The logs of this node: the present one, and those that were retired.",
+        "本节点的各代日志：当前日志和已退役的日志。",
     )
 )
-def restore(
-    folder: Path = typer.Argument(..., help=t("folder of a backup", "备份目录")),
-    replace: bool = typer.Option(
-        False,
-        "--replace",
-        help=t("also when the log here has as many records: it is damaged", "本地日志损坏时强制替换"),
+def generations(node: Path | None = NodeOption, as_json: bool = JsonOption) -> None:
+    """From the folders; a retired log stays readable: `log fsck`, `bundle make --generation`."""
+    config = load_config(node_folder(node))
+    rows = []
+    for number in config.log_generations:
+        folder = config.log_folder_of(number)
+        note = read_note(folder / CHECKPOINT_FILE)
+        head = parse_head(folder / CHECKPOINT_FILE, note) if note is not None else None
+        rows.append(
+            {
+                "generation": number,
+                "origin": origin(config.member.region, config.member.handle, number),
+                "folder": str(folder),
+                "records": committed_size(folder),
+                "published": head.size if head else 0,
+                "root": head.root.hex() if head else "",
+            }
+        )
+    if as_json:
+        print_json({"generations": rows})
+        return
+    columns = [t("generation", "代次"), "origin", t("folder", "目录"), t("records", "记录数"), t("published", "已发布")]
+    table(t("Logs", "日志"), columns, [tuple(row.values())[:5] for row in rows])
+
+
+@app.command(
+    help=t(
+        "Propose that the members retire this log: records are lost everywhere, or its history is disputed.\n\n"
+        "The others vote; when it is carried, the node takes up the next log (…/log/2) by itself, and the retired one "
+        "stays readable and provable.\n\nExample: civicledger log retire --yes",
+        "提议由成员表决使本日志退役：记录在各处均已丢失，或历史有争议。\n\n"
+        "由其他成员表决；通过后节点自动启用下一代日志（…/log/2），已退役的日志仍可读取和证明。\n\n例：civicledger log retire --yes",
+    )
+)
+def retire(
+    member: str = typer.Option("", help=t("USCC or handle (default: the own log)", "代码或代号（默认本部门日志）")),
+    yes: bool = typer.Option(
+        False, "--yes", help=t("I mean it: a retired log takes no more records", "确认：退役的日志不再写入")
     ),
     node: Path | None = NodeOption,
     as_json: bool = JsonOption,
 ) -> None:
-    """Every SHA-256 and every hash is checked before anything is replaced."""
-    config = load_config(node_folder(node))
-    generation = _generation(config, read_manifest(folder).head.origin)
-    name = origin(config.member.region, config.member.handle, generation)
-    with _progress() as told:
-        report = put_back(folder, config.log_folder_of(generation), origin=name, replace=replace, progress=told)
-    behind = report.signed.size - report.head.size
+    """The same as `member propose retire-log`; the node must run."""
+    if not yes:
+        raise typer.BadParameter(t("a retired log takes no more records: add --yes", "退役的日志不再写入：请加 --yes"))
+    with connect(node) as connection:
+        target = resolve_member(connection, member) if member else connection.member
+        request = department_pb2.ProposeRequest(kind="retire-log", arguments=encode({"member": target}), expires=0)
+        answer = connection.stub(department_pb2_grpc.MemberServiceStub).Propose(request, timeout=CALL_TIMEOUT)
     if as_json:
-        print_json(
-            {
-                "origin": name,
-                "size": report.head.size,
-                "root": report.head.root.hex(),
-                "kept": str(report.kept) if report.kept else None,
-                "signed_size": report.signed.size,
-                "missing": behind,
-            }
-        )
+        print_json({"proposal": answer.proposal, "member": target, "height": answer.transaction.height})
         return
-    out.print(t(f"restored {report.head.size} records", f"已恢复 {report.head.size} 条记录"))
-    if report.kept:
-        out.print(t(f"the old folder is {report.kept}", f"原目录保留为 {report.kept}"), markup=False)
-    if behind:
-        out.print(
-            t(
-                f"{behind} records are missing up to the last signed head: the node will refuse to sign until "
-                "`civicledger log restore --from-peers` brought them back",
-                f"距最后签名的检查点还缺 {behind} 条：在 `civicledger log restore --from-peers` 补齐前，节点拒绝签名",
-            )
+    out.print(
+        t(
+            f"proposal {answer.proposal} is open; the other members: civicledger member vote {answer.proposal} --yes",
+            f"提案 {answer.proposal} 已提交；其他成员：civicledger member vote {answer.proposal} --yes",
         )
-    else:
-        out.print(
-            t(
-                "next: start the node; it compares with its witnesses before it signs",
-                "下一步：启动节点；签名前它会先与见证方核对",
-            )
-        )
+    )
 
 
 @app.command(
@@ -187,34 +204,15 @@ def _sizes(node: Path | None) -> dict[str, int | None]:
     }
 
 
-def _generation(config: NodeConfig, found: str) -> int:
-    """The generation of this node's log that an origin names. Raises: ConflictError(backup.other-log)."""
-    own = origin(config.member.region, config.member.handle)
-    tail = found.removeprefix(own).removeprefix("/")
-    try:
-        generation = int(tail) if tail.isascii() and tail.isdecimal() else 1
-        if origin(config.member.region, config.member.handle, generation) == found:
-            return generation
-    except InvalidInputError:
-        pass
-    raise ConflictError(
-        "backup.other-log",
-        t("this is the backup of another log", "这是另一个日志的备份"),
-        hint=t("give the folder of the node whose log it is", "请指定该日志所属节点的目录"),
-        expected=own,
-        actual=found,
-    )
-
-
 @contextmanager
-def _progress() -> Iterator[Told]:
-    """A bar per stage on standard error."""
+def progress(count: ProgressColumn | None = None) -> Iterator[Told]:
+    """A bar per stage on standard error; ``count`` shows how much, in bytes unless told otherwise."""
     words = {"copy": t("copying", "复制"), "verify": t("hashing", "校验"), "rehash": t("re-deriving", "重新推导")}
     bar = Progress(
         TextColumn("{task.description}"),
         SpinnerColumn(),
         BarColumn(),
-        DownloadColumn(),
+        count or DownloadColumn(),
         TimeElapsedColumn(),
         console=err,
     )

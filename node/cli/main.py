@@ -25,7 +25,7 @@ GROUPS = {
     "grant": "node.cli.grant",
     "exchange": "node.cli.exchange",
     "record": "node.cli.records_query",
-    "log": "node.cli.logops",
+    "log": "node.cli.logrestore",
     "witness": "node.cli.witness",
     "bundle": "node.cli.bundle",
     "key": "node.cli.key",

@@ -37,7 +37,7 @@ COMMANDS = {
     "grant": {"request", "approve", "refuse", "revoke", "list", "show"},
     "exchange": {"pull", "list"},
     "record": {"add", "purge-payloads", "list", "keep-openings", "erase-openings", "reindex"},
-    "log": {"show", "prove", "fsck", "export", "backup", "restore", "stat"},
+    "log": {"show", "prove", "fsck", "export", "backup", "restore", "stat", "generations", "retire"},
     "witness": {"list", "policy", "evidence", "settle", "check"},
     "bundle": {"make", "verify"},
     "key": {"list", "rotate"},
