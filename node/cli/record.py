@@ -5,28 +5,44 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-import grpc
+import msgspec
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
-from ledger.codec import encode_record
-from ledger.errors import InvalidInputError, LedgerError
-from ledger.model import Record, format_time, parse_time
-from ledger.v1 import department_pb2 as pb
+from ledger.bulk import BulkSchema
+from ledger.errors import ConflictError, LedgerError
 from ledger.v1 import department_pb2_grpc as rpc
-from node.cli.connect import JsonOption, NodeOption, connect
-from node.cli.inputs import parse_json
+from node.cli.connect import Connection, JsonOption, NodeOption, connect
 from node.cli.output import err, out, print_json
+from node.cli.recordlines import LineBatch, LineReader, Refused
+from node.cli.recordstate import ImportState, check_head, head, load, save
+from node.cli.recordstream import BatchSender
 from node.cli.texts import t
+from node.context import system_clock
 
 app = typer.Typer(help=t("Records of the own audit trail (审计记录).", "本部门审计记录。"), no_args_is_help=True)
-BATCH = 1_000
-MAX_LINE = 1 << 17
+#: Seconds between two writings of the state.
+_SAVE_S = 0.5
+
+
+class Format(StrEnum):
+    """What the lines are."""
+
+    jsonl = "jsonl"
 
 
 @app.callback()
@@ -36,137 +52,200 @@ def group() -> None:
 
 @app.command(
     help=t(
-        "Append records from files or standard input, one JSON object a line.\n\n"
-        'A line is {"type":…, "body":{…}} and may carry "time"; member and version are filled in.\n\n'
-        "Example: civicledger record add uses.jsonl      zcat *.gz | civicledger record add -",
-        "从文件或标准输入追加记录，每行一个 JSON 对象。\n\n"
-        '每行为 {"type":…, "body":{…}}，可带 "time"；成员与版本自动填写。\n\n'
-        "例：civicledger record add uses.jsonl      zcat *.gz | civicledger record add -",
+        "Append records from files or standard input, one JSON object a line; files of any size.\n\n"
+        'A line is {"type":…, "body":{…}} and may carry "time"; member and version are filled in. A batch that is sent '
+        "twice within 24 hours stands once in the log.\n\n"
+        "Examples: civicledger record add uses.jsonl      zcat *.gz | civicledger record add -\n\n"
+        "          civicledger record add year.jsonl --resume year.state --skip-bad year.bad",
+        "从文件或标准输入追加记录，每行一个 JSON 对象；文件大小不限。\n\n"
+        '每行为 {"type":…, "body":{…}}，可带 "time"；成员与版本自动填写。24 小时内重复发送的批次只记一次。\n\n'
+        "例：civicledger record add uses.jsonl      zcat *.gz | civicledger record add -\n\n"
+        "    civicledger record add year.jsonl --resume year.state --skip-bad year.bad",
     )
 )
 def add(
     files: list[Path] = typer.Argument(..., help=t("files (- is standard input)", "文件（- 为标准输入）")),
     node: Path | None = NodeOption,
+    _format: Format = typer.Option(Format.jsonl, "--format", help=t("what the lines are", "行的格式")),
+    resume: Path | None = typer.Option(
+        None,
+        "--resume",
+        help=t(
+            "keep how far it came in this file, and go on from there when it exists",
+            "将进度记入此文件；文件已存在则从中断处继续",
+        ),
+    ),
+    skip_bad: Path | None = typer.Option(
+        None,
+        "--skip-bad",
+        help=t(
+            "collect lines that are no records in this file, with the reason, and go on",
+            "将不合格的行连同原因记入此文件，并继续",
+        ),
+    ),
+    patience: int = typer.Option(
+        60, min=0, max=86_400, help=t("seconds to wait for a busy or absent node", "等待繁忙或不可达节点的秒数")
+    ),
     as_json: bool = JsonOption,
 ) -> None:
-    """Lines are checked as they are read; a bad line stops the run and says how far it got."""
+    """Without --skip-bad a bad line stops the run and says how far it got."""
     started = time.monotonic()
-    first: int | None = None
-    count = 0
-    with connect(node) as connection:
-        stub = connection.stub(rpc.RecordServiceStub)
-        bar = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=err
-        )
-        with bar:
-            for path in files:
-                total = _count(path)
-                task = bar.add_task(escape(str(path)), total=total)
-                with _open(path) as file:
-                    requests = _Kept(_batches(_records(file, str(path), connection.member)))
-                    try:
-                        for answer in stub.AppendStream(requests, timeout=3_600):
-                            first = answer.first if first is None else first
-                            count += answer.count
-                            bar.advance(task, answer.count)
-                    except grpc.RpcError:
-                        # gRPC reads the requests in a thread of its own and only says that this failed.
-                        if requests.failure is not None:
-                            raise _with_progress(requests.failure, count) from None
-                        raise
+    state = load(resume, files, system_clock())
+    with connect(node) as connection, _Import(connection, state, resume, skip_bad, patience) as run:
+        while not state.done:
+            run.one(files[state.file])
     seconds = time.monotonic() - started
     if as_json:
-        print_json({"first": first, "count": count, "seconds": round(seconds, 3)})
-    else:
-        out.print(
-            t(
-                f"{count} records in {seconds:.1f} s, from index {first}",
-                f"已写入 {count} 条，用时 {seconds:.1f} 秒，起始序号 {first}",
-            )
+        print_json({"first": state.first, "count": state.count, "refused": state.refused, "seconds": round(seconds, 3)})
+        return
+    first = t("none", "无") if state.first is None else state.first
+    out.print(
+        t(
+            f"{state.count} records in {seconds:.1f} s, from index {first}",
+            f"已写入 {state.count} 条，用时 {seconds:.1f} 秒，起始序号 {first}",
+        )
+    )
+    if state.refused:
+        err.print(
+            t(f"{state.refused} lines refused, see {skip_bad}", f"{state.refused} 行不合格，见 {skip_bad}"),
+            markup=False,
         )
 
 
-class _Kept:
-    """An iterator that keeps the error that ended it."""
+class _Import:
+    """The files of one command, the bar, the state and the refused lines. Use as a context manager."""
 
-    def __init__(self, requests: Iterator[pb.AppendRequest]) -> None:
-        self._requests = requests
-        self.failure: Exception | None = None
+    def __init__(
+        self, connection: Connection, state: ImportState, resume: Path | None, skip_bad: Path | None, patience: float
+    ) -> None:
+        self._append = connection.stub(rpc.RecordServiceStub).AppendStream
+        self._schema = BulkSchema(connection.member)
+        self._state = state
+        self._resume = resume
+        self._patience = patience
+        self._bad = None if skip_bad is None else _open_bad(skip_bad, state)
+        self._saved = time.monotonic()
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            DownloadColumn(),
+            TextColumn("{task.fields[records]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=err,
+        )
 
-    def __iter__(self) -> _Kept:
+    def __enter__(self) -> _Import:
+        self._bar.start()
         return self
 
-    def __next__(self) -> pb.AppendRequest:
-        try:
-            return next(self._requests)
-        except StopIteration:
-            raise
-        except Exception as error:
-            # An OSError of the file as well: gRPC would only say that reading the requests failed.
-            self.failure = error
-            raise
+    def __exit__(self, *_exception: object) -> None:
+        self._bar.stop()
+        if self._bad is not None:
+            self._bad.close()
 
-
-def _with_progress(error: Exception, count: int) -> Exception:
-    if not isinstance(error, LedgerError):
-        return error
-    done = t(f"{count} records before it were written", f"此前已写入 {count} 条")
-    return type(error)(error.code, f"{error.message} ({done})", hint=error.hint)
-
-
-def _count(path: Path) -> int | None:
-    if str(path) == "-":
-        return None
-    with path.open("rb") as file:
-        return sum(1 for line in file if line.strip())
-
-
-def _open(path: Path) -> BinaryIO:
-    return os.fdopen(os.dup(sys.stdin.fileno()), "rb") if str(path) == "-" else path.open("rb")
-
-
-def _records(file: BinaryIO, name: str, member: str) -> Iterator[bytes]:
-    number = 0
-    while line := file.readline(MAX_LINE + 1):
-        number += 1
-        if len(line) > MAX_LINE:
-            raise InvalidInputError("input.line", f"{name}:{number}: a line is over {MAX_LINE} bytes")
-        if line.strip():
-            value = parse_json(line, f"{name}:{number}")
+    def one(self, path: Path) -> None:
+        """Bring the present file in. Raises: LedgerError, with how many records were written."""
+        state = self._state
+        check_head(state, path)
+        with _open(path, state.end) as file:
+            if self._resume is not None and not self._resume.exists():
+                self._save(path, under_way=False)
+            size = None if str(path) == "-" else os.fstat(file.fileno()).st_size or None
+            task = self._bar.add_task(escape(str(path)), total=size, completed=state.end, records="")
+            reader = LineReader(
+                file,
+                str(path),
+                self._schema,
+                state.time_ms,
+                skip_bad=self._bad is not None,
+                at=state.end,
+                lines=state.lines,
+            )
+            sender = BatchSender(
+                self._append,
+                reader.batches(),
+                self._settled(path, task),
+                patience=self._patience,
+                on_pause=lambda error: err.print(
+                    t(f"waiting: {error.message}", f"等待：{error.message}"), markup=False
+                ),
+            )
             try:
-                yield encode_record(_record(value, member))
+                sender.run()
             except LedgerError as error:
-                raise InvalidInputError(error.code, f"{name}:{number}: {error.message}", hint=error.hint) from None
+                written = t(f"{state.count} records before it were written", f"此前已写入 {state.count} 条")
+                raise type(error)(
+                    error.code,
+                    f"{error.message} ({written})",
+                    hint=error.hint,
+                    expected=error.expected,
+                    actual=error.actual,
+                ) from None
+            finally:
+                self._save(path, under_way=sender.under_way > 0)
+        state.file, state.end, state.lines = state.file + 1, 0, 0
+        self._save(path, under_way=False)
+
+    def _settled(self, path: Path, task: TaskID) -> Callable[[LineBatch, int | None], None]:
+        state = self._state
+
+        def settled(batch: LineBatch, first: int | None) -> None:
+            for refused in batch.refused:
+                self._keep(path, refused)
+            if first is not None:
+                state.first = first if state.first is None else state.first
+                state.count += len(batch.records)
+            state.end, state.lines = batch.end, batch.lines
+            self._bar.update(task, completed=batch.end, records=t(f"{state.count:,} records", f"{state.count:,} 条"))
+            if time.monotonic() - self._saved > _SAVE_S:
+                self._save(path, under_way=True)
+
+        return settled
+
+    def _keep(self, path: Path, refused: Refused) -> None:
+        self._state.refused += 1
+        if self._bad is None:
+            return
+        row = {
+            "at": f"{path}:{refused.line}",
+            "code": refused.error.code,
+            "message": refused.error.message,
+            "line": refused.text.decode("utf-8", "backslashreplace"),
+        }
+        self._bad.write(msgspec.json.encode(row) + b"\n")
+
+    def _save(self, path: Path, *, under_way: bool) -> None:
+        self._saved = time.monotonic()
+        if self._resume is not None and str(path) != "-":
+            self._state.head = head(path, self._state.end)
+        if self._bad is not None:
+            self._bad.flush()
+            self._state.bad = self._bad.tell()
+        self._state.seen_ms, self._state.under_way = system_clock(), under_way
+        save(self._resume, self._state)
 
 
-def _record(value: Any, member: str) -> Record:
-    if not isinstance(value, dict) or not isinstance(value.get("type"), str) or not isinstance(value.get("body"), dict):
-        raise InvalidInputError(
-            "input.record",
-            'a line needs "type" and "body"',
-            hint='{"type":"access.used","body":{…}}; docs/audit-events.md',
+def _open_bad(path: Path, state: ImportState) -> BinaryIO:
+    """The file of refused lines, as long as it was when the state was written."""
+    if state.bad == 0 and path.exists() and path.stat().st_size:
+        raise ConflictError(
+            "record.bad-exists",
+            t(f"{path} holds lines of an earlier run", f"{path} 已有先前运行的内容"),
+            hint=t("move it away, or name another file", "请移走它，或换一个文件名"),
         )
-    unknown = set(value) - {"type", "body", "time", "member", "v"}
-    if unknown:
-        raise InvalidInputError("input.record", f"unknown field {sorted(unknown)[0]!r}", hint="docs/formats.md, record")
-    if value.get("member", member) != member:
-        raise InvalidInputError(
-            "input.record", "the record is another member's", expected=member, actual=value["member"]
-        )
-    stamp = value.get("time", format_time(time.time_ns() // 1_000_000))
-    if not isinstance(stamp, str):
-        raise InvalidInputError("input.record", "a time is text", hint='"time":"2026-11-22T08:00:00.000Z"')
-    return Record(type=value["type"], member=member, time_ms=parse_time(stamp), body=value["body"])
+    file = path.open("r+b" if path.exists() else "w+b")
+    file.truncate(state.bad)
+    file.seek(state.bad)
+    return file
 
 
-def _batches(records: Iterator[bytes]) -> Iterator[pb.AppendRequest]:
-    batch: list[bytes] = []
-    size = 0
-    for record in records:
-        if len(batch) == BATCH or size + len(record) > (3 << 20):
-            yield pb.AppendRequest(records=batch, batch=os.urandom(16))
-            batch, size = [], 0
-        batch.append(record)
-        size += len(record)
-    if batch:
-        yield pb.AppendRequest(records=batch, batch=os.urandom(16))
+def _open(path: Path, at: int) -> BinaryIO:
+    if str(path) != "-":
+        file = path.open("rb")
+        file.seek(at)
+        return file
+    stream = os.fdopen(os.dup(sys.stdin.fileno()), "rb")
+    while at > 0 and (skipped := stream.read(min(at, 1 << 20))):
+        at -= len(skipped)
+    return stream
