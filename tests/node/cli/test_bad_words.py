@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from ledger.bulk import BulkSchema
 from ledger.errors import InvalidInputError, LedgerError, NotFoundError
 from node.city.found import load_city
 from node.city.roster import read_roster
 from node.cli import main as command
 from node.cli.inputs import parse_json, too_deep
-from node.cli.record import _batches, _Kept, _records
+from node.cli.recordlines import LineReader
 from tests.ledger.evidence.city import City
 
 DIGEST = "00" * 32
@@ -80,22 +81,12 @@ def test_texts_that_are_no_json_are_refused_by_name(text: str | bytes) -> None:
     ids=["deep", "digits", "time-number", "time-list"],
 )
 def test_a_bad_line_is_named_with_its_number(line: bytes, code: str) -> None:
-    """gRPC reads the lines in a thread of its own: an error it does not know would come out as a failed node."""
-    requests = _Kept(_batches(_records(io.BytesIO(b"\n" + line + b"\n"), "uses.jsonl", "11310000DEM000022Y")))
+    schema = BulkSchema("11310000DEM000022Y")
+    reader = LineReader(io.BytesIO(b"\n" + line + b"\n"), "uses.jsonl", schema, 0, skip_bad=False)
     with pytest.raises(LedgerError) as caught:
-        next(requests)
-    assert (caught.value.code, requests.failure) == (code, caught.value)
+        list(reader.batches())
+    assert caught.value.code == code
     assert caught.value.message.startswith("uses.jsonl:2: ")
-
-
-def test_what_ends_a_stream_of_records_is_kept_whatever_it_is() -> None:
-    def gone() -> None:
-        raise OSError(5, "Input/output error")
-
-    requests = _Kept(gone() for _ in range(1))  # type: ignore[misc,arg-type]
-    with pytest.raises(OSError, match="Input/output"):
-        next(requests)
-    assert isinstance(requests.failure, OSError)
 
 
 def test_json_stays_json_when_a_file_cannot_be_read(tmp_path: Path) -> None:

@@ -190,14 +190,18 @@ def test_a_node_that_stays_away_is_given_up() -> None:
 
 
 def test_a_failure_of_reading_comes_after_the_answers_of_what_was_read() -> None:
-    def source() -> Iterator[LineBatch]:
-        yield from batches(6)
-        raise InvalidInputError("input.json", "f:9: bad")
+    """gRPC reads the requests in a thread of its own: an error it does not know would come out as a failed node."""
+    for error in (InvalidInputError("input.json", "f:9: bad"), OSError(5, "Input/output error")):
 
-    node, settled = _Node([]), list[tuple[int, int | None]]()
-    with pytest.raises(InvalidInputError):
-        send(node, source(), settled)
-    assert len(settled) == 6
+        def source(error: Exception = error) -> Iterator[LineBatch]:
+            yield from batches(6)
+            raise error
+
+        node, settled = _Node([]), list[tuple[int, int | None]]()
+        with pytest.raises(type(error)) as caught:
+            send(node, source(), settled)
+        assert caught.value is error
+        assert len(settled) == 6
 
 
 def test_reading_waits_for_a_slow_node() -> None:
