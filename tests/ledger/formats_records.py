@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from ledger import _native, codec, keys
+from ledger.backup import back_up
 from ledger.directory import catalogue, grants, scope
 from ledger.evidence import checkpoint as cp
 from ledger.evidence import fork, merkle, tlogpolicy
@@ -14,6 +15,7 @@ from ledger.evidence.tiles import tiles_of
 from ledger.evidence.witness import format_request
 from ledger.identifiers import dataset_id, member_bytes32, origin, witness_name
 from ledger.keys import AccountSigner, Ed25519Signer, P256Signer
+from ledger.log import DepartmentLog
 from ledger.model import KeyRole, Record, parse_time
 from ledger.storage.openings import Opening, Openings
 from ledger.storage.store import Store
@@ -95,6 +97,19 @@ def log_files(given: Fields) -> Fields:
         names = ("entries.dat", "level-0.dat")
         files = {name: (Path(folder) / name).read_bytes().hex() for name in names}
     return files | {"commits.dat": commits.hex()}
+
+
+@example("log-backup")
+def log_backup(given: Fields) -> Fields:
+    signer = Ed25519Signer(KeyRole.LOG, raw(given["seed"]))
+    with tempfile.TemporaryDirectory() as folder:
+        log = DepartmentLog.open(Path(folder) / "log", origin=given["origin"], signer=signer, clock=lambda: 0)
+        log.refill([entry.encode() for entry in given["entries"].split()])
+        log.guard(())
+        log.publish()
+        back_up(log.path, Path(folder) / "copy")
+        log.close()
+        return {"manifest.json": (Path(folder) / "copy" / "manifest.json").read_text("utf-8")}
 
 
 @example("index-rows")
