@@ -68,6 +68,7 @@ class Node:
         self.quorum = WitnessQuorum.of_file(core.member, core.config.witness_policy_file)
         self.sender = self._make_sender()
         self.crosscheck = make_crosscheck(core, lambda: self.context, lambda: self.gate.is_open, self._fatal)
+        core.alarms.tell(self.crosscheck.loop.wake)
         self.witness = make_witness(core, self.crosscheck.doubt)
         self.publisher = CheckpointPublisher(
             member=core.member,

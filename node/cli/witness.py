@@ -13,6 +13,7 @@ from ledger.codec import b64
 from ledger.errors import ConflictError, InvalidInputError
 from ledger.evidence.fork import MAX_EVIDENCE_BYTES, ForkEvidence
 from ledger.evidence.note import parse_vkey
+from ledger.evidence.tlogpolicy import MAX_POLICY_BYTES, parse_tlog_policy
 from ledger.v1 import node_pb2 as pb
 from ledger.v1 import node_pb2_grpc as rpc
 from node.cli.connect import CALL_TIMEOUT, JsonOption, NodeOption, connect
@@ -143,10 +144,10 @@ def settle(
 
 @app.command(
     help=t(
-        "Check a fork evidence file offline. --key gives the log's verifier key you trust (from the chain, a tlog-policy or "
-        "its owner); without it the key named in the file is used, and you compare it yourself.\n\n"
+        "Check a fork evidence file offline. --key gives the log's verifier key you trust, --policy a tlog-policy that names "
+        "it; without either the key named in the file is used, and you compare it yourself.\n\n"
         "Example: civicledger witness check 9f3a.fork.json --key '310000.audit.civicledger/log+d08b6665+AQEG…'",
-        "离线核验分叉证据文件。--key 为您信任的日志公钥（来自链上、tlog-policy 或其所有者）；不给出时使用文件中所列公钥，请自行比对。\n\n"
+        "离线核验分叉证据文件。--key 为您信任的日志公钥，--policy 为列有该公钥的 tlog-policy；都不给出时使用文件中所列公钥，请自行比对。\n\n"
         "例：civicledger witness check 9f3a.fork.json --key '310000.audit.civicledger/log+d08b6665+AQEG…'",
     )
 )
@@ -155,18 +156,24 @@ def check(
     key: list[str] = typer.Option(
         [], "--key", help=t("verifier key of the log (repeatable)", "日志的验证公钥（可重复）")
     ),
+    policy_file: Path | None = typer.Option(
+        None, "--policy", help=t("tlog-policy with the log's key", "列有日志公钥的 tlog-policy")
+    ),
     as_json: bool = JsonOption,
 ) -> None:
     """Exit 1 when it proves nothing."""
-    found = ForkEvidence.decode(_read(file))
+    found = ForkEvidence.decode(_read(file, MAX_EVIDENCE_BYTES))
     trusted = tuple(parse_vkey(text) for text in key)
-    proven = found.verify(trusted or found.keys)
+    if policy_file is not None:
+        trusted += parse_tlog_policy(_read(policy_file, MAX_POLICY_BYTES)).logs
+    given = bool(key) or policy_file is not None
+    proven = found.verify(trusted if given else found.keys)
     value = {
         "origin": proven.origin,
         "first": {"size": proven.first.size, "root": b64(proven.first.root)},
         "second": {"size": proven.second.size, "root": b64(proven.second.root)},
         "keys": [str(one) for one in proven.keys],
-        "keys_trusted": bool(trusted),
+        "keys_trusted": given,
         "digest": found.digest,
     }
     if as_json:
@@ -182,7 +189,7 @@ def check(
             t("digest", "摘要"): found.digest,
         },
     )
-    if not trusted:
+    if not given:
         out.print(
             t(
                 "The key is the one the file names: compare it with `civicledger witness policy` or a policy you trust.",
@@ -249,11 +256,9 @@ def _write(folder: Path, alarm: pb.Alarm) -> Path:
     return path
 
 
-def _read(file: Path) -> bytes:
+def _read(file: Path, most: int) -> bytes:
     with file.open("rb") as stream:
-        data = stream.read(MAX_EVIDENCE_BYTES + 1)
-    if len(data) > MAX_EVIDENCE_BYTES:
-        raise InvalidInputError(
-            "fork.format", t(f"{file} is too large for fork evidence", f"{file} 超出分叉证据的大小上限")
-        )
+        data = stream.read(most + 1)
+    if len(data) > most:
+        raise InvalidInputError("input.too-large", t(f"{file} has more than {most} bytes", f"{file} 超过 {most} 字节"))
     return data

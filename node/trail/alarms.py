@@ -62,15 +62,12 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class AlarmBook:
-    """The alarms of one node. Thread-safe.
+    """The alarms of one node. Thread-safe."""
 
-    ``on_raised`` is told of every alarm seen for the first time, after it is on disk.
-    """
-
-    def __init__(self, folder: Path, *, clock: Clock, on_raised: Callable[[Alarm], None] | None = None) -> None:
+    def __init__(self, folder: Path, *, clock: Clock) -> None:
         self._folder = folder
         self._clock = clock
-        self._on_raised = on_raised
+        self._on_raised: Callable[[], None] | None = None
         self._lock = threading.Lock()
         self._alarms: dict[str, Alarm] = {}
         with disk_errors(folder):
@@ -104,8 +101,12 @@ class AlarmBook:
             self._alarms[id_] = alarm
         logger.error("alarm.raised", code=kind, member=member, message=detail)
         if self._on_raised is not None:
-            self._on_raised(alarm)
+            self._on_raised()
         return alarm
+
+    def tell(self, action: Callable[[], None]) -> None:
+        """Call this when an alarm was seen for the first time, after it is on disk."""
+        self._on_raised = action
 
     def alarms(self, *, settled: bool = False) -> tuple[Alarm, ...]:
         """The open alarms, oldest first; with ``settled`` all of them."""

@@ -146,7 +146,12 @@ class WitnessFeed:
         except ConflictError as error:
             info, ours = roster.by_origin(self._log.origin), self._log.published
             if error.code == "log.forked" and info is not None and ours is not None:
-                evidence = contradiction(note, ours, log_keys(roster, info, ended=True), self._log)
+                try:
+                    evidence = contradiction(note, ours, log_keys(roster, info, ended=True), self._log)
+                except UnavailableError:
+                    # Theirs is larger than what was signed here: that there are two histories is certain, but a
+                    # stranger cannot see it from the two signed heads.
+                    evidence = None
                 self._alarms.raise_alarm(
                     error.code, info.uscc, f"{self.witness} cosigned another history of this log", evidence
                 )

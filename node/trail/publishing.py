@@ -114,9 +114,8 @@ class CheckpointPublisher:
                 while len(self._open) > _OPEN_NOTES:
                     self._open.popitem(last=False)
                 self._newest = published
+                self._attendance.signed(self._missing(members))
                 self._condition.notify_all()
-            others = (info.uscc for info in self._roster().others(self._member))
-            self._attendance.signed([uscc for uscc in others if uscc not in members])
         self._on_signed()
         return published
 
@@ -174,8 +173,8 @@ class CheckpointPublisher:
             newest = self._newest is not None and self._newest.size == size
             if newest:
                 self._newest = published
+            self._attendance.cosigned(witness, size, newest=newest)
         self._metrics.cosigned(witness)
-        self._attendance.cosigned(witness, size, newest=newest)
         if published.witnessed and not was:
             self._keep(published)
 
@@ -231,8 +230,10 @@ class CheckpointPublisher:
             published, members = self._published(self._log.published)
             self._newest = published
             self._open[published.size] = (published, members)
-            others = (info.uscc for info in self._roster().others(self._member))
-            self._attendance.signed([uscc for uscc in others if uscc not in members])
+            self._attendance.signed(self._missing(members))
+
+    def _missing(self, members: frozenset[str]) -> list[str]:
+        return [info.uscc for info in self._roster().others(self._member) if info.uscc not in members]
 
     def _published(self, data: bytes) -> tuple[Published, frozenset[str]]:
         note = parse_note(data)

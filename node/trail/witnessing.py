@@ -104,7 +104,11 @@ class LogWitness:
         if answer.status != 200:
             logger.info("witness.refused", origin=origin, status=answer.status, size=request.checkpoint.size)
             if answer.status not in (403, 404) and held is not None:
-                self._look_closer(request, held, answer.status)
+                try:
+                    self._look_closer(request, held, answer.status)
+                except LedgerError as error:
+                    # The log is answered as the protocol says, whatever becomes of our own book of alarms.
+                    logger.error("witness.no-alarm", origin=origin, code=error.code, message=error.message)
             return answer.status, answer.body, answer.content_type
         line = cosign(request.note.text, self._name, self._signer(), self._clock() // 1_000)
         return 200, line.encode(), answer.content_type

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 
 import pytest
@@ -10,13 +11,24 @@ from hypothesis import strategies as st
 
 from ledger.errors import InvalidInputError
 from ledger.evidence import merkle
-from ledger.evidence.checkpoint import ED25519_NOTE, Checkpoint, VKey, format_checkpoint, sign_note
-from ledger.evidence.witness import MAX_REQUEST_BYTES, SIZE_TYPE, Judgement, format_request, judge, parse_request
+from ledger.evidence.checkpoint import ED25519_NOTE, Checkpoint, VKey, cosign, format_checkpoint, sign_note
+from ledger.evidence.witness import (
+    MAX_ANSWER_LINES,
+    MAX_REQUEST_BYTES,
+    SIZE_TYPE,
+    Judgement,
+    format_request,
+    judge,
+    parse_answer,
+    parse_held,
+    parse_request,
+)
 from ledger.keys import Ed25519Signer
 from ledger.model import KeyRole
 
 ORIGIN = "310000.audit.civicledger/log"
 LOG = Ed25519Signer(KeyRole.LOG, b"l" * 32)
+WITNESS = Ed25519Signer(KeyRole.WITNESS, b"w" * 32)
 KEY = VKey(name=ORIGIN, type=ED25519_NOTE, public=LOG.public)
 LEAVES = [merkle.leaf_hash(bytes([number])) for number in range(20)]
 
@@ -133,3 +145,38 @@ def test_what_is_stored_only_ever_grows_along_one_tree(steps: list[tuple[int, in
                 kept = LEAVES if histories[0] else forked
                 assert answer.update.root == merkle.root(kept[: answer.update.size])
             stored = answer.update
+
+
+LINE = cosign(format_checkpoint(head(5)), "310000.tax.civicledger/witness", WITNESS, 1_795_318_905).encode()
+
+
+@pytest.mark.parametrize("count", [1, 2, MAX_ANSWER_LINES])
+def test_an_answer_is_signature_lines(count: int) -> None:
+    assert b"".join(str(line).encode() for line in parse_answer(LINE * count)) == LINE * count
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"\n", LINE[:-1], LINE + b"\n", b"\n" + LINE, LINE * (MAX_ANSWER_LINES + 1), LINE + b"x",
+     LINE.replace(b" ", b"  "), LINE.replace(b"\n", b"\r\n"), b"\xff" + LINE, LINE.decode().encode("utf-16"),
+     b"\n" * 100_000],
+)  # fmt: skip
+def test_answers_that_are_none(body: bytes) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        parse_answer(body)
+    assert caught.value.code == "witness.answer"
+
+
+@given(st.integers(0, 2**63 - 1))
+def test_a_held_size_is_a_size_and_a_line_feed(size: int) -> None:
+    assert parse_held(b"%d\n" % size) == size
+    for bad in (b"%d" % size, b"0%d\n" % size, b" %d\n" % size, b"%d\n\n" % size, b"-%d\n" % size):
+        with pytest.raises(InvalidInputError):
+            parse_held(bad)
+
+
+@given(st.binary(max_size=200))
+def test_noise_is_refused_by_one_error(data: bytes) -> None:
+    for parse in (parse_answer, parse_held, parse_request):
+        with contextlib.suppress(InvalidInputError):
+            parse(data)

@@ -103,7 +103,6 @@ def test_a_fork_is_seen_told_proven_and_settled(city: City, founded: Founded, tm
     assert alarm.kind == "log.forked"
     assert "log.forked" in codes(seer)
     # One record in the seer's log, and only one.
-    seer.crosscheck.loop.wake()
     eventually(lambda: not seer.core.alarms.unrecorded())
     log = seer.core.log
     told = [decode_record(data) for data in log.read(0, log.size) if b"system.fork-seen" in data]
@@ -130,6 +129,14 @@ def test_a_fork_is_seen_told_proven_and_settled(city: City, founded: Founded, tm
     refused = cli.json("witness", "check", str(proof), "--key", str(other), status=1)
     assert refused["error"]["code"] == "checkpoint.log-signature"
     assert "相互矛盾" in cli("witness", "check", str(proof), language="zh")
+    policy = tmp_path / "trusted.policy"
+    policy.write_text(f"log {used}\nquorum none\n")
+    assert cli.json("witness", "check", str(proof), "--policy", str(policy))["keys_trusted"] is True
+    policy.write_text("quorum none\n")
+    assert (
+        cli.json("witness", "check", str(proof), "--policy", str(policy), status=1)["error"]["code"]
+        == refused["error"]["code"]
+    )
     spoiled = tmp_path / "spoiled.fork.json"
     spoiled.write_bytes(proof.read_bytes()[:-2])
     assert cli.json("witness", "check", str(spoiled), status=1)["error"]["code"] == "fork.format"

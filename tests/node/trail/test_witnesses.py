@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from ledger.errors import ConflictError, LedgerError
+from ledger.errors import ConflictError, LedgerError, UnavailableError
 from ledger.evidence import merkle
 from ledger.evidence.checkpoint import parse_note, verify_checkpoint
 from ledger.evidence.note import ED25519_COSIGNATURE, VKey
@@ -17,7 +17,7 @@ from ledger.model import KeyRole
 from node.context import Published, system_clock
 from node.trail.quorum import WitnessQuorum
 from tests.node.core.makers import eventually
-from tests.node.trail.town import Body, Last, Publishing, Town, http
+from tests.node.trail.town import Body, Last, Publishing, Town, http, make_record
 
 Found = Callable[[int], Town]
 STRANGER = Ed25519Signer(KeyRole.WITNESS, b"\x77" * 32)
@@ -278,3 +278,35 @@ def test_a_log_whose_double_was_cosigned_stops_and_says_so_with_proof(found: Fou
     assert (proven.first.size, proven.first.root) == (2, merkle.root(double))
     assert proven.second.size == 3
     assert publishing.tracker.states()[0].reachable, "the witness did what it should"
+
+
+def test_a_double_beyond_what_was_signed_here_stops_the_log_without_a_proof(found: Found) -> None:
+    town = found(3)
+    owner = town.bodies[0]
+    witness = town.honest(1)
+    publishing = town.publishing()
+    publishing.add(0)
+    double = [bytes([number]) * 32 for number in range(3)]
+    assert witness.add_checkpoint(b"old 0\n\n" + owner.note(double, 3))[0] == 200
+    # Appended here, not signed: there is no second signature of ours to show.
+    for number in range(1, 5):
+        publishing.log.append_record(make_record(owner.uscc, number))
+    assert offered(town, publishing, 1).code == "log.forked"
+    assert publishing.log.why_closed is not None
+    (alarm,) = publishing.alarms.alarms()
+    assert (alarm.kind, alarm.evidence) == ("log.forked", None)
+
+
+def test_a_full_disk_keeps_no_witness_from_answering(found: Found) -> None:
+    town = found(3)
+    owner, leaves = town.bodies[0], [bytes([number]) * 32 for number in range(9)]
+
+    class Full:
+        """A book of alarms without room."""
+
+        def raise_alarm(self, *_: object) -> None:
+            raise UnavailableError("disk.full", "no space is left")
+
+    witness = town.witness(1, alarms=Full())
+    assert witness.add_checkpoint(b"old 0\n\n" + owner.note(leaves, 5))[0] == 200
+    assert witness.add_checkpoint(b"old 5\n\n" + owner.note(leaves[1:], 5))[0] == 422

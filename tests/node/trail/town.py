@@ -9,6 +9,9 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
 
 from ledger.evidence import merkle
 from ledger.evidence.checkpoint import ED25519_NOTE, Checkpoint, VKey, cosign, format_checkpoint, sign_note
@@ -178,9 +181,7 @@ class Town:
     def honest(self, number: int) -> LogWitness:
         """A member's witness as its node serves it."""
         witness = self.witness(number)
-        nothing = {"member": "", "mirrors": None, "may_read": None}
-        app = public_app(_NoLog(), _NoPublisher(), witness, lambda: {"height": 7}, **nothing)  # type: ignore[arg-type]
-        self.serve(number, app)
+        self.serve(number, witness_app(witness))
         return witness
 
     def liar(self, number: int, answer: Callable[[str, bytes], Answer]) -> None:
@@ -308,6 +309,12 @@ class Liar:
 def http(status: int, body: bytes, headers: str = "") -> bytes:
     """A whole HTTP answer."""
     return f"HTTP/1.1 {status} x\r\nContent-Length: {len(body)}\r\n{headers}\r\n".encode() + body
+
+
+def witness_app(witness: LogWitness) -> Starlette:
+    """What a node serves, of a member that has no log and mirrors nobody's."""
+    nothing: dict[str, Any] = {"member": "", "mirrors": None, "may_read": None}
+    return public_app(_NoLog(), _NoPublisher(), witness, lambda: {"height": 7}, **nothing)  # type: ignore[arg-type]
 
 
 class _NoLog:

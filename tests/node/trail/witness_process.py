@@ -14,9 +14,8 @@ from ledger.storage.witness import WitnessStore
 from node.context import system_clock
 from node.metrics import Metrics
 from node.trail.witnessing import LogWitness
-from node.web.https import public_app
 from node.web.webserver import WebServer
-from tests.node.trail.town import Town, _NoLog, _NoPublisher
+from tests.node.trail.town import Town, witness_app
 
 
 def main(folder: Path, port: int) -> None:
@@ -28,8 +27,7 @@ def main(folder: Path, port: int) -> None:
         store=WitnessStore(Store.open(folder / "held")), roster=town.roster, clock=system_clock, metrics=Metrics(),
         alarms=town.alarms(),
     )  # fmt: skip
-    app = public_app(_NoLog(), _NoPublisher(), witness, dict)  # type: ignore[arg-type]
-    WebServer(app, "127.0.0.1", port, None, name="witness").start()
+    WebServer(witness_app(witness), "127.0.0.1", port, None, name="witness").start()
     print("ready", flush=True)
     threading.Event().wait()
 
