@@ -39,6 +39,7 @@ type Posting = (u64, u64);
 /// Postings by the part of the key before time and index.
 #[derive(Default)]
 pub struct Postings {
+    all: Vec<Posting>,
     lists: HashMap<Vec<u8>, Vec<Posting>>,
     key: Vec<u8>,
 }
@@ -67,9 +68,9 @@ impl Postings {
     /// Files one entry. One that is no record (it cannot come through the record door) is filed under "all" at time 0:
     /// an index never drops an entry.
     pub fn file(&mut self, index: u64, entry: &[u8]) {
-        let Some(found) = read(entry) else { return self.post(ALL, b"", (0, index)) };
+        let Some(found) = read(entry) else { return self.all.push((0, index)) };
         let posting = (found.time, index);
-        self.post(ALL, b"", posting);
+        self.all.push(posting);
         self.post(TYPE, found.kind, posting);
         if let Some(id) = found.dataset.and_then(id32) {
             self.post(DATASET, &id, posting);
@@ -88,7 +89,7 @@ impl Postings {
     /// The blocks, in order of their keys.
     pub fn into_rows(self) -> Vec<Row> {
         let mut rows = Vec::new();
-        for (prefix, mut postings) in self.lists {
+        for (prefix, mut postings) in self.lists.into_iter().chain([(vec![ALL, 0], self.all)]) {
             postings.sort_unstable();
             for bucket in postings.chunk_by(|one, next| one.0 >> BUCKET_BITS == next.0 >> BUCKET_BITS) {
                 rows.extend(bucket.chunks(MAX_BLOCK).map(|block| row(&prefix, block)));
@@ -138,12 +139,15 @@ struct Found<'a> {
     counterpart: Option<&'a [u8]>,
 }
 
+/// The form is that of the record door, which checked the rest: `{"body":{…},"member":…,"time":…,"type":…,"v":1}`.
 fn read(entry: &[u8]) -> Option<Found<'_>> {
-    record::check(entry).ok()?;
-    // The check fixed the form: `…,"time":"24 characters","type":"…","v":1}`.
     let head = entry.strip_suffix(br#"","v":1}"#)?;
     let start = head.iter().rposition(|byte| *byte == b'"')? + 1;
-    let time = head[..start].strip_suffix(br#"","type":""#)?.last_chunk::<24>()?;
+    let (rest, time) = head[..start].strip_suffix(br#"","type":""#)?.split_last_chunk::<24>()?;
+    let (rest, _) = rest.strip_suffix(br#"","time":""#)?.split_last_chunk::<18>()?;
+    if !rest.ends_with(br#"},"member":""#) || !record::is_time(time) {
+        return None;
+    }
     let mut found = Found { time: unix_ms(time), kind: &head[start..], dataset: None, grant: None, counterpart: None };
     fields(entry, &mut found).ok()?;
     Some(found)
