@@ -123,6 +123,7 @@ class _Import:
         self._state = state
         self._resume = resume
         self._patience = patience
+        self._paused = ""
         self._bad = None if skip_bad is None else _open_bad(skip_bad, state)
         self._saved = time.monotonic()
         self._bar = Progress(
@@ -167,9 +168,7 @@ class _Import:
                 reader.batches(),
                 self._settled(path, task),
                 patience=self._patience,
-                on_pause=lambda error: err.print(
-                    t(f"waiting: {error.message}", f"等待：{error.message}"), markup=False
-                ),
+                on_pause=self._pause,
             )
             try:
                 sender.run()
@@ -187,10 +186,16 @@ class _Import:
         state.file, state.end, state.lines = state.file + 1, 0, 0
         self._save(path, under_way=False)
 
+    def _pause(self, error: LedgerError) -> None:
+        if error.code != self._paused:
+            err.print(t(f"waiting: {error.message}", f"等待：{error.message}"), markup=False)
+        self._paused = error.code
+
     def _settled(self, path: Path, task: TaskID) -> Callable[[LineBatch, int | None], None]:
         state = self._state
 
         def settled(batch: LineBatch, first: int | None) -> None:
+            self._paused = ""
             for refused in batch.refused:
                 self._keep(path, refused)
             if first is not None:

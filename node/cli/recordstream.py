@@ -20,6 +20,7 @@ from node.rpc.errors import from_rpc
 WINDOW = 8
 _STREAM_TIMEOUT_S = 86_400.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 3.0
+_LAST_READ_S = 5.0
 
 #: Called for every batch in order, with the index of its first record (None: it has no records).
 Settled = Callable[[LineBatch, int | None], None]
@@ -71,6 +72,10 @@ class BatchSender:
                 # Whoever still waits in an attempt's thread goes home.
                 self._attempt += 1
                 self._changed.notify_all()
+            # A thread inside the native core when Python ends would take the process down: it is waited for, unless it
+            # waits for input itself.
+            if self._reading.acquire(timeout=_LAST_READ_S):
+                self._reading.release()
 
     def _run(self) -> None:
         alive, pause = time.monotonic(), _FIRST_PAUSE_S

@@ -13,13 +13,15 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import grpc
 
 from ledger import _native
+from ledger.bulk import BulkSchema
 from ledger.v1 import department_pb2 as pb
 from ledger.v1 import department_pb2_grpc as rpc
 from node.city.found import init_city
@@ -34,6 +36,8 @@ from node.rpc.errors import CODE_KEY
 BATCH = 1_000
 #: Requests a writer sends ahead of the answers, as ``civicledger record add`` does.
 WINDOW = 8
+#: Callers of the unary measure over one connection.
+CALLERS = 4
 SIZE = 200
 _OPEN_S = 60.0
 
@@ -60,6 +64,7 @@ def measure(folder: Path, records: int) -> Figures:
             _await_open(stub, batches[0])
             figures = {
                 "unary": _timed(pid, len(batches), lambda marks: _unary(stub, batches, marks)),
+                f"unary callers={CALLERS}": _timed(pid, len(batches), lambda marks: _callers(stub, batches, marks)),
                 "stream": _timed(pid, len(batches), lambda marks: _stream(stub, batches, marks)),
             }
         finally:
@@ -96,6 +101,14 @@ def _unary(stub: Any, batches: list[list[bytes]], marks: list[float]) -> None:
         began = time.perf_counter()
         stub.Append(pb.AppendRequest(records=batch, batch=os.urandom(16)), timeout=60)
         marks.append(time.perf_counter() - began)
+
+
+def _callers(stub: Any, batches: list[list[bytes]], marks: list[float]) -> None:
+    """Several callers of one connection."""
+    with ThreadPoolExecutor(CALLERS) as pool:
+        shares = [batches[at::CALLERS] for at in range(CALLERS)]
+        for done in [pool.submit(_unary, stub, share, marks) for share in shares]:
+            done.result()
 
 
 def _stream(stub: Any, batches: list[list[bytes]], marks: list[float]) -> None:
@@ -146,7 +159,11 @@ def _split(folder: Path, batches: list[list[bytes]]) -> Figures:
     some = batches[:200]
     messages = [pb.AppendRequest(records=batch, batch=os.urandom(16)) for batch in some]
     wires = [message.SerializeToString() for message in messages]
-    parts = {
+    schema = BulkSchema(json.loads(some[0][0])["member"])
+    lines = [b"\n".join(_line(record) for record in batch) for batch in some]
+    parts: dict[str, Callable[[int], Any]] = {
+        "lines_to_records": lambda at: schema.first_lines(lines[at], 0),
+        "node_recognise": lambda at: schema.check(some[at]),
         "client_message": lambda at: pb.AppendRequest(records=some[at], batch=b"b" * 16).SerializeToString(),
     }
     folder.mkdir()
@@ -154,9 +171,16 @@ def _split(folder: Path, batches: list[list[bytes]]) -> Figures:
     parts["node_message"] = lambda at: list(pb.AppendRequest.FromString(wires[at]).records)
     parts["append_validated"] = lambda at: log.append_records(some[at])
     try:
-        return {f"{name}_ms": _each(work, len(some)) for name, work in parts.items()}
+        figures = {f"{name}_ms": _each(work, len(some)) for name, work in parts.items()}
+        return figures | {"lines_to_records_per_second": BATCH / figures["lines_to_records_ms"] * 1e3}
     finally:
         log.close()
+
+
+def _line(record: bytes) -> bytes:
+    """A record as a department's system would write it."""
+    value = json.loads(record)
+    return json.dumps({name: value[name] for name in ("type", "time", "body")}).encode()
 
 
 def _each(work: Any, count: int) -> float:
