@@ -14,21 +14,23 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import structlog
 
+from ledger.backup import committed_size
 from ledger.codec import domain_digest, encode_record
 from ledger.errors import FatalError, InvalidInputError
 from ledger.evidence.receipt import decode_receipt
 from ledger.evidence.request import decode_request
+from ledger.log import open_reader
 from ledger.model import Record
 from ledger.storage.exchanges import ExchangeEntry, Role
+from node.trail.generations import is_retired
 
 if TYPE_CHECKING:
     from node.context import NodeContext
-
 logger = structlog.get_logger("node.erasure")
 
 #: Commitments of one round: noted, erased, recorded.
@@ -156,11 +158,21 @@ def _record(context: NodeContext, kind: str, body: dict[str, object], time_ms: i
 
 
 def _openings(context: NodeContext, before_ms: int) -> Iterator[bytes]:
+    logs: list[tuple[Any, int]] = [(context.log, context.log.size), *_retired(context)]
     for name, opening in context.openings:
-        if opening.index < context.log.size:
-            time_ms = opening.record_time(context.log.read(opening.index, 1)[0])
-            if time_ms is not None and time_ms < before_ms:
-                yield name
+        times = (opening.record_time(log.read(opening.index, 1)[0]) for log, size in logs if opening.index < size)
+        time_ms = next((found for found in times if found is not None), None)
+        if time_ms is not None and time_ms < before_ms:
+            yield name
+
+
+def _retired(context: NodeContext) -> Iterator[tuple[Any, int]]:
+    """The retired logs kept here: openings of their records stand by their index, too."""
+    for generation in context.config.log_generations:
+        folder = context.config.log_folder_of(generation)
+        size = committed_size(folder)
+        if is_retired(context, generation) and size:
+            yield open_reader(folder, size), size
 
 
 def _finished(context: NodeContext, before_ms: int) -> Iterator[ExchangeEntry]:

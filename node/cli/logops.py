@@ -21,7 +21,7 @@ from rich.progress import (
 from ledger.backup import Progress as Told
 from ledger.backup import back_up, committed_size
 from ledger.codec import encode
-from ledger.errors import LedgerError
+from ledger.errors import LedgerError, UnavailableError
 from ledger.identifiers import origin
 from ledger.logfiles import CHECKPOINT_FILE, parse_head, read_note
 from ledger.logstat import LogStat, log_stat
@@ -108,9 +108,12 @@ def generations(node: Path | None = NodeOption, as_json: bool = JsonOption) -> N
     help=t(
         "Propose that the members retire this log: records are lost everywhere, or its history is disputed.\n\n"
         "The others vote; when it is carried, the node takes up the next log (…/log/2) by itself, and the retired one "
-        "stays readable and provable.\n\nExample: civicledger log retire --yes",
+        "stays readable and provable. A node whose log is closed cannot propose: another member does it for it.\n\n"
+        "Examples: civicledger log retire --yes\n\n          civicledger log retire --member transport --yes",
         "提议由成员表决使本日志退役：记录在各处均已丢失，或历史有争议。\n\n"
-        "由其他成员表决；通过后节点自动启用下一代日志（…/log/2），已退役的日志仍可读取和证明。\n\n例：civicledger log retire --yes",
+        "由其他成员表决；通过后节点自动启用下一代日志（…/log/2），已退役的日志仍可读取和证明。"
+        "日志已关闭的节点无法提议，须由其他成员代为提议。\n\n"
+        "例：civicledger log retire --yes\n\n    civicledger log retire --member transport --yes",
     )
 )
 def retire(
@@ -124,10 +127,23 @@ def retire(
     """The same as `member propose retire-log`; the node must run."""
     if not yes:
         raise typer.BadParameter(t("a retired log takes no more records: add --yes", "退役的日志不再写入：请加 --yes"))
-    with connect(node) as connection:
-        target = resolve_member(connection, member) if member else connection.member
-        request = department_pb2.ProposeRequest(kind="retire-log", arguments=encode({"member": target}), expires=0)
-        answer = connection.stub(department_pb2_grpc.MemberServiceStub).Propose(request, timeout=CALL_TIMEOUT)
+    try:
+        with connect(node) as connection:
+            target = resolve_member(connection, member) if member else connection.member
+            request = department_pb2.ProposeRequest(kind="retire-log", arguments=encode({"member": target}), expires=0)
+            answer = connection.stub(department_pb2_grpc.MemberServiceStub).Propose(request, timeout=CALL_TIMEOUT)
+    except UnavailableError as error:
+        if error.code != "node.starting":
+            raise
+        # A proposal goes on the proposer's trail, and this log takes nothing: that is why it is to be retired.
+        raise UnavailableError(
+            error.code,
+            error.message,
+            hint=t(
+                "another member proposes it on its node: civicledger log retire --member YOUR-HANDLE --yes",
+                "请由另一成员在其节点提议：civicledger log retire --member 本部门代号 --yes",
+            ),
+        ) from None
     if as_json:
         print_json({"proposal": answer.proposal, "member": target, "height": answer.transaction.height})
         return

@@ -149,9 +149,10 @@ def _incomplete(found: Refetched) -> LedgerError:
             f"有 {found.missing} 条已签名的记录无人持有",
         ),
         hint=t(
-            "ask the members that did not answer, or look for a newer backup; records lost everywhere need "
-            "`civicledger log retire`",
-            "请询问未应答的成员或查找更新的备份；各处均已丢失时须 `civicledger log retire`",
+            "ask the members that did not answer, or look for a newer backup; for records lost everywhere another member "
+            "proposes `civicledger log retire --member YOUR-HANDLE --yes`",
+            "请询问未应答的成员或查找更新的备份；各处均已丢失时，由其他成员提议 "
+            "`civicledger log retire --member 本部门代号 --yes`",
         ),
         expected=found.wanted,
         actual=found.size,

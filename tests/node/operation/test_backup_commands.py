@@ -53,17 +53,15 @@ def test_back_up_lose_restore_and_be_caught_when_older(tmp_path: Path) -> None:
         running = json.loads(civicledger("log", "stat", *node))
         assert (running["published_size"], running["witnessed_size"]) == (published.size, published.size)
         assert running["checkpoint_age_ms"] is not None
-        error = json.loads(civicledger("log", "restore", str(copy), "--replace", *node, status=1))["error"]
-        assert error["code"] == "log.locked"
         # What comes after the backup is witnessed by the others.
         later = city[1].core.log.append_record(record(city[1], 1_000))
         newer = city[1].publisher.publish_now(wait_witnessed_s=30)
         assert newer is not None
         assert newer.size > later
         city.stop(1)
-        civicledger("log", "stat", "--node", str(folder), language="zh")
-        stopped = json.loads(civicledger("log", "stat", *node))
-        assert (stopped["witnessed_size"], stopped["size"]) == (None, stopped["published_size"])
+        stopped = civicledger("log", "stat", "--node", str(folder), language="zh")
+        assert "节点未响应" in stopped
+        assert str(newer.size) in stopped
 
         # The disk is lost: the backup is older than what the witnesses saw.
         shutil.rmtree(folder / "log")

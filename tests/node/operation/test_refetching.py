@@ -10,9 +10,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from ledger.backup import back_up
 from ledger.codec import encode_record
 from ledger.evidence.checkpoint import parse_checkpoint, parse_note
 from ledger.log import fsck
+from ledger.restoring import restore
 from node.config import MirrorSection, decode_config, encode_config
 from node.identity.pinned import PinnedClient
 from tests.node.core.city import City, found, record
@@ -47,7 +49,7 @@ def test_a_lost_log_comes_back_from_its_mirror(tmp_path: Path) -> None:
         log = city[1].core.log
         log.append([_entry(city, number) for number in range(300)])
         assert city[1].publisher.publish_now(wait_witnessed_s=60)
-        civicledger("log", "backup", str(copy), *node)
+        back_up(log.path, copy)
         log.append([_entry(city, number) for number in range(300, 700)])
         published = city[1].publisher.publish_now(wait_witnessed_s=60)
         assert published is not None
@@ -62,7 +64,7 @@ def test_a_lost_log_comes_back_from_its_mirror(tmp_path: Path) -> None:
         for older in (0, 1):
             shutil.rmtree(folder / "log")
             if older:
-                civicledger("log", "restore", str(copy), *node)
+                restore(copy, folder / "log", origin=origin)
             answer = json.loads(civicledger("log", "restore", "--from-peers", *node))
             assert (answer["size"], answer["wanted"], answer["missing"]) == (size, size, 0)
             assert answer["before"] >= 300 * older

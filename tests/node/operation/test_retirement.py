@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -18,13 +19,16 @@ from ledger.codec import decode
 from ledger.errors import NotFoundError
 from ledger.evidence.bundle import assemble
 from ledger.log import fsck
-from ledger.v1 import node_pb2, node_pb2_grpc
+from ledger.storage.openings import Opening
+from ledger.v1 import department_pb2, department_pb2_grpc, node_pb2, node_pb2_grpc
 from ledger.verify import verify_bundle
+from node import erasure
 from node.compose import Node
 from node.trail.generations import retired_bundle
 from tests.node.core.city import City, Founded, found, record
 from tests.node.core.makers import eventually
 from tests.node.core.test_membership import decide
+from tests.node.operation.test_backup_commands import civicledger
 
 pytestmark = pytest.mark.timeout(150)
 ROOT = Path(__file__).resolve().parents[3]
@@ -37,6 +41,17 @@ def founded(tmp_path: Path) -> Founded:
 
 def retire(city: City, member: str) -> None:
     decide([city[0], city[2]], ProposalKind.RETIRE_LOG, encode_arguments(ProposalKind.RETIRE_LOG, member))
+
+
+def keep_opening(node: Node) -> Opening:
+    """A record about a subject, and the opening of its commitment."""
+    made = Opening(index=node.core.log.size, salt=os.urandom(32), subject="resident-4711")
+    entry = record(node, 100)
+    body = {**entry.body, "commitment": made.commitment().hex()}
+    index = node.core.log.append_record(dataclasses.replace(entry, body=body))
+    kept = dataclasses.replace(made, index=index)
+    node.core.stores.openings.keep([kept])
+    return kept
 
 
 def said(process: subprocess.Popen[str], event: str) -> dict[str, object]:
@@ -58,6 +73,7 @@ def test_a_running_node_takes_up_the_next_log_by_itself(founded: Founded) -> Non
         entry, proof = node.core.log.read(indices[0], 1)[0], node.core.log.prove_inclusion(indices[0], kept.size)
         bundle = assemble(entry, indices[0], proof, kept.parts)
         old_origin = node.core.log.origin
+        opening = keep_opening(node)
         city.stop(1)
         process = subprocess.Popen(
             [sys.executable, "-m", "node.daemon", str(folder)],
@@ -95,6 +111,9 @@ def test_a_running_node_takes_up_the_next_log_by_itself(founded: Founded) -> Non
         assert first["type"] == "log.continued"
         assert first["body"] == {"generation": 2, "size": old.size, "root": old.root.hex(), "held": old.size}
         assert verify_bundle(bundle, city[0].anchors.policy()).verdict == "verified", "old proofs stay proofs"
+        assert erasure.look(again.context, again.core.clock()).openings == 1, "openings of the old log age, too"
+        assert erasure.purge(again.context, again.core.clock()).openings == 1
+        assert again.core.stores.openings.get(opening.commitment()) is None
         remade = retired_bundle(again.context, 1, indices[0])
         assert verify_bundle(remade, city[0].anchors.policy()).verdict == "verified", "made anew from its folder"
         proofs = node_pb2_grpc.ProofServiceStub(again.core.peers.channel(member))
@@ -130,11 +149,20 @@ def test_a_log_lost_everywhere_is_followed_by_one_that_says_so(founded: Founded)
         city.nodes[1] = closed
         closed.start()
         eventually(lambda: (reason := closed.closed_reason()) is not None and reason.code == "log.behind")
-        retire(city, member)
+        # Its own log takes no proposal; another member makes it, and the vote carries it.
+        own = json.loads(civicledger("log", "retire", "--yes", "--json", "--node", str(folder), status=1))["error"]
+        assert (own["code"], "--member" in own["hint"]) == ("node.starting", True)
+        words = ("log", "retire", "--member", "dept-2", "--yes", "--json", "--node", str(founded.folders[0]))
+        number = json.loads(civicledger(*words))["proposal"]
+        for voter in (0, 2):
+            channel = city[voter].core.peers.channel(city[voter].core.member)
+            request = department_pb2.VoteRequest(proposal=number, yes=True)
+            department_pb2_grpc.MemberServiceStub(channel).Vote(request, timeout=60)
         assert closed.retired.wait(60)
         assert "log.retired" in {one.code for one in closed.context.diagnose()}
         city.stop(1)
         city.start(1)
+        assert city[1].core.config.log_generations == (1, 2)
         first = decode(city[1].core.log.read(0, 1)[0])
         assert first["body"] == {"generation": 2, "size": anchored.size, "root": anchored.root.hex(), "held": 0}
         assert anchored.size >= size
