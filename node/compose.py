@@ -234,7 +234,9 @@ class Node:
             diagnose=lambda: diagnose(self),
             alarms=core.alarms,
             witnesses=lambda: self.attendance.states(core.rosters.current(), core.member),
-            witness_policy=lambda: bytes(self.quorum.policy(core.rosters.current())),
+            witness_policy=lambda: bytes(
+                self.quorum.policy(core.rosters.current(), {uscc: peer.https for uscc, peer in core.peers.items()})
+            ),
         )
 
     def _listen(self) -> None:

@@ -189,7 +189,16 @@ def check(
             t("digest", "摘要"): found.digest,
         },
     )
+    for note in (found.first, found.second):
+        # The signed words themselves, so that the printed page is the proof.
+        out.print()
+        out.print(note.decode(), end="", markup=False, soft_wrap=True)
+    if found.path:
+        out.print(t("\nPath from the one to the other:", "\n由其一到其二的路径："))
+        for item in found.path:
+            out.print(b64(item), markup=False)
     if not given:
+        out.print()
         out.print(
             t(
                 "The key is the one the file names: compare it with `civicledger witness policy` or a policy you trust.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ledger.errors import FatalError, InvalidInputError, LedgerError
@@ -50,18 +50,24 @@ class WitnessQuorum:
         """Whether the witnesses of today's chain could satisfy it at all: a rotated key may put it out of reach."""
         return self.met(roster, [info.uscc for info in roster.others(self._member)])
 
-    def policy(self, roster: Roster) -> TlogPolicy:
-        """The rule as a tlog-policy for the tools of others, with the keys in force."""
+    def policy(self, roster: Roster, addresses: Mapping[str, str] | None = None) -> TlogPolicy:
+        """The rule as a tlog-policy for the tools of others, with the keys in force.
+
+        ``addresses``: ``host:port`` of the members' witnesses, by USCC, where they are known.
+        """
         if self.own is not None:
             return self.own
         witnesses: list[tuple[str, VKey]] = []
         groups: list[Group] = []
         members: list[str] = []
+        urls: list[tuple[str, str]] = []
         for info in roster.others(self._member):
             keys = witness_keys(roster, info)
             # While a member rotates it has two keys; either one counts, and both count once.
-            names = [info.witness_name if at == 0 else f"{info.witness_name}#{at}" for at in range(len(keys))]
+            names = [info.witness_name if at == 0 else f"{info.witness_name}/{at + 1}" for at in range(len(keys))]
             witnesses += zip(names, keys, strict=True)
+            if addresses is not None and info.uscc in addresses:
+                urls += [(str(key), f"https://{addresses[info.uscc]}") for key in keys]
             if len(names) > 1:
                 groups.append(Group(name=info.uscc, threshold=1, members=tuple(names)))
             members += [info.uscc] if len(names) > 1 else names
@@ -76,6 +82,7 @@ class WitnessQuorum:
             witnesses=tuple(witnesses),
             groups=tuple(groups),
             quorum=quorum,
+            urls=tuple(sorted(urls)),
         )
 
 

@@ -128,7 +128,10 @@ def test_a_fork_is_seen_told_proven_and_settled(city: City, founded: Founded, tm
     other = VKey(name=origin, type=ED25519_NOTE, public=supervisor.core.keys[KeyRole.LOG].public)
     refused = cli.json("witness", "check", str(proof), "--key", str(other), status=1)
     assert refused["error"]["code"] == "checkpoint.log-signature"
-    assert "相互矛盾" in cli("witness", "check", str(proof), language="zh")
+    printed = cli("witness", "check", str(proof), language="zh")
+    assert "相互矛盾" in printed
+    assert alarm.evidence.first.decode() in printed
+    assert alarm.evidence.second.decode() in printed
     policy = tmp_path / "trusted.policy"
     policy.write_text(f"log {used}\nquorum none\n")
     assert cli.json("witness", "check", str(proof), "--policy", str(policy))["keys_trusted"] is True

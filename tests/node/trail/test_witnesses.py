@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -246,14 +247,32 @@ def test_a_policy_that_todays_witnesses_cannot_satisfy_is_noticed(found: Found) 
 def test_the_rule_in_force_as_others_read_it(found: Found) -> None:
     town = found(6)
     rule = WitnessQuorum(town.bodies[0].uscc)
-    data = bytes(rule.policy(town.roster()))
-    policy = parse_tlog_policy(data)
+    known = {town.bodies[1].uscc: "witness.example:7002"}
+    policy = parse_tlog_policy(bytes(rule.policy(town.roster(), known)))
+    assert [url for _, url in policy.urls] == ["https://witness.example:7002"]
     keys = [VKey(name=b.info.witness_name, type=ED25519_COSIGNATURE, public=b.witness.public) for b in town.bodies[1:]]
     assert [key for _, key in policy.witnesses] == keys
     assert policy.logs == (town.bodies[0].vkey,)
     assert [policy.satisfied(keys[:count]) for count in range(6)] == [False, False, False, False, True, True]
     alone = WitnessQuorum(found(1).bodies[0].uscc)
     assert b"quorum none" in bytes(alone.policy(found(1).roster()))
+
+
+def test_a_rotating_witness_counts_once_with_either_key(found: Found) -> None:
+    town = found(3)
+    roster, old = town.roster(), town.bodies[1]
+    (info,) = roster.active_keys[old.uscc, KeyRole.WITNESS]
+    fresh = replace(info, material=STRANGER.public)
+    slot = {(old.uscc, KeyRole.WITNESS): (fresh, info)}
+    rotating = replace(roster, active_keys={**roster.active_keys, **slot})
+    policy = parse_tlog_policy(bytes(WitnessQuorum(town.bodies[0].uscc).policy(rotating)))
+    keys = {key.public: key for _, key in policy.witnesses}
+    one, other, third = (keys[key] for key in (old.witness.public, STRANGER.public, town.bodies[2].witness.public))
+    assert not policy.satisfied([one, other]), "two keys of one member are one witness"
+    assert policy.satisfied([one, third])
+    assert policy.satisfied([other, third])
+    # Some readers take everything behind a # for a comment, wherever it stands.
+    assert b"#" not in bytes(policy)
 
 
 def test_a_log_whose_double_was_cosigned_stops_and_says_so_with_proof(found: Found) -> None:
