@@ -6,6 +6,7 @@ inside one bucket of time, so a query goes bucket by bucket, and only to those t
 
 from __future__ import annotations
 
+import bisect
 import heapq
 import struct
 from collections.abc import Iterator, Sequence
@@ -26,8 +27,11 @@ _PLACE = struct.Struct(">QQ")
 _BASE = struct.Struct(">Q")
 _POSTING = struct.Struct(">HI")
 _LAST: Final = 2**64 - 1
-#: What one look into the store counts as, in postings read.
+_MOST: Final = 2**32 - 1
+_IN_BUCKET: Final = (1 << BUCKET_BITS) - 1
+#: What one look into the store, and one into an unread block, count as, in postings read.
 _LOOK: Final = 100
+_CHECK: Final = 5
 
 
 def prefix(facet: bytes, value: bytes = b"") -> bytes:
@@ -48,7 +52,7 @@ def place_bytes(place: Place) -> bytes:
 
 def single(start: bytes, place: Place) -> tuple[bytes, bytes]:
     """The row of a block with one posting under the prefix ``start``."""
-    offset = place[0] & ((1 << BUCKET_BITS) - 1)
+    offset = place[0] & _IN_BUCKET
     return start + place_bytes(place), _BASE.pack(place[1]) + _POSTING.pack(offset, 0)
 
 
@@ -75,9 +79,25 @@ class Block:
         base = _start(self.first[0] >> BUCKET_BITS)
         (smallest,) = _BASE.unpack_from(self.value)
         places = [(base + offset, smallest + more) for offset, more in _POSTING.iter_unpack(self.value[8:])]
-        if places[0] != self.first or places != sorted(places) or places[-1][0] >= base + (1 << BUCKET_BITS):
+        if places[0] != self.first or places != sorted(places) or places[-1][0] > base + _IN_BUCKET:
             raise _damaged(place_bytes(self.first))
         return places
+
+    def holds(self, place: Place) -> bool:
+        """Whether a place of this bucket stands here, without reading the rest: postings are in order as bytes."""
+        if not self.first <= place <= self.last:
+            return False
+        (smallest,) = _BASE.unpack_from(self.value)
+        if not 0 <= place[1] - smallest <= _MOST:
+            return False
+        wanted = _POSTING.pack(place[0] & _IN_BUCKET, place[1] - smallest)
+
+        def posting(number: int) -> bytes:
+            return self.value[8 + 6 * number : 14 + 6 * number]
+
+        count = (len(self.value) - 8) // 6
+        number = bisect.bisect_left(range(count), wanted, key=posting)
+        return number < count and posting(number) == wanted
 
 
 @dataclass(slots=True, kw_only=True)
@@ -108,9 +128,10 @@ class Reading:
     def places(self, bucket: int) -> Iterator[Place]:
         """The places of one bucket, in the order asked for."""
         driver, *others = self.prefixes
-        known = [{place for block in self._blocks(other, bucket) for place in self._open(block)} for other in others]
+        held = [self._blocks(other, bucket) for other in others]
         for place in self._merged(self._blocks(driver, bucket)):
-            if all(place in places for places in known):
+            self.work += _CHECK * len(held)
+            if all(any(block.holds(place) for block in blocks) for blocks in held):
                 yield place
 
     def after(self, bucket: int) -> Place | None:
