@@ -24,6 +24,7 @@ from ledger.evidence.tiles import MAX_LEVEL, TILE_WIDTH
 from ledger.logfiles import CHECKPOINT_FILE, disk_errors, parse_head, read_note, replace_file
 
 MANIFEST_FILE: Final = "manifest.json"
+_CLAIM_FILE: Final = "unfinished"
 FORMAT: Final = "civicledger/log-backup/v1"
 ENTRIES, INDEX, COMMITS, BATCHES = "entries.dat", "entries.idx", "commits.dat", "batches.dat"
 FRAME_BYTES: Final = 32
@@ -96,10 +97,8 @@ def back_up(
     before = read_manifest(folder) if (folder / MANIFEST_FILE).exists() else None
     if before is not None:
         _check_follows(reader, before.head, head)
-    elif folder.exists() and any(folder.iterdir()) and not (folder / ENTRIES).exists():
-        raise ConflictError(
-            "backup.not-empty", f"{folder} holds something else", hint="give a new or empty folder", actual=str(folder)
-        )
+    else:
+        _claim(folder, head.origin)
     rows = _batch_rows(source, head.size)
     lengths = _lengths(source, head.size)
     have = {file.name: file.byte_count for file in before.files} if before else {}
@@ -122,6 +121,7 @@ def back_up(
         for old in folder.glob("batches-*.dat"):
             if old.name != batches:
                 old.unlink()
+        (folder / _CLAIM_FILE).unlink(missing_ok=True)
     return BackupReport(manifest=manifest, copied=done)
 
 
@@ -262,6 +262,23 @@ def _check_follows(reader: LogReader, old: Checkpoint, new: Checkpoint) -> None:
             expected=old.root,
             actual=reader.root(old.size),
         )
+
+
+def _claim(folder: Path, origin: str) -> None:
+    """Make sure that what the first run may overwrite is its own: a folder that is new, empty, or was begun as the
+    backup of this log. A log folder holds files of the same names."""
+    with disk_errors(folder):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        mark = folder / _CLAIM_FILE
+        begun = mark.is_file() and mark.read_bytes() == origin.encode()
+        if not begun and any(folder.iterdir()):
+            raise ConflictError(
+                "backup.not-empty",
+                f"{folder} holds something else",
+                hint="give a new or empty folder",
+                actual=str(folder),
+            )
+        replace_file(mark, origin.encode())
 
 
 def _names() -> tuple[str, ...]:

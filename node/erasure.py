@@ -27,6 +27,7 @@ from ledger.evidence.request import decode_request
 from ledger.log import open_reader
 from ledger.model import Record
 from ledger.storage.exchanges import ExchangeEntry, Role
+from ledger.storage.queries import RecordFilter
 from node.trail.generations import is_retired
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ _OPERATORS: Final = b"exchange/operator/"
 #: The legal basis where none is named.
 BASIS: Final = "PIPL/47"
 _RUNNING = threading.Lock()
+_NEVER_S: Final = 1 << 62
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,13 +212,20 @@ def _contents(context: NodeContext, before_ms: int) -> Iterator[tuple[bytes, int
             if info.provider != context.member or not info.versions:
                 continue
             ends = [version.time for version in info.versions[1:]]
-            ends.append(info.versions[-1].time if info.withdrawn else 1 << 62)
+            ends.append(_withdrawn_s(context, info.id) if info.withdrawn else _NEVER_S)
             for version, end_s in zip(info.versions, ends, strict=True):
                 replaced[version.content_digest] = max(replaced.get(version.content_digest, 0), end_s * 1_000)
     for digest, end_ms in replaced.items():
         stored = context.payloads.stat(digest)
         if end_ms < before_ms and digest not in needed and stored is not None:
             yield digest, stored.byte_count
+
+
+def _withdrawn_s(context: NodeContext, dataset: bytes) -> int:
+    """When a dataset was withdrawn, Unix seconds, as the trail says; never where it does not say (yet)."""
+    wanted = RecordFilter(dataset=dataset, type="dataset.withdrawn", newest_first=True)
+    rows = context.index.query(wanted, 1).rows
+    return rows[0].time_ms // 1_000 if rows else _NEVER_S
 
 
 def _check(context: NodeContext, before_ms: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,54 @@ def test_a_run_that_was_cut_short_leaves_the_one_before(log: DepartmentLog, tmp_
     assert verify(tmp_path / "copy").head.size == 600
 
 
+def test_a_first_run_that_was_cut_short_is_taken_up_again(log: DepartmentLog, tmp_path: Path) -> None:
+    grow(log, 0, 300)
+    log.publish()
+
+    def cut(stage: str, done: int, total: int) -> None:
+        if stage == "verify":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        back_up(log.path, tmp_path / "copy", cut)
+    with pytest.raises(NotFoundError):
+        verify(tmp_path / "copy")
+    assert back_up(log.path, tmp_path / "copy").manifest.head.size == 300
+    assert verify(tmp_path / "copy").head.size == 300
+    assert not (tmp_path / "copy" / "unfinished").exists()
+
+
+def test_backups_beside_a_busy_writer_are_whole(log: DepartmentLog, tmp_path: Path) -> None:
+    stop = threading.Event()
+
+    def write(lane: int) -> None:
+        number = 0
+        while not stop.is_set():
+            grow(log, 10_000 * lane + number, 1 + number % 7)
+            number += 7
+
+    def publish() -> None:
+        while not stop.is_set():
+            log.publish()
+
+    grow(log, 0, 1)
+    log.publish()
+    threads = [threading.Thread(target=write, args=(lane,)) for lane in (1, 2, 3)]
+    threads.append(threading.Thread(target=publish))
+    for thread in threads:
+        thread.start()
+    try:
+        sizes = [back_up(log.path, tmp_path / "copy").manifest.head.size for _ in range(6)]
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert sizes == sorted(sizes)
+    assert sizes[-1] > 1
+    manifest = verify(tmp_path / "copy")
+    assert (manifest.head.size, manifest.head.root) == (sizes[-1], log.root(sizes[-1]))
+
+
 @pytest.mark.parametrize("name", ["entries.dat", "level-0.dat", "commits.dat", "entries.idx"])
 def test_a_flipped_bit_is_found(log: DepartmentLog, tmp_path: Path, name: str) -> None:
     grow(log, 0, 300)
@@ -108,6 +157,11 @@ def test_what_is_no_backup_of_this_log_is_refused(log: DepartmentLog, open_log: 
     with pytest.raises(ConflictError) as caught:
         back_up(log.path, tmp_path / "full")
     assert caught.value.code == "backup.not-empty"
+    for target in (log.path, log.path / ".." / "log"):
+        with pytest.raises(ConflictError) as caught:
+            back_up(log.path, target)
+        assert caught.value.code == "backup.not-empty", "a log is never copied onto itself"
+    assert log.read(0, 20) == [record(number) for number in range(20)]
     for origin, entries, code in (
         ("310000.other.civicledger/log", [record(1)], "backup.other-log"),
         (ORIGIN, [record(number) for number in range(30)], "backup.ahead"),

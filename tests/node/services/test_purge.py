@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from services_city import City, refused
+from services_city import City, eventually, refused
 from services_exchange import CONTENT
 
 from ledger.codec import encode_record
@@ -104,6 +104,23 @@ def test_what_is_old_goes_and_what_proves_it_stays(city: City) -> None:
     assert json.loads(city.pull(grant.id)[0])
     again = purge(city, "civil", execute=False)
     assert counts(again) == (0, 1, 0, 0)
+
+
+def test_a_withdrawn_content_ages_from_its_withdrawal(city: City) -> None:
+    content = CONTENT + b"\n\n"
+    dataset = city.publish(content, code="purge/2")
+    context = city.context("civil")
+    digest = dataset.versions[-1].content_digest
+    published_ms = context.clock()
+    eventually(lambda: context.clock() > published_ms + 1_000, "a second passed: versions are dated in seconds")
+    stub = city.stub(department_pb2_grpc.DatasetServiceStub, "civil")
+    stub.Withdraw(department_pb2.WithdrawDatasetRequest(id=dataset.id), timeout=60)
+    erasure.purge(context, published_ms)
+    assert context.payloads.stat(digest) is not None, "what was withdrawn later is not older"
+    eventually(lambda: context.index.indexed_size == context.log.size, "the index has the withdrawal")
+    eventually(lambda: erasure.look(context, context.clock()).payloads >= 1, "the withdrawal is in the past")
+    erasure.purge(context, context.clock())
+    assert context.payloads.stat(digest) is None
 
 
 def test_an_exchange_whose_salt_is_gone_is_not_repeated(city: City) -> None:
