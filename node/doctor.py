@@ -98,7 +98,13 @@ def _witnesses(node: Node) -> Iterable[Finding]:
     roster, now = node.core.rosters.current(), node.core.clock()
     for state in node.attendance.states(roster, node.core.member):
         away = now - state.missing_since_ms
-        if state.missing_since_ms and away > WITNESS_PATIENCE_MS:
+        if state.missing_since_ms and state.code.startswith(("checkpoint.", "witness.answer")):
+            yield _warning(
+                "witness.untrusted",
+                f"{state.member} answers with what is no cosignature of this log: {state.error} [{state.code}]",
+                "ask its operator; until then the checkpoints need the quorum without it",
+            )
+        elif state.missing_since_ms and away > WITNESS_PATIENCE_MS:
             why = f": {state.error} [{state.code}]" if state.code else ""
             yield _warning(
                 "witness.missing",

@@ -111,7 +111,7 @@ def contradiction(one: bytes, other: bytes, keys: Sequence[VKey], tree: Tree) ->
     raise UnavailableError(
         "log.unshown",
         f"the log cannot show that its {second.size} records begin with the {first.size} it signed before",
-        hint="ask its member; compare what other witnesses hold: `civicledger witness list`",
+        hint="ask its member what happened to its log, and keep what you hold of it",
         expected=second.root,
         actual=roots[1],
     )

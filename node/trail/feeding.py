@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ledger.errors import ConflictError, LedgerError, UnavailableError
+from ledger.errors import ConflictError, LedgerError, UnavailableError, UntrustedError
 from ledger.evidence.checkpoint import Checkpoint, parse_checkpoint, parse_note
 from ledger.evidence.witness import format_request, parse_held
 from node.chain.roster import Roster
@@ -98,7 +98,11 @@ class WitnessFeed:
             self._attendance.failed(self.witness, error)
             raise
         except LedgerError as error:
-            self._tracker.missed(self.witness, error.message)
+            if isinstance(error, UntrustedError) or error.code == "witness.answer":
+                # It is there and lies: the doctor names it for that, not as a peer out of reach.
+                self._tracker.reached(self.witness)
+            else:
+                self._tracker.missed(self.witness, error.message)
             self._attendance.failed(self.witness, error)
             raise
         return PROBE_INTERVAL_S

@@ -119,6 +119,8 @@ def test_a_lie_counts_for_nothing_and_has_a_name(found: Found, lie: str) -> None
     assert publishing.log.why_closed is None, "a stranger cannot close this log"
     (state,) = publishing.attendance.states(town.roster(), owner.uscc)
     assert state.code == code
+    answered = code.startswith("checkpoint.") or code == "witness.answer"
+    assert publishing.tracker.states()[0].reachable == answered, "a liar is not out of reach"
     assert state.missing_since_ms > 0
     assert not publishing.alarms.alarms()
 
