@@ -139,11 +139,12 @@ class NodeCore:
                 expected=f"{info.region}.{info.handle}",
                 actual=f"{section.region}.{section.handle}",
             )
-        # A body just admitted does not find itself in its view until it has caught up.
-        generation = info.generation if info else 1
+        # A body just admitted does not find itself in its view until it has caught up; and a view that was lost begins
+        # before the retirements: a log that has a successor here was retired, whatever the view says yet.
+        generation = max(info.generation if info else 1, *self.config.log_generations, 1)
         log = DepartmentLog.open(
             self.config.log_folder_of(generation),
-            origin=info.origin if info else origin(section.region, section.handle),
+            origin=origin(section.region, section.handle, generation),
             signer=self.keys[KeyRole.LOG],
             clock=self.clock,
         )

@@ -132,6 +132,12 @@ def test_a_running_node_takes_up_the_next_log_by_itself(founded: Founded) -> Non
         assert verify_bundle(made, city[2].anchors.policy()).verdict == "verified"
         eventually(lambda: again.core.stores.index.indexed_size == again.core.log.size)
         eventually(lambda: all(one.severity != "problem" for one in again.context.diagnose()))
+        # With its view of the chain lost, the node does not go back to the retired log before it has caught up.
+        city.stop(1)
+        shutil.rmtree(folder / "store" / "chain")
+        city.start(1)
+        assert (city[1].core.generation, city[1].core.log.origin) == (2, old_origin + "/2")
+        assert fsck(folder / "log").size == old.size, "the retired log has not grown"
 
 
 def test_a_log_lost_everywhere_is_followed_by_one_that_says_so(founded: Founded) -> None:
