@@ -21,7 +21,8 @@ from ledger.codec import encode_record
 from ledger.errors import ConflictError, FatalError, InvalidInputError, LedgerError, UnavailableError
 from ledger.evidence.checkpoint import Checkpoint, format_checkpoint, parse_checkpoint, parse_note, sign_note
 from ledger.keys import Signer
-from ledger.logcheck import FsckReport, export_tiles, fsck, read_tile
+from ledger.logcheck import FsckReport, fsck
+from ledger.logexport import export_tiles, read_tile
 from ledger.logfiles import CHECKPOINT_FILE, SIGNED_FILE, disk_errors, parse_head, read_note, replace_file
 from ledger.model import Record
 from ledger.writing import append_many
@@ -277,7 +278,7 @@ class DepartmentLog:
         """Write the published log as a static tlog-tiles tree for third-party tools; the exported size.
 
         Raises:
-            ConflictError: ``log.export-exists``, the target is not an empty folder; ``log.unpublished``.
+            ConflictError: ``log.export-exists``, ``log.export-other``, ``log.unpublished``.
             UnavailableError: ``disk.full``.
         """
         with self._lock:
@@ -286,7 +287,7 @@ class DepartmentLog:
             raise ConflictError(
                 "log.unpublished", "this log has no checkpoint yet", hint="append a record and wait for a checkpoint"
             )
-        export_tiles(self, Path(target), head.size, note)
+        export_tiles(self, Path(target), head, note)
         return head.size
 
     def close(self) -> None:

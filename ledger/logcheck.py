@@ -1,4 +1,4 @@
-"""Judging a log folder from its bytes, and writing it out for the tools of others."""
+"""Judging a log folder from its bytes."""
 
 from __future__ import annotations
 
@@ -6,20 +6,12 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from ledger._native import LogReader, log_fsck
-from ledger.errors import ConflictError, LedgerError
+from ledger.errors import LedgerError
 from ledger.evidence.checkpoint import Checkpoint
-from ledger.evidence.tiles import Tile, tiles_of
-from ledger.logfiles import CHECKPOINT_FILE, SIGNED_FILE, disk_errors, parse_head, read_note, replace_file
-
-
-class TileSource(Protocol):
-    """A log that hands out tiles."""
-
-    def hash_tile(self, level: int, index: int, width: int) -> bytes: ...
-    def entry_tile(self, index: int, width: int) -> bytes: ...
+from ledger.logfiles import CHECKPOINT_FILE, SIGNED_FILE, parse_head, read_note
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,49 +84,3 @@ def fsck(path: str | os.PathLike[str], *, seen: Iterable[Checkpoint] = ()) -> Fs
             detail = f"root of the first {head.size} records: {root.hex()} here, {head.root.hex()} in the head"
             problems.append(FsckProblem(file=name, index=-1, detail=detail))
     return FsckReport(size=size, root=bytes.fromhex(str(native["root"])), problems=tuple(problems))
-
-
-def export_tiles(log: TileSource, target: Path, size: int, note: bytes) -> None:
-    """Write ``checkpoint`` and every tile of a tree of ``size`` under ``target``, an empty or new folder.
-
-    Raises:
-        ConflictError: ``log.export-exists``.
-        UnavailableError: ``disk.full``.
-    """
-    with disk_errors(target):
-        target.mkdir(parents=True, exist_ok=True)
-        if any(target.iterdir()):
-            raise ConflictError(
-                "log.export-exists", f"{target} is not empty", hint="export into a new folder", actual=str(target)
-            )
-        for tile in tiles_of(size):
-            file = target / tile.path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(read_tile(log, tile))
-        # The checkpoint comes last: a reader that finds it finds all of its tiles.
-        replace_file(target / CHECKPOINT_FILE, note)
-
-
-def export_folder(path: str | os.PathLike[str], target: str | os.PathLike[str]) -> int:
-    """Export the published log of a folder, beside its running node or without one; the exported size.
-
-    Raises:
-        ConflictError: ``log.unpublished``, ``log.export-exists``.
-        FatalError: ``log.failed``, ``log.damaged-note``.
-    """
-    file = Path(path) / CHECKPOINT_FILE
-    note = read_note(file)
-    if note is None:
-        raise ConflictError(
-            "log.unpublished", "this log has no checkpoint yet", hint="start its node and append a record"
-        )
-    head = parse_head(file, note)
-    export_tiles(LogReader.open(os.fspath(path), head.size), Path(target), head.size, note)
-    return head.size
-
-
-def read_tile(log: TileSource, tile: Tile) -> bytes:
-    """The bytes of a tile."""
-    if tile.level is None:
-        return log.entry_tile(tile.index, tile.width)
-    return log.hash_tile(tile.level, tile.index, tile.width)

@@ -87,3 +87,19 @@ def tiles_of(size: int) -> Iterator[Tile]:
             yield Tile(level=level, index=index)
         if rest:
             yield Tile(level=level, index=full, width=rest)
+
+
+def tile_count(size: int, *, entries: bool = True) -> int:
+    """How many tiles and bundles :func:`tiles_of` gives."""
+    levels = (None, *range(MAX_LEVEL + 1)) if entries else tuple(range(MAX_LEVEL + 1))
+    return sum(-(-(size >> (8 * (level or 0))) // TILE_WIDTH) for level in levels)
+
+
+def narrower(tile: Tile, full: bytes) -> bytes:
+    """A partial tile or bundle out of the bytes of the full one, which may be all that is left of it."""
+    if tile.level is not None:
+        return full[: 32 * tile.width]
+    at = 0
+    for _ in range(tile.width):
+        at += 2 + int.from_bytes(full[at : at + 2], "big")
+    return full[:at]

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from ledger.logcheck import export_folder
-from ledger.logcheck import fsck as fsck_log
+from ledger.logexport import export_folder
 from ledger.v1 import department_pb2 as pb
 from ledger.v1 import department_pb2_grpc as rpc
 from ledger.v1 import node_pb2, node_pb2_grpc
 from node.cli.connect import CALL_TIMEOUT, JsonOption, NodeOption, connect, node_folder
 from node.cli.inputs import MAX_NUMBER
 from node.cli.output import out, print_json, table
+from node.cli.progress import progress
 from node.cli.texts import t
 from node.config import load_config
 
@@ -80,48 +81,104 @@ def prove(
 
 @app.command(
     help=t(
-        "Re-derive every hash from the entries and name the first difference. Works on a stopped or running node's folder.",
-        "由条目重新计算所有哈希，指出第一个差异。节点运行或停止时均可。",
+        "Re-derive every hash from the entries, compare with the checkpoint, the witnesses' and the chain's view, and "
+        "name the first difference (exit 1).\n\n"
+        "Without --from: this node's own log, running or stopped. With --from: any tlog-tiles log, exported or served.\n\n"
+        "Example: civicledger log fsck --from https://127.0.0.1:7012 --node ./city/audit\n\n"
+        "Example: civicledger log fsck --from ./export --policy city.policy",
+        "由条目重新计算所有哈希，与检查点、见证方和链上所见比较，指出第一个差异（退出码 1）。\n\n"
+        "不带 --from：检查本节点的日志，节点运行或停止均可。带 --from：检查任何 tlog-tiles 日志（导出目录或网址）。\n\n"
+        "例：civicledger log fsck --from https://127.0.0.1:7012 --node ./city/audit\n\n"
+        "例：civicledger log fsck --from ./export --policy city.policy",
     )
 )
 def fsck(
+    source: str = typer.Option("", "--from", help=t("URL or exported folder", "网址或导出目录")),
+    policy: Path | None = typer.Option(
+        None, exists=True, dir_okay=False, help=t("tlog-policy file: the log's key, the quorum", "tlog-policy 信任文件")
+    ),
+    ca: Path | None = typer.Option(
+        None, exists=True, dir_okay=False, help=t("certificates to trust for https", "https 信任的证书")
+    ),
+    alone: bool = typer.Option(False, "--alone", help=t("ask nobody else", "不询问其他方")),
     node: Path | None = NodeOption,
     as_json: bool = JsonOption,
 ) -> None:
     """Exit 1 when something differs."""
-    config = load_config(node_folder(node))
-    report = fsck_log(config.log_folder).to_dict()
-    if as_json:
-        print_json(report)
-    elif report["ok"]:
-        out.print(
-            t(
-                f"[green]clean[/]: {report['size']} entries, root {report['root']}",
-                f"[green]无误[/]：{report['size']} 条，根 {report['root']}",
-            )
+    from node.cli.fsck import check_from, check_own, node_config
+
+    if source:
+        found = check_from(
+            source, config=None if alone else node_config(node), policy=policy, ca=ca, environ=dict(os.environ)
         )
     else:
-        table(
-            t("[bold red]damaged[/]", "[bold red]已损坏[/]"),
-            [t("file", "文件"), t("index", "序号"), t("detail", "说明")],
-            [(p["file"], p["index"], p["detail"]) for p in report["problems"]],
-        )
-    if not report["ok"]:
+        found = check_own(load_config(node_folder(node)), alone=alone)
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        _show_found(found)
+    if not found.ok:
         raise typer.Exit(1)
 
 
+def _show_found(found: Any) -> None:
+    if found.problems:
+        table(
+            t("damaged", "已损坏"),
+            [t("file", "文件"), t("index", "序号"), t("detail", "说明")],
+            [(p["file"], p["index"], p["detail"]) for p in found.problems],
+        )
+    else:
+        line = t(
+            f"{found.origin}: {found.size} entries, {found.entries} hashed, root {found.root.hex()}",
+            f"{found.origin}：{found.size} 条，已校验 {found.entries} 条，根 {found.root.hex()}",
+        )
+        out.print(line, markup=False)
+    words = {
+        "ok": t("ok", "一致"),
+        "differs": t("DIFFERS", "不一致"),
+        "unchecked": t("not checked", "未核对"),
+    }
+    if found.checks:
+        table(
+            t("compared with", "比较对象"),
+            [t("what", "对象"), t("outcome", "结果"), t("detail", "说明")],
+            [(check.what, words[check.outcome], check.detail) for check in found.checks],
+        )
+    if found.ok:
+        out.print(t("[green]clean[/]", "[green]无误[/]"))
+    else:
+        out.print(t("[bold red]something differs[/]", "[bold red]存在差异[/]"))
+
+
 @app.command(
-    help=t("Write a static tlog-tiles tree for other people's tools.", "导出静态 tlog-tiles 目录，供第三方工具使用。")
+    help=t(
+        "Write a static tlog-tiles tree for other people's tools.\n\n"
+        "A second run into the same folder adds what is new; a run that was broken off is taken up again.\n\n"
+        "Example: civicledger log export /srv/www/transport-log --no-entries",
+        "导出静态 tlog-tiles 目录，供第三方工具使用。\n\n再次导出到同一目录只添加新增部分；中断后可继续。\n\n"
+        "例：civicledger log export /srv/www/transport-log --no-entries",
+    )
 )
 def export(
-    folder: Path = typer.Argument(..., help=t("new folder", "新目录")),
+    folder: Path = typer.Argument(..., help=t("new folder, or one of an earlier export", "新目录，或已有的导出目录")),
+    entries: bool = typer.Option(
+        True,
+        "--entries/--no-entries",
+        help=t("entries are for yourselves, the supervisor and auditors", "条目仅供本部门、监管方和审计方"),
+    ),
     node: Path | None = NodeOption,
     as_json: bool = JsonOption,
 ) -> None:
     """Checkpoint, hash tiles and entry bundles up to the newest published checkpoint."""
     config = load_config(node_folder(node))
-    size = export_folder(config.log_folder, folder)
+    with progress(t("writing tiles", "写出分片")) as told:
+        done = export_folder(config.log_folder, folder, entries=entries, progress=told)
     if as_json:
-        print_json({"folder": str(folder), "size": size})
-    else:
-        out.print(t(f"exported {size} entries to {folder}", f"已导出 {size} 条到 {folder}"), markup=False)
+        print_json({"folder": str(folder), "size": done.head.size, "before": done.before, "written": done.written})
+        return
+    text = t(
+        f"exported {done.head.size} entries to {folder} ({done.written} files new)",
+        f"已导出 {done.head.size} 条到 {folder}（新增 {done.written} 个文件）",
+    )
+    out.print(text, markup=False)

@@ -27,6 +27,7 @@ GROUPS = {
     "record": "node.cli.records_query",
     "log": "node.cli.logrestore",
     "witness": "node.cli.witness",
+    "mirror": "node.cli.mirror",
     "bundle": "node.cli.bundle",
     "key": "node.cli.key",
 }

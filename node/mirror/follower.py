@@ -14,7 +14,7 @@ import structlog
 from ledger.errors import NotFoundError, UnavailableError, UntrustedError
 from ledger.evidence import merkle
 from ledger.evidence.checkpoint import VKey, parse_checkpoint, parse_note
-from ledger.evidence.tiles import TILE_WIDTH, Tile
+from ledger.evidence.tiles import TILE_WIDTH, Tile, narrower
 from ledger.evidence.tiletree import HASH, VerifiedTiles, edge_widths
 from ledger.model import KeyRole
 from node.identity.pinned import OwnCertificate, PinnedClient
@@ -33,7 +33,7 @@ from node.mirror.judging import (
     judge_note,
     log_vkeys,
 )
-from node.mirror.reader import LogReader, first_of
+from node.mirror.reader import LogReader
 
 if TYPE_CHECKING:
     from node.chain.roster import Roster
@@ -229,7 +229,7 @@ class Follower:
                 reader, Tile(level=None, index=index, width=min(TILE_WIDTH, size - index * TILE_WIDTH))
             )
             tile = Tile(level=None, index=index, width=kept % TILE_WIDTH)
-            _same(tile, first_of(tile, served), files.tile(tile))
+            _same(tile, narrower(tile, served), files.tile(tile))
 
     def _right_entries(self, files: MirrorFiles, reader: LogReader, tile: Tile) -> bytes:
         bundle = self._served(reader, tile)

@@ -8,7 +8,7 @@ import msgspec
 
 from ledger.errors import LedgerError, NotAllowedError, NotFoundError, UnavailableError
 from ledger.evidence.note import MAX_NOTE_BYTES
-from ledger.evidence.tiles import TILE_WIDTH, Tile
+from ledger.evidence.tiles import TILE_WIDTH, Tile, narrower
 from ledger.evidence.tiletree import HASH
 from node.identity.pinned import Answer, PinnedClient
 
@@ -46,7 +46,7 @@ class LogReader:
             if tile.width == TILE_WIDTH:
                 raise
         full = Tile(level=tile.level, index=tile.index)
-        return first_of(tile, self._get(full.path, self._most(full)).body)
+        return narrower(tile, self._get(full.path, self._most(full)).body)
 
     def _most(self, tile: Tile) -> int:
         return MAX_BUNDLE if tile.level is None else TILE_WIDTH * HASH
@@ -56,16 +56,6 @@ class LogReader:
         if answer.status == 200:
             return answer
         raise _refused(self._client.peer.uscc, path, answer)
-
-
-def first_of(tile: Tile, full: bytes) -> bytes:
-    """The partial tile out of the full one's bytes."""
-    if tile.level is not None:
-        return full[: tile.width * HASH]
-    at = 0
-    for _ in range(tile.width):
-        at += 2 + int.from_bytes(full[at : at + 2], "big")
-    return full[:at]
 
 
 def _refused(member: str, path: str, answer: Answer) -> LedgerError:

@@ -39,6 +39,7 @@ COMMANDS = {
     "record": {"add", "purge-payloads", "list", "keep-openings", "erase-openings", "reindex"},
     "log": {"show", "prove", "fsck", "export", "backup", "restore", "stat", "generations", "retire"},
     "witness": {"list", "policy", "evidence", "settle", "check"},
+    "mirror": {"status"},
     "bundle": {"make", "verify"},
     "key": {"list", "rotate"},
     "doctor": set(),
