@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
+mod json_strings;
 mod log_engine;
 mod log_faults;
 mod log_index;
