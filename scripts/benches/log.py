@@ -1,9 +1,10 @@
 """Measures the department log against its bars: durable appends and what disk and SHA-256 allow, checkpoints, gRPC,
 proofs, memory, start.
 
-``scripts/bench log [--quick] [--json] [--only NAME] [--leaves N] [--folder DIR]``. Prints the table of bars, hardware
-and command; ``--json`` prints one document with all raw figures. Progress goes to the error stream. Nothing is
-asserted here; figures are kept in ``docs/benchmarks.md``.
+``scripts/bench log [--quick] [--json | --markdown] [--only NAME] [--leaves N] [--folder DIR] [--report FILE]``. Prints
+the table of bars, hardware and command; ``--json`` prints one document with all raw figures, ``--report`` reads such a
+document instead of measuring. Progress goes to the error stream. Nothing is asserted here; figures are kept in
+``docs/benchmarks.md``.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from scripts.benches.log_native import (
     measure_large,
     measure_single,
 )
+from scripts.benches.log_page import page
 
 QUICK = Sizes(records=400_000, single=100_000, leaves=(100_000, 1_000_000), proofs=2_000, grpc=100_000, published_s=3)
 FULL = Sizes(
@@ -137,21 +139,38 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="scripts/bench log", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="small sizes, about a minute")
-    parser.add_argument("--json", action="store_true", help="one JSON document")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="one JSON document with all raw figures")
+    form.add_argument("--markdown", action="store_true", help="tables for docs/benchmarks.md")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="show this JSON document; measure nothing")
     parser.add_argument("--only", choices=MEASURES, action="append", help="this measure (may be repeated)")
     parser.add_argument("--leaves", type=int, metavar="N", help="size of the large log (default: 100,000,000)")
     parser.add_argument("--folder", type=Path, help="scratch space is made in here (default: the temporary folder)")
     options = parser.parse_args(words)
+    if options.report is None:
+        report = measure(parser, options, words)
+    else:
+        report = json.loads(options.report.read_text(encoding="utf-8"))
+    if options.json:
+        print(json.dumps(report, indent=1))
+    if options.markdown:
+        print(page(report), end="")
+    print_table(report, Console(stderr=options.json or options.markdown))
+    return 0
+
+
+def measure(parser: argparse.ArgumentParser, options: argparse.Namespace, words: Sequence[str]) -> Figures:
+    """What the options ask for, with hardware, command and bars."""
     sizes = QUICK if options.quick else FULL
     if options.leaves is not None:
         if options.leaves < sizes.leaves[0]:
             parser.error(f"--leaves is at least {sizes.leaves[0]}")
         sizes = replace(sizes, leaves=(sizes.leaves[0], options.leaves))
     names = [name for name in MEASURES if options.only is None or name in options.only]
-    scratch = options.folder or Path(tempfile.gettempdir())
-    scratch.mkdir(parents=True, exist_ok=True)
     if "large" not in names:
         sizes = replace(sizes, leaves=sizes.leaves[:1])
+    scratch = options.folder or Path(tempfile.gettempdir())
+    scratch.mkdir(parents=True, exist_ok=True)
     check_room(scratch, sizes)
     report: Figures = {
         "command": " ".join(["scripts/bench log", *words]),
@@ -163,11 +182,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with Bar(*columns, console=Console(stderr=True)) as bar:
         helper()
         report |= run(sizes, names, scratch, bar)
-    report["bars"] = [row.to_dict() for row in rows(report)]
-    if options.json:
-        print(json.dumps(report, indent=1, sort_keys=True))
-    print_table(report, Console(stderr=options.json))
-    return 0
+    return report | {"bars": [row.to_dict() for row in rows(report)]}
 
 
 if __name__ == "__main__":

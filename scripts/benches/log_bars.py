@@ -59,13 +59,13 @@ def _batches(batches: Figures) -> Iterator[Row]:
                 f"{callers}: {by_callers[callers]['per_second']:,.0f}" for callers in CALLERS if callers != best
             )
             figure = f"batches of 1,000, {size} B {kind}, records/s"
-            value, note = by_callers[best]["per_second"], f"{best} callers; with {others}"
+            value, note = by_callers[best]["per_second"], f"{_callers(best)}; with {others}"
             if (size, kind) == (600, "raw"):
                 yield Row(figure=figure, bar="none", measured=f"{value:,.0f} ({note})", met=None)
             else:
                 yield _least(figure, value, bar, "{:,.0f}", note)
             for callers, got in by_callers.items():
-                figure = f"share of the physical limit, {size} B {kind}, {callers} callers"
+                figure = f"share of the physical limit, {size} B {kind}, {_callers(callers)}"
                 share, limit = got["share_of_physical"], f"limit {got['physical']['limit_per_second']:,.0f}/s"
                 if (size, kind) == (200, "raw"):
                     yield _least(figure, share, 0.6, "{:.0%}", limit)
@@ -119,3 +119,7 @@ def _large(large: Figures) -> Iterator[Row]:
 
 def _p99(times: Figures) -> str:
     return f"p99 {times['p99_us']:.1f}"
+
+
+def _callers(number: int) -> str:
+    return f"{number} caller" if number == 1 else f"{number} callers"
