@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from ledger._native import LogEngine
 from ledger.storage.indexes import RecordFilter, RecordIndex
+from node.cli.records_query import app
 from node.config import Listen, MemberSection, NodeConfig, encode_config
 from tests.ledger.storage.index_cases import IDS, Parts, filed, record
 
-ROOT = Path(__file__).resolve().parents[3]
 MEMBER = MemberSection(uscc="11100000000013338W", handle="audit", region="310000")
 
 
@@ -33,23 +31,17 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def reindex(folder: Path, *words: str) -> tuple[int, Any]:
-    done = subprocess.run(
-        [sys.executable, "-m", "node.cli.main", "record", "reindex", "--node", str(folder), "--json", *words],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env={**os.environ, "CIVICLEDGER_LANG": "en", "PYTHONPATH": str(ROOT)},
-        timeout=120,
-        check=False,
-    )
-    assert "Traceback" not in done.stderr
-    return done.returncode, json.loads(done.stdout)
+def reindex(folder: Path, *words: str) -> Any:
+    """The command's answer, or the error it ends with."""
+    done = CliRunner().invoke(app, ["reindex", "--node", str(folder), "--json", *words])
+    if done.exception is not None:
+        return done.exception
+    return json.loads(done.stdout)
 
 
 def test_the_index_is_made_anew_and_an_interrupted_run_goes_on(folder: Path) -> None:
-    status, answer = reindex(folder)
-    assert (status, answer["size"], answer["resumed_at"]) == (0, 2_000, 0)
+    answer = reindex(folder)
+    assert (answer["size"], answer["resumed_at"]) == (2_000, 0)
     rows = filed(folder / "store" / "index")
     assert len(rows) == 3 * 2_000
     # Interrupted: a run that got to 700.
@@ -65,15 +57,12 @@ def test_the_index_is_made_anew_and_an_interrupted_run_goes_on(folder: Path) -> 
 
     index.follow(Half(), limit=700)
     index.close()
-    status, answer = reindex(folder)
-    assert status == 1
-    assert answer["error"]["code"] == "log.locked"
+    assert reindex(folder).code == "log.locked"
     engine.close()
-    status, answer = reindex(folder)
-    assert (status, answer["size"], answer["resumed_at"]) == (0, 2_000, 700)
+    answer = reindex(folder)
+    assert (answer["size"], answer["resumed_at"]) == (2_000, 700)
     assert filed(folder / "store" / "index") == rows
-    status, answer = reindex(folder, "--fresh")
-    assert (status, answer["resumed_at"]) == (0, 0)
+    assert reindex(folder, "--fresh")["resumed_at"] == 0
     index = RecordIndex.open(folder / "store" / "index")
     assert index.remaking is None
     assert len(index.query(RecordFilter(dataset=IDS[0]), 1_000).rows) == 667
@@ -82,6 +71,4 @@ def test_the_index_is_made_anew_and_an_interrupted_run_goes_on(folder: Path) -> 
 
 def test_a_folder_without_a_log_is_refused(folder: Path) -> None:
     (folder / "log").rename(folder / "elsewhere")
-    status, answer = reindex(folder)
-    assert status == 1
-    assert answer["error"]["code"] == "log.missing"
+    assert reindex(folder).code == "log.missing"

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from services_city import USCC, City
 
@@ -23,24 +22,31 @@ ROOT = Path(__file__).resolve().parents[3]
 LAST_OF_THE_DAY = int(datetime(2026, 3, 1, 15, 59, 59, 999_000, tzinfo=UTC).timestamp() * 1_000)
 
 
-def command(city: City, handle: str, *words: str, language: str = "en") -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "CIVICLEDGER_LANG": language, "PYTHONPATH": str(ROOT)}
-    environment["CIVICLEDGER_NODE"] = str(city.foundings[handle].folder)
-    return subprocess.run(
-        [sys.executable, "-m", "node.cli.main", "record", *words],
+#: Runs commands in one process of their own: the nodes of this one write to its standard output.
+RUN = """
+import json, sys
+from typer.testing import CliRunner
+from node.cli.records_query import app
+done = [CliRunner().invoke(app, words) for words in json.loads(sys.argv[1])]
+print(json.dumps([[one.exit_code, one.stdout, repr(one.exception)] for one in done]))
+"""
+
+
+def run(city: City, commands: list[tuple[str, ...]], language: str = "en") -> list[str]:
+    """What commands print, one after another; each is (handle, word, …)."""
+    words = [[*rest, "--node", str(city.foundings[handle].folder)] for handle, *rest in commands]
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, json.dumps(words)],
         capture_output=True,
         text=True,
         cwd=ROOT,
-        env=environment,
-        timeout=120,
-        check=False,
+        env={**os.environ, "CIVICLEDGER_LANG": language, "PYTHONPATH": str(ROOT)},
+        timeout=150,
+        check=True,
     )
-
-
-def answered(city: City, handle: str, *words: str) -> Any:
-    done = command(city, handle, *words, "--json")
-    assert done.returncode == 0, done.stdout + done.stderr
-    return json.loads(done.stdout)
+    answers = json.loads(done.stdout)
+    assert [status for status, _, _ in answers] == [0] * len(commands), answers
+    return [text for _, text, _ in answers]
 
 
 def test_records_are_found_by_facets_days_and_subject(city: City, tmp_path: Path) -> None:
@@ -67,37 +73,46 @@ def test_records_are_found_by_facets_days_and_subject(city: City, tmp_path: Path
         for number, body in enumerate(bodies)
     ]
     first = city.stub(RecordServiceStub, "labour").Append(pb.AppendRequest(records=records)).first
-    facets = ("list", "--dataset", dataset.hex(), "--type", "access.used")
-
-    found = answered(city, "labour", *facets)
-    assert [row["index"] for row in found["records"]] == [first, first + 1, first + 2]
-    assert found["records"][0]["body"]["dataset"] == dataset.hex()
-    assert found["indexed_size"] <= found["log_size"]
-    assert not found["more"]
-    newest = answered(city, "labour", *facets, "--newest-first", "--limit", "2")
-    assert [row["index"] for row in newest["records"]] == [first + 2, first + 1]
-    assert newest["more"]
-    day = answered(city, "labour", *facets, "--day", "2026-03-01")
-    assert [row["index"] for row in day["records"]] == [first]
-    after = answered(city, "labour", *facets, "--since", "2026-03-02")
-    assert [row["index"] for row in after["records"]] == [first + 1, first + 2]
-
     file = tmp_path / "openings.jsonl"
     lines = [
         {"index": first + 2 * number, "salt": opening.salt.hex(), "subject": opening.subject}
         for number, opening in enumerate(openings)
     ]
     file.write_text("\n".join(json.dumps(line) for line in lines))
-    assert answered(city, "labour", "keep-openings", str(file)) == {"openings": 2, "new": 2}
-    # An auditor asks the department's node.
-    asked = ("list", "--member", "labour", "--subject", openings[0].subject)
-    assert [row["index"] for row in answered(city, "audit", *asked)["records"]] == [first, first + 2]
-    gone = answered(city, "labour", "erase-openings", "--basis", "PIPL/47", openings[0].commitment().hex())
-    assert (gone["erased"], gone["records"]) == (1, 1)
-    assert [row["index"] for row in answered(city, "audit", *asked)["records"]] == [first + 2]
+    facets = ("list", "--dataset", dataset.hex(), "--type", "access.used")
+    commands = {
+        "found": ("labour", *facets),
+        "newest": ("labour", *facets, "--newest-first", "--limit", "2"),
+        "day": ("labour", *facets, "--day", "2026-03-01"),
+        "after": ("labour", *facets, "--since", "2026-03-02"),
+        "kept": ("labour", "keep-openings", str(file)),
+        # An auditor asks the department's node.
+        "asked": ("audit", "list", "--member", "labour", "--subject", openings[0].subject),
+        "gone": ("labour", "erase-openings", "--basis", "PIPL/47", openings[0].commitment().hex()),
+        "asked again": ("audit", "list", "--member", "labour", "--subject", openings[0].subject),
+    }
+    texts = run(city, [(*words, "--json") for words in commands.values()])
+    answers = {name: json.loads(text) for name, text in zip(commands, texts, strict=True)}
+    places = {
+        name: [row["index"] - first for row in answer["records"]]
+        for name, answer in answers.items()
+        if name not in ("kept", "gone")
+    }
+    assert places == {
+        "found": [0, 1, 2],
+        "newest": [2, 1],
+        "day": [0],
+        "after": [1, 2],
+        "asked": [0, 2],
+        "asked again": [2],
+    }
+    assert [answers[name]["more"] for name in ("found", "newest")] == [False, True]
+    assert answers["found"]["records"][0]["body"]["dataset"] == dataset.hex()
+    assert answers["found"]["indexed_size"] <= answers["found"]["log_size"]
+    assert answers["kept"] == {"openings": 2, "new": 2}
+    assert (answers["gone"]["erased"], answers["gone"]["records"]) == (1, 1)
 
-    shown = command(city, "labour", *facets, "--limit", "1", language="zh")
-    assert shown.returncode == 0
+    [shown] = run(city, [("labour", *facets, "--limit", "1")], language="zh")
     # The table's time is that of China.
-    assert "2026-03-01 23:59:59" in shown.stdout
-    assert "仅显示前 1 行" in shown.stdout
+    assert "2026-03-01 23:59:59" in shown
+    assert "仅显示前 1 行" in shown
