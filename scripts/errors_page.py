@@ -27,7 +27,10 @@ _REFUSAL_KINDS = {
     "_conflict": "ConflictError",
 }
 _RUST_CLASS = re.compile(
-    r'(?:Class::|fail::|\b)(\w+)(?:,|\()\s*"([a-z][a-z0-9.-]+)"\s*,\s*(?:format!\(\s*)?"((?:[^"\\]|\\.)*)"', re.S
+    r'(?:Class::|fail::|\b)(\w+)(?:,|\()\s*"([a-z][a-z0-9.-]+)"\s*,\s*(?:format!\(\s*)?"((?:[^"\\]|\\.)*)"'
+    # The hint of the same expression.
+    r'(?:[^;"]*?\.hint\(\s*(?:format!\(\s*)?"((?:[^"\\]|\\.)*)")?',
+    re.S,
 )
 _RUST_CODE = re.compile(r'"([a-z][a-z0-9]*\.[a-z][a-z0-9-]*)"')
 _RUST_WORDS = {
@@ -229,10 +232,10 @@ def _refusals(tree: ast.AST) -> Iterator[Entry]:
 def _rust(text: str) -> Iterator[Entry]:
     text = text.split("#[cfg(test)]")[0]
     text = re.sub(r"^\s*//.*$", "", text, flags=re.M)
-    for word, code, message in _RUST_CLASS.findall(text):
+    for word, code, *said in _RUST_CLASS.findall(text):
         if CODE.match(code) and not _NOT_CODES.match(code):
-            message = re.sub(r"\{[^{}]*\}", "…", re.sub(r"\\\n\s*", "", message))
-            yield Entry(code=code, kind=_RUST_WORDS.get(word, ""), message=message)
+            message, hint = (re.sub(r"\{[^{}]*\}", "…", re.sub(r"\\\n\s*", "", part)) for part in said)
+            yield Entry(code=code, kind=_RUST_WORDS.get(word, ""), message=message, hint=hint)
     for code in _RUST_CODE.findall(text):
         if not _NOT_CODES.match(code):
             yield Entry(code=code, kind=_RUST_AREAS.get(code.split(".")[0], ""))

@@ -6,6 +6,7 @@ mod json_strings;
 mod log_engine;
 mod log_faults;
 mod log_index;
+mod log_records;
 mod log_recovery;
 mod merkle_vectors;
 mod sign_vectors;
