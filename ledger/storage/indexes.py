@@ -32,7 +32,7 @@ _RANGE = 1 << 15
 #: The index may lose this many records in a power cut; they are indexed again.
 _SYNC_EVERY = 1 << 18
 _WRITE_BUFFER = 16 << 20
-_OPENINGS_AT_ONCE = 500
+_OPENINGS_AT_ONCE = 5_000
 #: Below this much free space an index that could not be written is not tried again.
 _ROOM = 64 << 20
 
