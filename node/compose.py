@@ -347,6 +347,7 @@ class Node:
             if not loop.join(_JOIN_S):
                 logger.warning("loop.stuck", loop=loop.name)
         self.feeds.close()
+        self.crosscheck.close()
 
     def _fatal(self, error: LedgerError) -> None:
         """Our data or disk is broken: stop answering at once, let the daemon end the process."""

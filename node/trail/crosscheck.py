@@ -69,6 +69,8 @@ class CrossCheck:
         self._doubts: dict[str, bytes] = {}
         self._unshown: dict[str, int] = {}
         self._next = 0
+        #: Connections by member: a round later the same logs are asked again.
+        self._clients: dict[str, PinnedClient] = {}
         self.loop = Loop("crosscheck", self._step, metrics=metrics, on_fatal=on_fatal)
 
     def doubt(self, origin: str, note: bytes) -> None:
@@ -77,6 +79,19 @@ class CrossCheck:
             if origin in self._doubts or len(self._doubts) < _MAX_DOUBTS:
                 self._doubts[origin] = note
         self.loop.wake()
+
+    def close(self) -> None:
+        """Drop all connections; after the loop has ended."""
+        for client in self._clients.values():
+            client.close()
+
+    def _client(self, uscc: str) -> PinnedClient:
+        peer, known = self._peers.require(uscc), self._clients.get(uscc)
+        if known is None or known.peer != peer:
+            if known is not None:
+                known.close()
+            known = self._clients[uscc] = PinnedClient(peer, self._timeout)
+        return known
 
     def _step(self) -> float:
         self._tell()
@@ -98,7 +113,7 @@ class CrossCheck:
             return
         self._next += 1
         peer = others[self._next % len(others)]
-        client = PinnedClient(self._peers.require(peer.uscc), self._timeout)
+        client = self._client(peer.uscc)
         try:
             for info in others:
                 if info.uscc != peer.uscc and not self.loop.stopping:
@@ -106,8 +121,6 @@ class CrossCheck:
         except UnavailableError as error:
             # Whether a peer answers is the business of feeds and doctor; here it is asked again in its turn.
             logger.debug("crosscheck.silent", peer=peer.uscc, code=error.code)
-        finally:
-            client.close()
 
     def _ask_about(self, client: PinnedClient, info: MemberInfo, roster: Roster) -> None:
         try:
@@ -128,8 +141,7 @@ class CrossCheck:
             return
         if parse_checkpoint(parse_note(note).text) == held.checkpoint:
             return
-        client = PinnedClient(self._peers.require(info.uscc), self._timeout)
-        tree = RemoteTree(client)
+        tree = RemoteTree(self._client(info.uscc))
         try:
             self._forked(info, note, held.note, tree)
             self._unshown.pop(info.uscc, None)
@@ -138,8 +150,6 @@ class CrossCheck:
                 self._third_head(info, note, held.note, tree, error)
             else:
                 logger.debug("crosscheck.silent", peer=info.uscc, code=error.code)
-        finally:
-            client.close()
 
     def _third_head(self, info: MemberInfo, note: bytes, held: bytes, tree: RemoteTree, error: LedgerError) -> None:
         """The log shows a tree that is neither head's: its own newest head then contradicts one of the two."""

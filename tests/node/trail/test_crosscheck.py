@@ -82,6 +82,7 @@ class Scene:
             alarms=self.alarms, context=self._context, is_open=lambda: self.publishing is not None, timeout=60.0,
             metrics=Metrics(), on_fatal=lambda error: None,
         )  # fmt: skip
+        town.at_end(self.check.close)
 
     def _context(self) -> object:
         assert self.publishing is not None

@@ -14,11 +14,14 @@ from ledger.evidence.checkpoint import parse_note, verify_checkpoint
 from ledger.evidence.note import ED25519_COSIGNATURE, VKey
 from ledger.evidence.tlogpolicy import parse_tlog_policy
 from ledger.keys import Ed25519Signer
+from ledger.log import DepartmentLog
 from ledger.model import KeyRole
+from node.chain.tracker import PeerTracker
 from node.context import Published, system_clock
+from node.trail.opening import LogOpening
 from node.trail.quorum import WitnessQuorum
 from tests.node.core.makers import eventually
-from tests.node.trail.town import Body, Last, Publishing, Town, http, make_record
+from tests.node.trail.town import Answer, Body, Last, Publishing, Town, http, make_record
 
 Found = Callable[[int], Town]
 STRANGER = Ed25519Signer(KeyRole.WITNESS, b"\x77" * 32)
@@ -331,3 +334,32 @@ def test_a_full_disk_keeps_no_witness_from_answering(found: Found) -> None:
     witness = town.witness(1, alarms=Full())
     assert witness.add_checkpoint(b"old 0\n\n" + owner.note(leaves, 5))[0] == 200
     assert witness.add_checkpoint(b"old 5\n\n" + owner.note(leaves[1:], 5))[0] == 422
+
+
+@pytest.mark.parametrize("lie", ["drips", "nonsense", "another log's head", "a forged head"])
+def test_a_bad_witness_does_not_hold_up_the_opening(found: Found, lie: str) -> None:
+    """A quorum of the others is enough, and what nobody signed opens and closes nothing."""
+    town = found(4)
+    owner = town.bodies[0]
+    heads = [bytes([number]) * 32 for number in range(9)]
+    answers: dict[str, Answer] = {
+        "drips": (b"HTTP/1.1 200 x\r\nContent-Length: 100000\r\n\r\n", b"x"),
+        "nonsense": http(200, b"\xff\xff"),
+        "another log's head": http(200, town.bodies[2].note(heads, 9)),
+        "a forged head": http(200, replace(owner, log=town.bodies[2].log).note(heads, 9)),
+    }
+    town.liar(3, lambda path, body: answers[lie])
+    for number in (1, 2):
+        town.honest(number)
+    log = DepartmentLog.open(town.folder / "own", origin=owner.info.origin, signer=owner.log, clock=system_clock)
+    town.at_end(log.close)
+    opened: list[int] = []
+    opening = LogOpening(
+        member=owner.uscc, log=log, roster=town.roster, anchored=lambda: None, peers=town.peers,
+        tracker=PeerTracker(system_clock), timeout=1.0 if lie == "drips" else 60.0, metrics=town.metrics,
+        on_open=lambda: opened.append(1), on_fatal=lambda error: None,
+    )  # fmt: skip
+    # On a slow machine an honest witness may miss a round too: it is asked again.
+    eventually(lambda: opening._step() is None, 120)
+    assert opened == [1]
+    log.append_record(make_record(owner.uscc, 1))
