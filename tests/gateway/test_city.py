@@ -135,6 +135,13 @@ def test_a_third_partys_view_of_the_tiles_is_the_exported_log(running_city: Runn
         if whole.exists():
             assert answer.body == whole.read_bytes()[: len(answer.body)]
         assert "immutable" in answer.headers["cache-control"]
+        tag = answer.headers["etag"]
+        assert running_city.get(f"/transport/{name}", **{"If-None-Match": tag}).status == 304
+        part = running_city.get(f"/transport/{name}", Range="bytes=0-31")
+        assert (part.status, part.body) == (206, answer.body[:32])
+        head_only = running_city.request("HEAD", f"/transport/{name}")
+        assert (head_only.status, head_only.headers["content-length"]) == (200, str(len(answer.body)))
+    assert running_city.get("/transport/checkpoint").headers["cache-control"] == "no-cache"
 
 
 def test_proofs_verify_against_the_checkpoint(running_city: RunningCity) -> None:
