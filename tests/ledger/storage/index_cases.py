@@ -73,10 +73,6 @@ class Log:
         if entries:
             self._engine.append_batch(entries)
 
-    def settle(self) -> None:
-        """Let the engine write everything it still has to."""
-        self._engine.sync()
-
     def read(self, first: int, count: int) -> list[bytes]:
         return self._engine.read(first, count)
 
