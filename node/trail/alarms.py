@@ -75,8 +75,9 @@ class AlarmBook:
             self._load()
 
     def raise_alarm(self, kind: str, member: str, detail: str, evidence: ForkEvidence | None = None) -> Alarm:
-        """Keep an alarm. The same kind, member and evidence again is the same alarm seen once more; one that was
-        settled is open again when something else is said of it.
+        """Keep an alarm. The same kind and member again is the same alarm seen once more, with a proof as long as it is
+        of the same log: two histories that both grow give a new proof every second, and the first one says it all.
+        One that was settled is open again when something else is said of it, one with a proof when there is another.
 
         Raises: UnavailableError(disk.full), FatalError(log.failed).
         """
@@ -85,10 +86,11 @@ class AlarmBook:
         now = self._clock()
         detail = detail[:_MAX_DETAIL]
         with self._lock:
-            known = self._alarms.get(id_)
+            known = self._alarms.get(id_) or self._open_of(kind, member, evidence)
             if known is not None:
+                id_ = known.id
                 seen = replace(known, last_ms=now, count=known.count + 1)
-                if known.detail != detail:
+                if known.detail != detail and evidence is None:
                     seen = replace(seen, detail=detail, settled=False)
                     self._write(seen)
                 self._alarms[id_] = seen
@@ -135,6 +137,15 @@ class AlarmBook:
             alarm = replace(self._alarms[id_], record=index)
             self._write(alarm)
             self._alarms[id_] = alarm
+
+    def _open_of(self, kind: str, member: str, evidence: ForkEvidence | None) -> Alarm | None:
+        """The open alarm that a proof of the same log belongs to."""
+        for one in self._alarms.values():
+            if evidence is None or one.evidence is None or one.settled:
+                continue
+            if (one.kind, one.member, one.evidence.origin) == (kind, member, evidence.origin):
+                return one
+        return None
 
     def _named(self, prefix: str) -> Alarm:
         found = [one for one in self._alarms.values() if prefix and one.id.startswith(prefix)]

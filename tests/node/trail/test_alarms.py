@@ -53,19 +53,31 @@ def test_an_alarm_is_kept_and_raised_once(tmp_path: Path) -> None:
     assert ForkEvidence.decode((tmp_path / f"{first.id}.fork.json").read_bytes()).verify((KEY,)).first.size == 1
 
 
-def test_kinds_members_and_proofs_are_kept_apart(tmp_path: Path) -> None:
+def test_kinds_and_members_are_kept_apart(tmp_path: Path) -> None:
     book = AlarmBook(tmp_path, clock=Clock())
     ids = {
         book.raise_alarm(*args).id
         for args in (
-            ("log.forked", MEMBER, "x", fork(0)),
-            ("log.forked", MEMBER, "x", fork(1)),
+            ("log.forked", MEMBER, "x", fork()),
+            ("log.forked", "other", "x", fork()),
             ("log.forked", MEMBER, "x"),
             ("log.shortened", MEMBER, "x"),
             ("log.shortened", "other", "x"),
         )
     }
     assert len(ids) == len(book.alarms()) == 5
+
+
+def test_one_fork_is_one_alarm_however_it_grows(tmp_path: Path) -> None:
+    book = AlarmBook(tmp_path, clock=Clock())
+    first = book.raise_alarm("log.forked", MEMBER, "two roots of size 1", fork(0))
+    again = book.raise_alarm("log.forked", MEMBER, "two other roots of size 1", fork(1))
+    assert (again.id, again.count, again.evidence, again.detail) == (first.id, 2, fork(0), first.detail)
+    book.settle(first.id)
+    book.raise_alarm("log.forked", MEMBER, "two roots of size 1", fork(0))
+    assert book.alarms() == (), "nothing new is said"
+    assert book.raise_alarm("log.forked", MEMBER, "two other roots of size 1", fork(1)).id != first.id
+    assert len(book.alarms()) == 1
 
 
 def test_a_settled_alarm_stays_on_disk_and_opens_again_when_something_new_is_said(tmp_path: Path) -> None:
@@ -105,9 +117,11 @@ def test_what_the_log_tells_of_is_remembered(tmp_path: Path) -> None:
 def test_a_member_that_forks_without_end_fills_no_disk(tmp_path: Path) -> None:
     book = AlarmBook(tmp_path, clock=Clock())
     for number in range(MAX_PER_MEMBER + 5):
-        book.raise_alarm("log.forked", MEMBER, "x", fork(number))
+        alarm = book.raise_alarm("log.forked", MEMBER, "x", fork(number))
+        if number < MAX_PER_MEMBER:
+            book.settle(alarm.id)
     book.raise_alarm("log.forked", "another member", "x")
-    assert len(book.alarms()) == MAX_PER_MEMBER + 1
+    assert len(book.alarms(settled=True)) == MAX_PER_MEMBER + 1
     assert len(list(tmp_path.iterdir())) == 2 * MAX_PER_MEMBER + 1
 
 

@@ -96,6 +96,13 @@ class Scene:
             assert witness.add_checkpoint(format_request(old, proof, self.owner.note(leaves, size)))[0] == 200
             old = size
 
+    def tell_on(self, witness: LogWitness, leaves: list[bytes], size: int) -> None:
+        """One more head for a witness that has some already."""
+        known = witness._store.get(self.owner.info.origin)
+        old = known.checkpoint.size if known else 0
+        proof = merkle.consistency_proof(leaves, old, size) if old else ()
+        assert witness.add_checkpoint(format_request(old, proof, self.owner.note(leaves, size)))[0] == 200
+
     def round(self) -> None:
         """One round per member, so that everybody was asked."""
         for _ in range(2):
@@ -145,6 +152,18 @@ def test_two_histories_are_found_out_with_proof(scene: Scene, ours: int, theirs:
     scene.round()
     assert len(scene.alarms.alarms()) == 1
     assert scene.proof() == evidence
+
+
+def test_a_fork_whose_branches_grow_is_one_alarm_and_one_record(scene: Scene) -> None:
+    fork = branch(0)
+    scene.town.liar(0, Shown(scene.owner, fork, 700))
+    scene.publishing = scene.town.publishing()
+    for number in range(1, 5):
+        scene.tell_on(scene.ours, TRUNK, 9 * number)
+        scene.tell_on(scene.other, fork, 20 * number)
+        scene.round()
+    assert scene.proof()
+    assert scene.publishing.log.size == 1
 
 
 def test_a_node_that_shows_a_third_history_contradicts_itself(scene: Scene) -> None:
