@@ -16,7 +16,6 @@ from starlette.applications import Starlette
 from gateway.chain import ChainReader
 from gateway.city import City
 from gateway.config import GatewayConfig, load_peers
-from gateway.connections import PromptConnection
 from gateway.limits import RateLimit
 from gateway.metrics import Metrics
 from gateway.page import Page, load_static
@@ -25,6 +24,7 @@ from gateway.verifying import Verifier
 from gateway.web import Web
 from ledger.chain.client import ChainClient
 from ledger.chain.genesis import decode_genesis
+from ledger.connections import PromptConnection
 from ledger.errors import ConflictError, FatalError, InvalidInputError, NotFoundError
 
 #: Unix milliseconds.

@@ -13,7 +13,6 @@ import json
 import multiprocessing
 import os
 import random
-import socket
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -30,6 +29,7 @@ from ledger._native import LogReader
 from ledger.errors import UnavailableError
 from ledger.identifiers import dataset_id
 from ledger.model import Roles
+from node.city.ports import free_ports
 from node.compose import Node
 from node.config import ChainSection, LogSection, load_config
 from node.context import system_clock
@@ -238,7 +238,7 @@ def _found(folder: Path) -> tuple[Path, Path, str]:
     plans = []
     for number, handle in enumerate(("victim", "survivor"), 1):
         body = f"11310000MB{number:07d}"
-        ports = _free_ports(3)
+        ports = free_ports(3)
         plans.append(
             MemberPlan(
                 uscc=body + uscc_number.calc_check_digit(body),
@@ -259,14 +259,3 @@ def _found(folder: Path) -> tuple[Path, Path, str]:
     ]
     found_city(foundings, chain_id=31_337, region="310000", time_ms=now, sequencer=plans[0].uscc)
     return foundings[0].folder, foundings[1].folder, plans[0].uscc
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()

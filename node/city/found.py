@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from ledger.errors import ConflictError, LedgerError, NotFoundError
 from ledger.identifiers import parse_handle
 from ledger.model import KeyRole, Roles
+from node.city.ports import free_ports
 from node.city.roster import Founder
 from node.config import ChainSection, LogSection, load_config
 from node.context import system_clock
@@ -61,18 +61,6 @@ class City:
     def gateway_folder(self) -> Path:
         """Folder of the gateway."""
         return self.folder / "gateway"
-
-
-def free_ports(count: int) -> list[int]:
-    """Free TCP ports of the loopback interface, all different."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
 
 
 def make_member_folder(folder: Path, founder: Founder, *, ports: tuple[int, int, int]) -> Card:

@@ -1,8 +1,4 @@
-"""HTTP connections that must get on: uvicorn itself waits for ever for a request's head and for its body.
-
-Anybody may open a connection to a public port. One that sends nothing, or a byte now and then, would keep its place
-among those the server allows at a time, and a few hundred of them would shut everybody else out.
-"""
+"""Connections of a node: deadlines as everywhere, and who the client proved to be."""
 
 from __future__ import annotations
 
@@ -10,69 +6,17 @@ import asyncio
 import ssl
 from typing import Any
 
-from uvicorn.protocols.http.h11_impl import H11Protocol
-
-#: Seconds a client has for the whole head of a request, and then for the whole body.
-HEAD_S = 10.0
-BODY_S = 30.0
+from ledger.connections import PromptConnection
 
 
-class PromptConnection(H11Protocol):
-    """uvicorn's connection with a deadline for what the client still has to send."""
-
-    head_s = HEAD_S
-    body_s = BODY_S
-
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
-        self._deadline: asyncio.TimerHandle | None = None
-        self._waits_for = ""
+class MemberConnection(PromptConnection):
+    """A connection whose client certificate, if it presented one, goes into the state of its requests."""
 
     def connection_made(self, transport: Any) -> None:
-        """A connection came: its first request has a deadline. Its client's certificate, if it presented one, goes into
-        the requests' state."""
+        """A connection came."""
         super().connection_made(transport)
         # ASGI has no place of its own for it that uvicorn fills; the state is copied into every request's scope.
         self.app_state = {**self.app_state, "client_certificate": _presented(transport)}
-        self._expect("head")
-
-    def data_received(self, data: bytes) -> None:
-        """Bytes came: they may end a head or a body, they never move its deadline."""
-        super().data_received(data)
-        self._look()
-
-    def on_response_complete(self) -> None:
-        """A request was answered: uvicorn's own keep-alive time runs until the next one begins."""
-        super().on_response_complete()
-        self._look()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone."""
-        self._expect("")
-        super().connection_lost(exc)
-
-    def _look(self) -> None:
-        if self.cycle is not None and not self.cycle.response_complete:
-            self._expect("body" if self.cycle.more_body else "")
-        else:
-            # Between two requests nothing is expected until the first byte of the next one is here.
-            self._expect("" if self.timeout_keep_alive_task is not None else "head")
-
-    def _expect(self, part: str) -> None:
-        if part == self._waits_for:
-            return
-        self._waits_for = part
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
-        if part:
-            seconds = self.head_s if part == "head" else self.body_s
-            self._deadline = self.loop.call_later(seconds, self._give_up)
-
-    def _give_up(self) -> None:
-        self._deadline = None
-        if not self.transport.is_closing():
-            self.transport.abort()
 
 
 def _presented(transport: asyncio.BaseTransport) -> bytes | None:

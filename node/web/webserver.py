@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from ledger.errors import STATUS, ConflictError, FatalError, InvalidInputError, LedgerError, NotFoundError
-from node.web.connections import PromptConnection
+from node.web.connections import MemberConnection
 
 logger = structlog.get_logger("node.web.webserver")
 
@@ -105,7 +105,7 @@ class WebServer:
             proxy_headers=False,
             lifespan="off",
             ws="none",
-            http=PromptConnection,
+            http=MemberConnection,
             limit_concurrency=256,
             timeout_keep_alive=75,
             # Idle connections of TLS clients do not answer a close at once; what is under way is short.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ import requests
 from eth_account import Account
 
 from ledger.chain.devnet import Devnet
+from node.city.ports import free_ports
 
 ROOT = Path(__file__).resolve().parents[3]
 #: Newer additions of anvil that belong to later hard forks or to other clients' habits.
@@ -45,9 +45,7 @@ def anvil() -> Iterator[Ask]:
     program = Path(os.environ.get("CIVICLEDGER_ANVIL") or ROOT / "contracts/node_modules/.bin/anvil")
     if not program.exists():
         pytest.skip(f"anvil is not installed at {program}: run npm ci in contracts, or set CIVICLEDGER_ANVIL")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    (port,) = free_ports(1)
     arguments = ["--port", str(port), "--hardfork", "paris", "--base-fee", "0", "--gas-price", "0"]
     with subprocess.Popen([str(program), *arguments], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -14,7 +14,8 @@ from ledger.directory.catalogue import decode_metadata
 from ledger.errors import ConflictError, InvalidInputError, NotFoundError
 from ledger.identifiers import parse_uscc
 from node.city.data import divisions, holidays, own_files
-from node.city.found import free_ports, init_city, load_city
+from node.city.found import init_city, load_city
+from node.city.ports import free_ports
 from node.city.roster import demo_roster, demo_uscc, read_roster
 from node.config import load_config
 
@@ -94,8 +95,12 @@ def test_a_folder_without_a_city_is_named(tmp_path: Path) -> None:
     assert caught.value.code == "city.missing"
 
 
-def test_free_ports_are_different() -> None:
-    assert len(set(free_ports(20))) == 20
+def test_free_ports_are_different_and_no_client_side_of_a_connection() -> None:
+    given = free_ports(20) + free_ports(20)
+    assert len(set(given)) == 40
+    settings = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    lowest = int(settings.read_text().split()[0]) if settings.exists() else 49_152
+    assert all(1_024 < port < lowest for port in given)
 
 
 def test_the_tables_of_the_libraries_are_whole() -> None:

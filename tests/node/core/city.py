@@ -10,11 +10,12 @@ from types import TracebackType
 from typing import Self
 
 from ledger.model import Record, Roles
+from node.city.ports import free_ports
 from node.compose import Node
 from node.config import ChainSection, LogSection
 from node.context import system_clock
 from node.founding import Founding, MemberPlan, found_city, found_member
-from tests.node.core.makers import free_ports, make_uscc
+from tests.node.core.makers import make_uscc
 
 ROLES = {2: Roles.SUPERVISOR, 3: Roles.AUDITOR}
 #: Fast enough for tests; the order of magnitude between them is that of the defaults.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -37,18 +36,6 @@ def seeded(seed: str) -> Callable[[int], bytes]:
         return hashlib.shake_256(f"{seed}/{counter}".encode()).digest(count)
 
     return draw
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports nobody listens on now; held together until all are known, so that none is given twice."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
 
 
 def make_keys(folder: Path, uscc: str, seed: str = "keys") -> None:

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from node.web.connections import PromptConnection
+from ledger.connections import PromptConnection
 from node.web.webserver import WebServer
 
 

@@ -12,6 +12,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from ledger.errors import InvalidInputError
+from node.city.ports import free_ports
 from node.identity.peers import CHANNEL_OPTIONS
 from node.identity.tls import (
     Identity,
@@ -27,7 +28,7 @@ from node.identity.tls import (
 )
 from node.rpc.server import GrpcServer
 from node.web.webserver import WebServer
-from tests.node.core.makers import NOW_MS, PASSPHRASE, free_ports, make_keys, make_uscc
+from tests.node.core.makers import NOW_MS, PASSPHRASE, make_keys, make_uscc
 
 
 def identity(number: int) -> Identity:

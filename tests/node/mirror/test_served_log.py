@@ -14,12 +14,12 @@ from ledger.evidence.tiles import Tile, tiles_of
 from ledger.keys import Ed25519Signer
 from ledger.log import DepartmentLog
 from ledger.model import KeyRole
+from node.city.ports import free_ports
 from node.context import Published
 from node.web.https import public_app
 from node.web.webserver import WebServer
 from tests.ledger.log import naive_tiles
 from tests.ledger.log.conftest import ORIGIN, record
-from tests.node.core.makers import free_ports
 
 SIZE = 70_000
 _ONE = record(1)

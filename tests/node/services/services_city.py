@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from ledger.directory.grants import encode_scope, make_scope
 from ledger.errors import LedgerError
 from ledger.model import Record, Roles
 from ledger.v1 import department_pb2, department_pb2_grpc, peer_pb2_grpc, types_pb2
+from node.city.ports import free_ports
 from node.city.roster import demo_uscc
 from node.compose import Node
 from node.config import ChainSection, LogSection
@@ -47,18 +47,6 @@ USCC = {handle: demo_uscc("310000", number) for number, handle in enumerate(ROLE
 OUTSIDER = demo_uscc("310000", 900)
 RUNNING = tuple(handle for handle in ROLES if handle != "gone")
 WAIT_S = 60.0
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports nobody listens on now."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
 
 
 def eventually(check: Callable[[], Any], what: str, timeout: float = WAIT_S) -> Any:

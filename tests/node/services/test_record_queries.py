@@ -49,13 +49,14 @@ def test_newest_first_is_oldest_first_turned_round(city: City) -> None:
 
 
 def test_large_records_make_shorter_pages(city: City) -> None:
-    stub = city.stub(RecordServiceStub, "labour")
+    stub = city.stub(RecordServiceStub, "audit")
     dataset = os.urandom(32)
-    # Only the native door takes such a record: no body of the catalogue is that long.
+    # Only the native door takes such a record: no body of the catalogue is that long. The log of "audit" is decoded by
+    # no other test.
     body = {"dataset": dataset.hex(), "padding": "x" * 50_000}
-    value = {"body": body, "member": USCC["labour"], "time": "2025-11-22T04:00:00.000Z", "type": "access.used", "v": 1}
+    value = {"body": body, "member": USCC["audit"], "time": "2025-11-22T04:00:00.000Z", "type": "access.used", "v": 1}
     record = json.dumps(value, separators=(",", ":")).encode()
-    city.context("labour").log.append([record] * 200)
+    city.context("audit").log.append([record] * 200)
     assert len(pages(stub, pb.QueryRequest(dataset=dataset, page_size=500))) == 200
 
 

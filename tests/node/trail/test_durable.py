@@ -21,7 +21,7 @@ from ledger.evidence.checkpoint import Checkpoint
 from ledger.evidence.witness import format_request
 from ledger.storage.store import Store
 from ledger.storage.witness import WitnessStore
-from tests.node.core.makers import free_ports
+from node.city.ports import free_ports
 from tests.node.trail.town import Town
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -23,6 +23,7 @@ from ledger.storage.store import Store
 from ledger.storage.witness import WitnessStore
 from node.chain.roster import Roster
 from node.chain.tracker import PeerTracker
+from node.city.ports import free_ports
 from node.context import Published, system_clock
 from node.identity.peers import Peer, PeerBook, encode_peers
 from node.identity.tls import Identity, key_pem, make_certificate, spki_of_pem
@@ -35,7 +36,7 @@ from node.trail.quorum import WitnessQuorum
 from node.trail.witnessing import LogWitness
 from node.web.https import public_app
 from node.web.webserver import WebServer
-from tests.node.core.makers import NOW_MS, free_ports, make_uscc
+from tests.node.core.makers import NOW_MS, make_uscc
 
 LOCAL = "127.0.0.1"
 #: Patience of the tests' clients, seconds: liars that hang cost this much, and a loaded machine has this much.
