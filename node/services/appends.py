@@ -35,23 +35,30 @@ class Appends:
         self._context = context
         self._schema = BulkSchema(context.member)
 
-    def begin(self, request: pb.AppendRequest) -> PendingAppend:
-        """Judge a request and queue its records. All of them, or none.
+    def begin(self, request: pb.AppendRequest) -> tuple[PendingAppend, int]:
+        """Judge a request and queue its records, all of them or none; its answer to come, and its size in bytes.
 
         Raises: InvalidInputError(input.field | record.* | json.*), and as ``DepartmentLog.begin``.
         """
-        records = request.records
+        # One list for all that follows: every look into the message makes its bytes anew.
+        records = list(request.records)
         if not 1 <= len(records) <= MAX_RECORDS:
             raise fields.refuse(
                 "records", f"are 1 to {MAX_RECORDS} in one request", expected=MAX_RECORDS, actual=len(records)
             )
         if request.batch and len(request.batch) != 16:
             raise fields.refuse("batch", "has 16 bytes, or none", expected=16, actual=len(request.batch))
-        if request.ByteSize() > MAX_BYTES and sum(map(len, records)) > MAX_BYTES:
-            raise fields.refuse("records", "are larger than 4 MiB together", hint="send them in several requests")
-        held = list(records)
-        self._schema.check(held)
-        return self._context.log.begin(held, request.batch or None, self._schema)
+        size = sum(map(len, records))
+        if size > MAX_BYTES:
+            raise fields.refuse(
+                "records",
+                "are larger than 4 MiB together",
+                hint="send them in several requests",
+                expected=MAX_BYTES,
+                actual=size,
+            )
+        self._schema.check(records)
+        return self._context.log.begin(records, request.batch or None, self._schema), size
 
     def stream(self, requests: Iterator[pb.AppendRequest], recheck: Callable[[], None]) -> Iterator[pb.AppendResponse]:
         """Answer each request in order. ``recheck`` judges the caller again when the chain moved on.
@@ -82,11 +89,11 @@ class Appends:
                     # A suspension acts on a stream under way, too.
                     recheck()
                     height = head
-                under_way.put(self._begin_in_turn(request, under_way), request.ByteSize())
+                under_way.put(*self._begin_in_turn(request, under_way))
 
         return read
 
-    def _begin_in_turn(self, request: pb.AppendRequest, under_way: _UnderWay) -> PendingAppend:
+    def _begin_in_turn(self, request: pb.AppendRequest, under_way: _UnderWay) -> tuple[PendingAppend, int]:
         try:
             return self.begin(request)
         except UnavailableError as error:

@@ -39,7 +39,8 @@ class RecordService(department_pb2_grpc.RecordServiceServicer):
 
     def Append(self, request: department_pb2.AppendRequest, call: Call) -> department_pb2.AppendResponse:
         """Records of the department's own systems; durable when answered. All of them, or none."""
-        first, count = self._appends.begin(request).result()
+        pending, _size = self._appends.begin(request)
+        first, count = pending.result()
         return department_pb2.AppendResponse(first=first, count=count)
 
     def AppendStream(
