@@ -17,53 +17,30 @@ from typing import Any, Final
 
 from ledger import codec
 from ledger._native import LogReader, log_fsck
-from ledger.errors import ConflictError, InvalidInputError, LedgerError, NotFoundError, UntrustedError
-from ledger.evidence.checkpoint import Checkpoint, parse_checkpoint, parse_note
-from ledger.evidence.fields import array, fields, integer, text, unhex
+from ledger.errors import ConflictError, UntrustedError
+from ledger.evidence.checkpoint import Checkpoint
 from ledger.evidence.tiles import MAX_LEVEL, TILE_WIDTH
 from ledger.logfiles import CHECKPOINT_FILE, disk_errors, parse_head, read_note, replace_file
+from ledger.manifest import (
+    BATCHES,
+    COMMITS,
+    ENTRIES,
+    INDEX,
+    MANIFEST_FILE,
+    BackupFile,
+    Manifest,
+    batches_name,
+    read_manifest,
+)
 
-MANIFEST_FILE: Final = "manifest.json"
 _CLAIM_FILE: Final = "unfinished"
-FORMAT: Final = "civicledger/log-backup/v1"
-ENTRIES, INDEX, COMMITS, BATCHES = "entries.dat", "entries.idx", "commits.dat", "batches.dat"
 FRAME_BYTES: Final = 32
 BATCH_ROW_BYTES: Final = 40
 _FRAME = struct.Struct("<QIQQI")
 _STEP = 4 << 20
-_MAX_MANIFEST = 1 << 20
 
 #: Told how far a stage is: its name (``copy``, ``verify``, ``rehash``), bytes done, bytes in all (0: not known).
 Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BackupFile:
-    """A file of a backup. ``digest``: SHA-256 of its first ``byte_count`` bytes, which is all of it that counts."""
-
-    name: str
-    byte_count: int
-    digest: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
-    """What a backup holds. ``head``: the checkpoint it ends at; ``note``: that checkpoint as it was signed."""
-
-    head: Checkpoint
-    note: bytes
-    files: tuple[BackupFile, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready, as it stands in ``manifest.json``."""
-        return {
-            "files": [{"bytes": f.byte_count, "name": f.name, "sha256": f.digest.hex()} for f in self.files],
-            "format": FORMAT,
-            "note": self.note.decode(),
-            "origin": self.head.origin,
-            "root": self.head.root.hex(),
-            "size": self.head.size,
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +86,7 @@ def back_up(
             for count in _extend(source / name, folder / name, have.get(name, 0), length):
                 done += count
                 progress("copy", done, total)
-        batches = _batches_name(head.size)
+        batches = batches_name(head.size)
         replace_file(folder / batches, rows)
         replace_file(folder / CHECKPOINT_FILE, note)
     lengths[batches] = len(rows)
@@ -152,47 +129,6 @@ def check_folder(folder: Path, head: Checkpoint, progress: Progress = ignore_pro
         raise _damaged(folder / str(problem["file"]), f"{problem['detail']} (at {problem['index']})")
     if report["size"] != head.size or report["root"] != head.root.hex():
         raise _damaged(folder, f"it has {report['size']} records of {head.size}", head.root, report["root"])
-
-
-def read_manifest(folder: Path) -> Manifest:
-    """The manifest of a backup.
-
-    Raises: NotFoundError(backup.missing), InvalidInputError(backup.manifest).
-    """
-    try:
-        with (folder / MANIFEST_FILE).open("rb") as file:
-            data = file.read(_MAX_MANIFEST + 1)
-    except (FileNotFoundError, NotADirectoryError):
-        raise NotFoundError(
-            "backup.missing",
-            f"there is no {MANIFEST_FILE} in {folder}",
-            hint="give the folder that `civicledger log backup` wrote",
-        ) from None
-    try:
-        return _decode(data)
-    except LedgerError as error:
-        raise InvalidInputError(
-            "backup.manifest",
-            f"{folder / MANIFEST_FILE} is no manifest of a log's backup: {error.message}",
-            hint="take another copy of the backup",
-        ) from None
-
-
-def _decode(data: bytes) -> Manifest:
-    names = frozenset({"files", "format", "note", "origin", "root", "size"})
-    value = fields(codec.decode(data, max_bytes=_MAX_MANIFEST), names)
-    head = Checkpoint(origin=text(value["origin"]), size=integer(value["size"]), root=unhex(value["root"]))
-    note = text(value["note"]).encode()
-    if value["format"] != FORMAT or parse_checkpoint(parse_note(note).text) != head:
-        raise InvalidInputError("backup.manifest", "its format or its note is another one")
-    known = {*_names(), _batches_name(head.size)}
-    files = []
-    for item in array(value["files"], 32):
-        row = fields(item, frozenset({"bytes", "name", "sha256"}))
-        files.append(BackupFile(name=text(row["name"]), byte_count=integer(row["bytes"]), digest=unhex(row["sha256"])))
-    if len({file.name for file in files}) != len(files) or not {file.name for file in files} <= known:
-        raise InvalidInputError("backup.manifest", "it names files that are none of a log's")
-    return Manifest(head=head, note=note, files=tuple(files))
 
 
 def committed_size(folder: Path) -> int:
@@ -279,14 +215,6 @@ def _claim(folder: Path, origin: str) -> None:
                 actual=str(folder),
             )
         replace_file(mark, origin.encode())
-
-
-def _names() -> tuple[str, ...]:
-    return (ENTRIES, INDEX, *(f"level-{level}.dat" for level in range(MAX_LEVEL + 1)), COMMITS)
-
-
-def _batches_name(size: int) -> str:
-    return f"batches-{size}.dat"
 
 
 def _lengths(source: Path, size: int) -> dict[str, int]:

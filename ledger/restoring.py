@@ -16,19 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ledger._native import LogEngine, LogReader
-from ledger.backup import (
-    BATCHES,
-    Manifest,
-    Progress,
-    check_folder,
-    committed_size,
-    copy_prefix,
-    ignore_progress,
-    read_manifest,
-)
+from ledger.backup import Progress, check_folder, committed_size, copy_prefix, ignore_progress
 from ledger.errors import ConflictError, LedgerError, UntrustedError
 from ledger.evidence.checkpoint import Checkpoint
 from ledger.logfiles import CHECKPOINT_FILE, SIGNED_FILE, disk_errors, parse_head, read_note, replace_file
+from ledger.manifest import BATCHES, Manifest, read_manifest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

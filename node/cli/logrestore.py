@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import typer
 from rich.progress import MofNCompleteColumn
 
-from ledger.backup import read_manifest
 from ledger.errors import ConflictError, InvalidInputError, LedgerError
 from ledger.identifiers import origin
+from ledger.manifest import read_manifest
 from ledger.restoring import restore as put_back
 from node.cli.connect import JsonOption, NodeOption, node_folder
 from node.cli.logops import app, progress
