@@ -10,7 +10,6 @@ Source: PIPL article 47 (deletion when the purpose is served or the period is ov
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -40,7 +39,6 @@ _PENDING: Final = b"erasure/"
 _OPERATORS: Final = b"exchange/operator/"
 #: The legal basis where none is named.
 BASIS: Final = "PIPL/47"
-_RUNNING = threading.Lock()
 _NEVER_S: Final = 1 << 62
 
 
@@ -80,38 +78,38 @@ def look(context: NodeContext, before_ms: int) -> Purged:
 
 
 def purge(context: NodeContext, before_ms: int, basis: str = BASIS) -> Purged:
-    """Delete and record everything older than ``before_ms`` (Unix milliseconds).
+    """Delete and record everything older than ``before_ms`` (Unix milliseconds). One run at a time: the caller sees
+    to that.
 
     Raises: InvalidInputError(erasure.before | record.body), UnavailableError(disk.full | log.*).
     """
     _check(context, before_ms)
-    with _RUNNING:
-        done = Purged(records=finish(context))
-        openings, exchanges = _openings(context, before_ms), _exchanges(context, before_ms)
-        while names := list(islice(openings, ROUND)):
-            done = _add(done, openings=len(names), records=_run(context, basis, openings=names))
-        while pairs := list(islice(exchanges, ROUND)):
-            done = _add(done, exchanges=len(pairs), records=_run(context, basis, exchanges=pairs))
-        operators = _operators(context, before_ms)
-        while salts := list(islice(operators, ROUND)):
-            done = _add(done, operators=len(salts), records=_run(context, basis, operators=salts))
-        for digest, size in _contents(context, before_ms):
-            if context.payloads.delete(digest):
-                done = _add(done, payloads=1, bytes=size)
-        if done != Purged():
-            body = {
-                "before": before_ms,
-                "basis": basis,
-                "openings": done.openings,
-                "exchanges": done.exchanges,
-                "operators": done.operators,
-                "payloads": done.payloads,
-                "bytes": done.bytes,
-            }
-            _append(context, [("erasure.purged", body)], context.clock(), b"")
-            done = _add(done, records=1)
-        logger.info("erasure.purged", count=done.records)
-        return done
+    done = Purged(records=finish(context))
+    openings, exchanges = _openings(context, before_ms), _exchanges(context, before_ms)
+    while names := list(islice(openings, ROUND)):
+        done = _add(done, openings=len(names), records=_run(context, basis, openings=names))
+    while pairs := list(islice(exchanges, ROUND)):
+        done = _add(done, exchanges=len(pairs), records=_run(context, basis, exchanges=pairs))
+    operators = _operators(context, before_ms)
+    while salts := list(islice(operators, ROUND)):
+        done = _add(done, operators=len(salts), records=_run(context, basis, operators=salts))
+    for digest, size in _contents(context, before_ms):
+        if context.payloads.delete(digest):
+            done = _add(done, payloads=1, bytes=size)
+    if done != Purged():
+        body = {
+            "before": before_ms,
+            "basis": basis,
+            "openings": done.openings,
+            "exchanges": done.exchanges,
+            "operators": done.operators,
+            "payloads": done.payloads,
+            "bytes": done.bytes,
+        }
+        _append(context, [("erasure.purged", body)], context.clock(), b"")
+        done = _add(done, records=1)
+    logger.info("erasure.purged", count=done.records)
+    return done
 
 
 def finish(context: NodeContext) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -36,6 +37,7 @@ class RecordService(department_pb2_grpc.RecordServiceServicer):
     def __init__(self, context: NodeContext) -> None:
         self._context = context
         self._appends = Appends(context)
+        self._purging = threading.Lock()
 
     def Append(self, request: department_pb2.AppendRequest, call: Call) -> department_pb2.AppendResponse:
         """Records of the department's own systems; durable when answered. All of them, or none."""
@@ -114,7 +116,8 @@ class RecordService(department_pb2_grpc.RecordServiceServicer):
         """Delete what is older than a time, or count it; an erasure is on the trail, what was erased is not."""
         before = fields.number("before", request.before, 1, 2**53 - 1)
         if request.execute:
-            done = erasure.purge(self._context, before, request.basis or erasure.BASIS)
+            with self._purging:
+                done = erasure.purge(self._context, before, request.basis or erasure.BASIS)
         else:
             done = erasure.look(self._context, before)
         return department_pb2.PurgeResponse(
