@@ -27,14 +27,15 @@ from ledger._native import LogEngine
 from ledger.codec import domain_digest
 from ledger.model import format_time
 from ledger.storage.indexes import RecordFilter, RecordIndex
+from node.metrics import Metrics
+from node.trail.indexing import Indexing
 
 BATCH = 1_000
 MEMBER = "11100000000013338W"
 COUNTERPART = "11430000006122244L"
 BASE_MS = 1_790_000_000_000
-#: As the node's loop has it (node/trail/indexing.py).
+#: As ``record reindex`` has it.
 ROUND = 1 << 16
-POLL_S = 0.25
 PACED_S = 20.0
 
 Figures = dict[str, Any]
@@ -143,21 +144,14 @@ def _queries(index: RecordIndex) -> Figures:
 
 @contextmanager
 def _following(index: RecordIndex, log: Log) -> Iterator[None]:
-    """A thread that follows as the node's does."""
-    stopping = threading.Event()
-
-    def work() -> None:
-        while not stopping.is_set():
-            if index.follow(log, limit=ROUND) < ROUND:
-                stopping.wait(POLL_S)
-
-    thread = threading.Thread(target=work)
-    thread.start()
+    """The node's own loop."""
+    loop = Indexing(index, log, metrics=Metrics(), on_fatal=lambda error: print(error, file=sys.stderr)).loop
+    loop.start()
     try:
         yield
     finally:
-        stopping.set()
-        thread.join()
+        loop.stop()
+        loop.join(60)
 
 
 def _paced(folder: Path, rate: int) -> Figures:
