@@ -153,6 +153,9 @@ def server_context(roots: Callable[[], Iterable[bytes]] | None = None) -> ssl.SS
                     known.add(pem)
 
         context.verify_mode = ssl.CERT_OPTIONAL
+        # A rotated certificate has the name of the one before: without this OpenSSL may take the old one for its issuer
+        # and refuse it, instead of finding the certificate itself among the trusted ones.
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         # Called at the beginning of every handshake, whether the client names a server or not.
         context.sni_callback = learn
     return context

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from ledger.errors import NotFoundError, UnavailableError, UntrustedError
+from ledger.errors import NotAllowedError, NotFoundError, UnavailableError, UntrustedError
 from ledger.evidence import merkle
 from ledger.evidence.checkpoint import VKey, parse_checkpoint, parse_note
 from ledger.evidence.tiles import TILE_WIDTH, Tile, narrower
@@ -128,6 +128,10 @@ class Follower:
             files.keep_refused(note)
             self._alarms.raise_alarm(found.kind, self.member, found.detail, found.evidence)
             return Seen(size=size, alarm=found.kind, detail=found.detail)
+        except NotAllowedError:
+            # The connection may still speak for a certificate of ours that was rotated.
+            self.close()
+            raise
         return Seen(size=size)
 
     # --- going forward ------------------------------------------------------------------------------------------------
