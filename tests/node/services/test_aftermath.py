@@ -95,7 +95,8 @@ def test_overdue_is_on_the_trail_once_and_approves_nothing(city: City, monkeypat
     monkeypatch.setattr(Grants, "all", later)
     for handle in ("civil", "labour", "audit"):
         expected = 0 if handle == "audit" else 1
-        assert note_overdue(city.context(handle)) == expected
+        # The node's own round may have come first: either way there is one record, and nothing is left to note.
+        assert note_overdue(city.context(handle)) <= expected
         assert note_overdue(city.context(handle)) == 0
         assert len(city.records(handle, "grant.overdue", grant=asked.id.hex())) == expected
     shown = city.stub(GrantServiceStub, "labour").Get(pb.GetGrantRequest(id=asked.id))
