@@ -64,9 +64,14 @@ pub(crate) fn corrupt(message: impl Into<String>) -> Error {
 
 /// A failed read, write or sync. The engine stops on the first failed write or sync.
 pub(crate) fn disk(what: &str, error: &io::Error) -> Error {
-    if error.kind() == io::ErrorKind::StorageFull || error.kind() == io::ErrorKind::QuotaExceeded {
+    use io::ErrorKind::{FileTooLarge, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    if matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge) {
         return Error::new(Class::Fatal, "log.no-space", format!("no space for {what}: {error}"))
             .hint("free space on the disk of the log folder, then re-open the log");
+    }
+    if matches!(error.kind(), ReadOnlyFilesystem | PermissionDenied) {
+        return Error::new(Class::Fatal, "log.read-only", format!("{what} is not allowed: {error}"))
+            .hint("make the log folder writable (a disk with errors is mounted read-only), then re-open the log");
     }
     Error::new(Class::Fatal, "log.failed", format!("{what}: {error}"))
         .hint("check the disk, then re-open the log: recovery keeps every acknowledged record")

@@ -34,6 +34,7 @@ pub fn recover(storage: Arc<dyn Storage>, now_ms: u64) -> Result<Recovered> {
     let open = |name: &str| storage.open(name).map_err(|error| disk(&format!("opening {name}"), &error));
     let (entries, index, commits) = (open(ENTRIES)?, open(INDEX)?, open(COMMITS)?);
     let count = cut_tail(&*commits, &*entries)?;
+    settle(&*commits, &*entries, count)?;
     let last = Frames::new(&*commits).before(count)?;
     let batches = Batches::open(&*storage, last.size(), now_ms)?;
     storage.sync_names().map_err(|error| disk("syncing the log folder", &error))?;
@@ -61,6 +62,24 @@ fn cut_tail(commits: &dyn Blob, entries: &dyn Blob) -> Result<u64> {
         entries.cut(end).map_err(|error| disk("cutting entries.dat", &error))?;
     }
     Ok(count)
+}
+
+/// Make the last commit last. A writer that was killed leaves it in the page cache, and after a failed sync the kernel
+/// calls such pages clean without having written them: so it is written again and synced before a head is signed over
+/// it. Only one commit is in flight at a time, so those before it are on the disk.
+fn settle(commits: &dyn Blob, entries: &dyn Blob, count: u64) -> Result<()> {
+    let frames = Frames::new(commits);
+    let Some(last) = count.checked_sub(1) else { return Ok(()) };
+    let Some((frame, data)) = frames.data(last, entries)? else {
+        return Err(corrupt(format!("commit frame {last} does not hold over its entries")));
+    };
+    if !data.is_empty() {
+        let start = frame.end - data.len() as u64;
+        entries.write_at(&data, start).map_err(|error| disk("writing entries.dat", &error))?;
+        entries.sync().map_err(|error| disk("syncing entries.dat", &error))?;
+    }
+    commits.write_at(&frame.encode(), last * FRAME).map_err(|error| disk("writing commits.dat", &error))?;
+    commits.sync().map_err(|error| disk("syncing commits.dat", &error))
 }
 
 /// Check the frames from the watermark on and derive what follows from their entries.

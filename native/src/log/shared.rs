@@ -180,7 +180,8 @@ impl Shared {
         Ok(())
     }
 
-    /// The next committed entries, at least one piece and about `most` entries; empty when closed and drained, or failed.
+    /// The next committed entries, at least one piece and about `most` entries; empty when drained and closed or failed.
+    /// A failed commit does not end it: what was acknowledged before is still to be read and proved.
     pub fn next_integration(&self, most: usize) -> Vec<Committed> {
         let mut backlog = lock(&self.backlog);
         while backlog.work.is_empty() && !backlog.closed && self.failure.get().is_none() {
@@ -188,9 +189,6 @@ impl Shared {
             backlog = self.queued.wait(backlog).unwrap_or_else(PoisonError::into_inner);
         }
         let (mut taken, mut count) = (Vec::new(), 0);
-        if self.failure.get().is_some() {
-            return taken;
-        }
         while let Some(next) = backlog.work.front() {
             count += next.framed.starts.len();
             if count > most && !taken.is_empty() {

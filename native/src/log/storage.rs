@@ -35,6 +35,17 @@ pub trait Storage: Send + Sync {
     fn release(&self);
 }
 
+/// Held by the one writer.
+const LOCK: &str = "LOCK";
+
+/// The folder's own name reaches the disk: else a power cut could take a new log with everything acknowledged in it.
+fn sync_name(path: &Path) -> io::Result<()> {
+    match path.canonicalize()?.parent() {
+        Some(parent) => File::open(parent)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
 /// A folder on the disk.
 pub struct Folder {
     path: PathBuf,
@@ -47,9 +58,12 @@ impl Folder {
     /// Create the folder if needed and take its lock. Raises ConflictError(log.locked) when another writer holds it.
     pub fn lock(path: &Path) -> Result<Self> {
         let failed = |error: io::Error| disk(&format!("opening the log folder {}", path.display()), &error);
+        let fresh = !path.join(LOCK).exists();
         std::fs::create_dir_all(path).map_err(failed)?;
-        let lock =
-            OpenOptions::new().create(true).truncate(false).write(true).open(path.join("LOCK")).map_err(failed)?;
+        if fresh {
+            sync_name(path).map_err(failed)?;
+        }
+        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(path.join(LOCK)).map_err(failed)?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { path: path.to_owned(), writable: true, lock: Mutex::new(Some(lock)) }),
             Err(TryLockError::WouldBlock) => {
@@ -71,7 +85,7 @@ impl Folder {
 
     /// Whether a writer has the folder now.
     pub fn is_live(&self) -> bool {
-        File::open(self.path.join("LOCK"))
+        File::open(self.path.join(LOCK))
             .is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 }

@@ -1,63 +1,40 @@
-//! A disk in memory that knows what reached the platter, fails where it is told, and loses power.
+//! A disk in memory that knows what reached the platter, fails or lies where it is told, and loses power.
+//!
+//! Every file has what programs see (the page cache) and what is on the platter; a change waits between the two until a
+//! sync. A name is durable once the folder was synced. Clones share the disk.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use _native::log::storage::{Blob, Storage};
 
 use super::Numbers;
-
-/// What goes wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// Nothing happens, an error comes back.
-    Fails,
-    /// A part happens (and may be on the platter), an error comes back.
-    Torn,
-    /// Everything happens and is on the platter, an error comes back all the same.
-    FailsButPersists,
-    /// A part happens, the disk is full.
-    NoSpace,
-}
-
-pub const FAULTS: [Fault; 4] = [Fault::Fails, Fault::Torn, Fault::FailsButPersists, Fault::NoSpace];
-
-/// An operation on a file that must be durable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Op {
-    Write,
-    Sync,
-    Cut,
-    Replace,
-}
-
-/// What a power cut leaves of the writes that were not synced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Crash {
-    LosesAll,
-    KeepsAll,
-    KeepsSome(u64),
-}
+use super::content::{Change, Content};
+pub use super::fault::{Crash, FAULTS, FOLDER, Fault, Op, Part};
+use super::fault::{error_of, result};
 
 #[derive(Clone, Default)]
-struct Content {
-    seen: Vec<u8>,
-    platter: Vec<u8>,
-    pending: Vec<(usize, Vec<u8>)>,
-}
-
-#[derive(Default)]
 struct State {
-    files: HashMap<String, Content>,
+    files: BTreeMap<String, Content>,
     counts: HashMap<(String, Op), u64>,
     plan: Option<(String, Op, u64, Fault)>,
     struck: bool,
+    power: Power,
     held: bool,
     waiting: usize,
 }
 
-/// See the module. Clones share the disk.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Power {
+    #[default]
+    On,
+    /// The next durable operation reaches the platter, then it goes.
+    Failing,
+    Off,
+}
+
+/// See the module.
 #[derive(Clone, Default)]
 pub struct Disk {
     state: Arc<(Mutex<State>, Condvar)>,
@@ -108,34 +85,22 @@ impl Disk {
         }
     }
 
-    /// A new disk with what a power cut leaves.
+    /// A new disk with what is left.
     pub fn after(&self, crash: Crash) -> Self {
-        let mut numbers = Numbers(match crash {
-            Crash::KeepsSome(seed) => seed * 2 + 1,
-            _ => 1,
-        });
         let state = self.lock();
-        let mut files = HashMap::new();
-        let mut names: Vec<&String> = state.files.keys().collect();
-        names.sort();
-        for name in names {
-            let content = &state.files[name];
-            let mut left = content.platter.clone();
-            for (at, data) in &content.pending {
-                match crash {
-                    Crash::LosesAll => {}
-                    Crash::KeepsAll => put(&mut left, *at, data),
-                    Crash::KeepsSome(_) => {
-                        let kept = match numbers.below(3) {
-                            0 => 0,
-                            1 => data.len(),
-                            _ => numbers.below(data.len() as u64 + 1) as usize,
-                        };
-                        put(&mut left, *at, &data[..kept]);
+        let mut files = state.files.clone();
+        if crash != Crash::Killed {
+            let mut numbers = Numbers(if let Crash::KeepsSome(seed) = crash { seed * 2 + 1 } else { 1 });
+            files.retain(|_, content| {
+                content.named
+                    || match crash {
+                        Crash::KeepsSome(_) => numbers.below(2) == 0,
+                        _ => crash == Crash::KeepsAll,
                     }
-                }
+            });
+            for content in files.values_mut() {
+                *content = Content::settled(content.left(crash, &mut numbers));
             }
-            files.insert(name.clone(), Content { seen: left.clone(), platter: left, pending: Vec::new() });
         }
         Self { state: Arc::new((Mutex::new(State { files, ..State::default() }), Condvar::new())) }
     }
@@ -145,14 +110,11 @@ impl Disk {
     }
 
     pub fn set_content(&self, file: &str, bytes: Vec<u8>) {
-        let content = Content { seen: bytes.clone(), platter: bytes, pending: Vec::new() };
-        self.lock().files.insert(file.to_owned(), content);
+        self.lock().files.insert(file.to_owned(), Content::settled(bytes));
     }
 
     pub fn names(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.lock().files.keys().cloned().collect();
-        names.sort();
-        names
+        self.lock().files.keys().cloned().collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -160,33 +122,126 @@ impl Disk {
     }
 }
 
+/// What becomes of one operation.
+enum Fate {
+    Done,
+    Persists,
+    Never(Fault),
+}
+
 impl State {
-    fn fault(&mut self, file: &str, op: Op) -> Option<Fault> {
+    /// Counts the operation and says what becomes of it.
+    fn fate(&mut self, file: &str, op: Op) -> io::Result<Fate> {
         let count = self.counts.entry((file.to_owned(), op)).or_insert(0);
         *count += 1;
-        let (planned_file, planned_op, number, fault) = self.plan.as_ref()?;
-        let strikes = planned_file == file && *planned_op == op && *number + 1 == *count;
-        self.struck |= strikes;
-        strikes.then_some(*fault)
+        match self.power {
+            Power::Off => return Err(io::Error::other("the power is off")),
+            Power::Failing => {
+                self.power = Power::Off;
+                return Ok(Fate::Persists);
+            }
+            Power::On => {}
+        }
+        let Some((planned_file, planned_op, number, fault)) = self.plan.clone() else { return Ok(Fate::Done) };
+        if planned_file != file || planned_op != op || number + 1 != *count {
+            return Ok(Fate::Done);
+        }
+        self.struck = true;
+        if fault == Fault::Reordered {
+            if op == Op::Write || op == Op::Create {
+                self.power = Power::Failing;
+            } else {
+                // It returns only when it is done: what else waits overtakes it, and the power goes before it ends.
+                self.power = Power::Off;
+                self.files.iter_mut().filter(|(name, _)| *name != file).for_each(|(_, content)| content.flush());
+                return Err(io::Error::other("the power went"));
+            }
+        }
+        Ok(Fate::Never(fault))
+    }
+
+    /// A change of one file; `synced`: it is on the platter when it returns.
+    fn change(&mut self, file: &str, op: Op, change: Change, synced: bool) -> io::Result<()> {
+        let fate = self.fate(file, op)?;
+        let content = self.files.entry(file.to_owned()).or_default();
+        match fate {
+            Fate::Done => {
+                change.apply(&mut content.seen);
+                content.pending.push(change);
+                if synced {
+                    content.flush();
+                }
+                Ok(())
+            }
+            // Alone: what waited before it stays in the queue.
+            Fate::Persists => {
+                change.apply(&mut content.seen);
+                change.apply(&mut content.platter);
+                Err(io::Error::other("the power went"))
+            }
+            Fate::Never(fault) => {
+                match fault {
+                    Fault::Fails => {}
+                    Fault::FailsButPersists => {
+                        change.apply(&mut content.seen);
+                        content.pending.push(change);
+                        content.flush();
+                    }
+                    Fault::Torn(_) | Fault::NoSpace => {
+                        let part = if let Fault::Torn(part) = fault { part } else { Part::Half };
+                        if let Some(some) = change.part(part) {
+                            some.apply(&mut content.seen);
+                            some.apply(&mut content.platter);
+                        }
+                    }
+                    Fault::Lost | Fault::Reordered => change.apply(&mut content.seen),
+                }
+                result(fault)
+            }
+        }
     }
 }
 
 impl Storage for Disk {
     fn open(&self, name: &str) -> io::Result<Arc<dyn Blob>> {
-        self.lock().files.entry(name.to_owned()).or_default();
+        let mut state = self.lock();
+        if !state.files.contains_key(name) {
+            match state.fate(name, Op::Create)? {
+                fate @ (Fate::Done | Fate::Never(Fault::Lost | Fault::Reordered)) => {
+                    let ghost = matches!(fate, Fate::Never(_));
+                    state.files.insert(name.to_owned(), Content { ghost, ..Content::default() });
+                }
+                Fate::Persists => {
+                    state.files.insert(name.to_owned(), Content::settled(Vec::new()));
+                    return Err(io::Error::other("the power went"));
+                }
+                Fate::Never(fault) => {
+                    if fault == Fault::FailsButPersists {
+                        state.files.insert(name.to_owned(), Content::settled(Vec::new()));
+                    }
+                    return Err(error_of(fault));
+                }
+            }
+        }
         Ok(Arc::new(Handle { disk: self.clone(), name: name.to_owned() }))
     }
 
     fn sync_names(&self) -> io::Result<()> {
-        Ok(())
+        let mut state = self.lock();
+        let fate = state.fate(FOLDER, Op::SyncFolder)?;
+        if !matches!(fate, Fate::Never(Fault::Fails | Fault::Torn(_) | Fault::NoSpace | Fault::Lost | Fault::Reordered))
+        {
+            state.files.values_mut().for_each(|content| content.named |= !content.ghost);
+        }
+        match fate {
+            Fate::Done => Ok(()),
+            Fate::Persists => Err(io::Error::other("the power went")),
+            Fate::Never(fault) => result(fault),
+        }
     }
 
     fn replace(&self, name: &str, content: &[u8]) -> io::Result<()> {
-        let fault = self.lock().fault(name, Op::Replace);
-        if matches!(fault, None | Some(Fault::FailsButPersists)) {
-            self.set_content(name, content.to_vec());
-        }
-        result(fault)
+        self.lock().change(name, Op::Replace, Change::Become(content.to_vec()), true)
     }
 
     fn release(&self) {}
@@ -211,22 +266,7 @@ impl Blob for Handle {
     }
 
     fn write_at(&self, data: &[u8], offset: u64) -> io::Result<()> {
-        let mut state = self.disk.lock();
-        let fault = state.fault(&self.name, Op::Write);
-        let content = state.files.entry(self.name.clone()).or_default();
-        let at = offset as usize;
-        let written = match fault {
-            Some(Fault::Fails) => &data[..0],
-            Some(Fault::Torn | Fault::NoSpace) => &data[..data.len() / 2],
-            _ => data,
-        };
-        put(&mut content.seen, at, written);
-        content.pending.push((at, written.to_vec()));
-        if fault == Some(Fault::FailsButPersists) {
-            content.platter = content.seen.clone();
-            content.pending.clear();
-        }
-        result(fault)
+        self.disk.lock().change(&self.name, Op::Write, Change::Write(offset as usize, data.to_vec()), false)
     }
 
     fn sync(&self) -> io::Result<()> {
@@ -237,51 +277,28 @@ impl Blob for Handle {
             state = self.disk.state.1.wait(state).unwrap();
             state.waiting -= 1;
         }
-        let fault = state.fault(&self.name, Op::Sync);
+        let fate = state.fate(&self.name, Op::Sync)?;
         let content = state.files.entry(self.name.clone()).or_default();
-        match fault {
-            None | Some(Fault::FailsButPersists) => {
-                content.platter = content.seen.clone();
-                content.pending.clear();
-            }
-            Some(Fault::Torn) => {
-                for (at, data) in std::mem::take(&mut content.pending) {
-                    put(&mut content.platter, at, &data[..data.len() / 2]);
+        match fate {
+            Fate::Done | Fate::Persists | Fate::Never(Fault::FailsButPersists) => content.flush(),
+            Fate::Never(Fault::Torn(part)) => {
+                for change in std::mem::take(&mut content.pending) {
+                    if let Some(some) = change.part(part) {
+                        some.apply(&mut content.platter);
+                    }
                 }
             }
-            // After a failed sync the kernel may drop the pages: they never reach the platter.
-            Some(Fault::Fails | Fault::NoSpace) => content.pending.clear(),
+            // After a failed sync the kernel calls the pages clean: they never reach the platter. So does a liar.
+            Fate::Never(_) => content.pending.clear(),
         }
-        result(fault)
+        match fate {
+            Fate::Done => Ok(()),
+            Fate::Persists => Err(io::Error::other("the power went")),
+            Fate::Never(fault) => result(fault),
+        }
     }
 
     fn cut(&self, length: u64) -> io::Result<()> {
-        let mut state = self.disk.lock();
-        let fault = state.fault(&self.name, Op::Cut);
-        let content = state.files.entry(self.name.clone()).or_default();
-        if matches!(fault, None | Some(Fault::FailsButPersists)) {
-            content.seen.truncate(length as usize);
-            content.platter = content.seen.clone();
-            content.pending.clear();
-        }
-        result(fault)
-    }
-}
-
-fn put(bytes: &mut Vec<u8>, at: usize, data: &[u8]) {
-    if data.is_empty() {
-        return;
-    }
-    if bytes.len() < at + data.len() {
-        bytes.resize(at + data.len(), 0);
-    }
-    bytes[at..at + data.len()].copy_from_slice(data);
-}
-
-fn result(fault: Option<Fault>) -> io::Result<()> {
-    match fault {
-        None => Ok(()),
-        Some(Fault::NoSpace) => Err(io::ErrorKind::StorageFull.into()),
-        Some(_) => Err(io::Error::other("injected")),
+        self.disk.lock().change(&self.name, Op::Cut, Change::Cut(length as usize), true)
     }
 }

@@ -1,6 +1,8 @@
 //! What the integration tests share: a disk that fails on demand, a seeded generator, the naive model of a log.
 
+pub mod content;
 pub mod disk;
+pub mod fault;
 pub mod vectors;
 
 use std::sync::Arc;
