@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ledger._native import LogReader, log_fsck
-from ledger.errors import LedgerError
-from ledger.evidence.checkpoint import Checkpoint
+from ledger.errors import LedgerError, UntrustedError
+from ledger.evidence.checkpoint import (
+    ED25519_NOTE,
+    Checkpoint,
+    Note,
+    VKey,
+    parse_note,
+    verify_cosignature,
+    verify_log_signature,
+)
 from ledger.logfiles import CHECKPOINT_FILE, SIGNED_FILE, parse_head, read_note
 
 
@@ -25,11 +33,13 @@ class FsckProblem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FsckReport:
-    """What re-deriving a log from its entries found. ``root``: 32 bytes, of all ``size`` entries."""
+    """What re-deriving a log from its entries found. ``root``: 32 bytes, of all ``size`` entries. ``unchecked``: what
+    no key was given for, in words."""
 
     size: int
     root: bytes
     problems: tuple[FsckProblem, ...]
+    unchecked: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -43,16 +53,20 @@ class FsckReport:
             "size": self.size,
             "root": self.root.hex(),
             "problems": [{"file": p.file, "index": p.index, "detail": p.detail} for p in self.problems],
+            "unchecked": list(self.unchecked),
         }
 
 
-def fsck(path: str | os.PathLike[str], *, seen: Iterable[Checkpoint] = ()) -> FsckReport:
+def fsck(path: str | os.PathLike[str], *, seen: Iterable[Checkpoint] = (), keys: Iterable[VKey] = ()) -> FsckReport:
     """Re-derive everything from the entries and compare with hashes, signed heads and what others saw.
 
-    The folder may be in use by its node: what is committed now is checked. Raises nothing for a broken log: that is the
-    report.
+    ``keys``: every key the log had, by which its own signatures are judged, and the witnesses' keys, by which
+    cosignatures are; without them the report says what was not checked. The folder may be in use by its node: what is
+    committed now is checked. Raises nothing for a broken log: that is the report.
     """
     folder = Path(path)
+    keys = tuple(keys)
+    unchecked: list[str] = []
     heads = [("seen by others", head) for head in seen]
     unread: list[FsckProblem] = []
     # The heads first: beside a running node the log may grow meanwhile, and must then still cover them.
@@ -61,6 +75,7 @@ def fsck(path: str | os.PathLike[str], *, seen: Iterable[Checkpoint] = ()) -> Fs
             note = read_note(folder / name)
             if note is not None:
                 heads.append((name, parse_head(folder / name, note)))
+                unchecked += _check_signatures(name, parse_note(note), keys)
         except LedgerError as error:
             unread.append(FsckProblem(file=name, index=-1, detail=error.message))
     native: Any = log_fsck(os.fspath(folder))
@@ -83,4 +98,33 @@ def fsck(path: str | os.PathLike[str], *, seen: Iterable[Checkpoint] = ()) -> Fs
         if root != head.root:
             detail = f"root of the first {head.size} records: {root.hex()} here, {head.root.hex()} in the head"
             problems.append(FsckProblem(file=name, index=-1, detail=detail))
-    return FsckReport(size=size, root=bytes.fromhex(str(native["root"])), problems=tuple(problems))
+    return FsckReport(
+        size=size,
+        root=bytes.fromhex(str(native["root"])),
+        problems=tuple(problems),
+        unchecked=tuple(unchecked),
+    )
+
+
+def _check_signatures(file: str, note: Note, keys: Sequence[VKey]) -> list[str]:
+    """Judge each signature of a note file; what could not be judged, in words. Raises: UntrustedError(checkpoint.*)."""
+    unchecked = []
+    own = [key for key in keys if key.type == ED25519_NOTE]
+    witnesses = {(key.name, key.key_id): key for key in keys if key.type != ED25519_NOTE}
+    of_log = {(key.name, key.key_id): key for key in own}
+    found = [of_log[line] for line in ((s.name, s.key_id) for s in note.signatures) if line in of_log]
+    if not own:
+        unchecked.append(f"{file}: the log's signature (no key of the log is known here)")
+    elif not found:
+        raise UntrustedError("checkpoint.log-signature", "there is no signature of a key this log has or had")
+    for key in found:
+        verify_log_signature(note, key)
+    for signature in note.signatures[1:] if not own else note.signatures:
+        line = (signature.name, signature.key_id)
+        if line in of_log:
+            continue
+        if line in witnesses:
+            verify_cosignature(note, witnesses[line])
+        else:
+            unchecked.append(f"{file}: the signature of {signature.name} (its key is not known here)")
+    return unchecked

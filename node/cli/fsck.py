@@ -17,6 +17,7 @@ from ledger.logfiles import CHECKPOINT_FILE, read_note
 from ledger.logsource import FolderSource, HttpSource, LogSource
 from ledger.model import KeyRole
 from ledger.treecheck import check_tree
+from node.cli.logkeys import keys_of_log
 from node.cli.logviews import DIFFERS, OK, UNCHECKED, Check, Views, chain_views, policy_views
 from node.cli.progress import progress
 from node.cli.texts import t
@@ -69,9 +70,11 @@ def check_own(config: NodeConfig, *, alone: bool) -> Found:
     views = Views(heads=(), checks=()) if alone else chain_views(config, name, note)
     with progress(t("re-deriving every hash", "重新计算所有哈希")) as told:
         told(0, 1)
-        report = fsck_log(folder, seen=[head for _, head in views.heads])
+        report = fsck_log(folder, seen=[head for _, head in views.heads], keys=keys_of_log(config, ask=not alone))
     problems = tuple(report.to_dict()["problems"])
     checks = list(views.checks)
+    for file, _, what in (line.partition(": ") for line in report.unchecked):
+        checks.append(Check(what=file, outcome=UNCHECKED, detail=what))
     for who, head in views.heads:
         detail = t(f"size {head.size}", f"大小 {head.size}")
         same = not any(p["file"] == "seen by others" for p in problems)
