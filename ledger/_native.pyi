@@ -117,6 +117,9 @@ class LogEngine:
 
     def hash_tile(self, level: int, index: int, width: int) -> bytes: ...
     def entry_tile(self, index: int, width: int) -> bytes: ...
+    def check(self) -> None:
+        """Raises what stopped the engine: FatalError(log.no-space, log.read-only, log.failed)."""
+
     def stat(self) -> dict[str, int]:
         """size, entries_bytes, commits, watermark, pool_bytes, batches."""
 

@@ -93,7 +93,13 @@ class DepartmentLog:
 
     @property
     def why_closed(self) -> LedgerError | None:
-        """Why nothing can be appended or signed; None when the log is open."""
+        """Why nothing can be appended or signed; None when the log is open. After a failed write or sync it stays so
+        until the folder is opened again; what was acknowledged is read and proved all the same."""
+        if not isinstance(self._why_closed, FatalError):
+            try:
+                self._engine.check()
+            except FatalError as error:
+                self._why_closed = error
         return self._why_closed
 
     # --- writing ------------------------------------------------------------------------------------------------------
@@ -107,7 +113,8 @@ class DepartmentLog:
             InvalidInputError: ``json.*`` or ``record.*``, an entry is no canonical record; nothing was appended.
             ConflictError: ``log.batch-conflict``; ``log.behind`` or ``log.forked``, the log is closed.
             UnavailableError: ``log.saturated``, ``log.unguarded``, ``disk.full``.
-            FatalError: ``log.failed``, a write failed: only opening again recovers.
+            FatalError: ``log.no-space``, ``log.read-only``, ``log.failed``, a write failed: only opening the folder
+                again recovers; what was acknowledged is still read and proved.
         """
         return self.begin(records, batch).result()
 
@@ -151,6 +158,8 @@ class DepartmentLog:
             InvalidInputError: ``log.other-origin``.
         """
         with self._lock:
+            if isinstance(self.why_closed, FatalError):
+                raise self.why_closed
             known = list(seen)
             if self._last is not None:
                 known.append(self._last)
@@ -328,7 +337,13 @@ class DepartmentLog:
                     actual=head.origin,
                 )
             if self._last is not None and head.size == self._last.size and head.root != self._last.root:
-                raise FatalError("log.forked", f"{signed} and {served} disagree about size {head.size}")
+                raise FatalError(
+                    "log.forked",
+                    f"{signed} and {served} disagree about size {head.size}",
+                    hint="run civicledger log fsck: it names the damaged one; put it back from a witness or a backup",
+                    expected=self._last.root,
+                    actual=head.root,
+                )
             if self._last is None or head.size >= self._last.size:
                 self._last, self._note = head, note
         if self._last is not None and self._note is not None:
@@ -366,8 +381,9 @@ class DepartmentLog:
             )
 
     def _check_open(self) -> None:
-        if self._why_closed is not None:
-            raise self._why_closed
+        closed = self.why_closed
+        if closed is not None:
+            raise closed
 
     def _replace(self, name: str, data: bytes) -> None:
         with disk_errors(self._path):

@@ -31,6 +31,7 @@ from node.loops import Loop
 from node.mirror.service import Mirrors
 from node.rpc.gate import Gate
 from node.rpc.serving import serve_grpc
+from node.standstill import Standstill
 from node.status import public_status, register_gauges
 from node.trail import records as trail
 from node.trail.anchoring import AnchorLoop, anchored_checkpoint
@@ -60,6 +61,7 @@ class Node:
     def __init__(self, core: NodeCore) -> None:
         self.core = core
         self.failure: LedgerError | None = None
+        self.standstill = Standstill(core.log)
         self.failed = threading.Event()
         self.gate = Gate()
         self._stopping = threading.Event()
@@ -177,7 +179,7 @@ class Node:
         self.core.board.changed()
         logger.info("node.draining", member=self.core.member)
         self.core.closing.run()
-        if self.failure is None:
+        if self.failure is None and self.standstill.reason is None:
             self.core.mark_stopped()
         logger.info("node.stopped", member=self.core.member)
 
@@ -311,6 +313,8 @@ class Node:
         logger.info("node.open", member=core.member, size=core.log.size)
 
     def _publish(self) -> float | None:
+        if isinstance(self.core.log.why_closed, FatalError):
+            raise self.core.log.why_closed  # an append met it: ``_fatal`` says so
         if self.core.log.why_closed is not None or self.retired.is_set():
             return None
         if not self._stopping.is_set():
@@ -350,7 +354,9 @@ class Node:
         self.crosscheck.close()
 
     def _fatal(self, error: LedgerError) -> None:
-        """Our data or disk is broken: stop answering at once, let the daemon end the process."""
+        """Our data is broken: stop answering at once, let the daemon end the process."""
+        if self.standstill.begin(error):
+            return
         if self.failure is None:
             self.failure = error
             self.gate.close(error.message)
@@ -358,5 +364,5 @@ class Node:
         self.failed.set()
 
     def _healthy(self) -> tuple[bool, str]:
-        closed = self.closed_reason()
-        return self.gate.is_open, closed.message if closed else self.gate.reason
+        problem = self.standstill.reason or self.closed_reason()
+        return self.gate.is_open and problem is None, problem.message if problem else self.gate.reason

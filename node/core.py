@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -90,8 +91,9 @@ class NodeCore:
         return unclean
 
     def mark_stopped(self) -> None:
-        """Remove the mark: this run ended cleanly."""
-        (self.config.folder / _RUNNING_FILE).unlink(missing_ok=True)
+        """Remove the mark: this run ended cleanly. Where the disk refuses, the next start only looks closer."""
+        with contextlib.suppress(OSError):
+            (self.config.folder / _RUNNING_FILE).unlink(missing_ok=True)
 
     def _storage_root(self, address: bytes) -> bytes:
         root = self.chain.native.account(address)["storage_hash"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import json
 import os
@@ -13,7 +14,7 @@ from typing import NoReturn
 
 import structlog
 
-from ledger.errors import LedgerError
+from ledger.errors import FatalError, LedgerError
 from node.compose import Node
 from node.config import load_config
 from node.core import report
@@ -42,8 +43,11 @@ def run(folder: str) -> int:
             node = Node.open(folder)
             node.start()
         except LedgerError as error:
-            print(report(error), file=sys.stderr, flush=True)
-            return 1
+            return _refuse(error)
+        except OSError as error:
+            return _refuse(
+                FatalError("os.error", str(error), hint="check the disk and the rights of the node's folder")
+            )
         stop = ending.event()
         ports = {"grpc": config.grpc.port, "https": config.https.port, "local": config.local.port}
         _say("listening", **ports)
@@ -52,13 +56,19 @@ def run(folder: str) -> int:
             threading.Thread(target=_stop_when, args=(event, stop), name=name, daemon=True).start()
         stop.wait()
         node.drain()
-        if node.failure is not None:
-            print(report(node.failure), file=sys.stderr, flush=True)
-            return 1
+        failure = node.failure or node.standstill.reason
+        if failure is not None:
+            return _refuse(failure)
         if ending.asked or not node.retired.is_set():
             return 0
         # The members retired its log: the same folder is opened again, with the log of the next generation.
         _say("reopening", generation=node.core.generation + 1)
+
+
+def _refuse(error: LedgerError) -> int:
+    with contextlib.suppress(OSError):
+        print(report(error), file=sys.stderr, flush=True)
+    return 1
 
 
 class _Ending:
@@ -97,14 +107,17 @@ def _stop_when(event: threading.Event, stop: threading.Event) -> None:
 
 
 def _say(event: str, **figures: int) -> None:
-    print(json.dumps({"event": event, **figures}), flush=True)
+    # Whoever started the node may have gone, or its output may be a file on a full disk: the node serves all the same.
+    with contextlib.suppress(OSError):
+        print(json.dumps({"event": event, **figures}), flush=True)
 
 
 def leave(code: int) -> NoReturn:
     """End the process now. Everything is closed and synced by then; taking the interpreter down beside the threads of
     gRPC's core, which come back for a lock that is gone, ends now and then in SIGABRT instead of ``code``."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):
+            stream.flush()
     os._exit(code)
 
 

@@ -32,9 +32,12 @@ def diagnose(node: Node) -> tuple[Finding, ...]:
 
 
 def _broken(node: Node) -> Iterable[Finding]:
-    failure = node.failure or node.core.chain.failure
-    if failure is not None:
-        yield _problem(failure.code, failure.message, failure.hint)
+    failures = (node.failure, node.standstill.reason, node.core.chain.failure)
+    told = set()
+    for failure in failures:
+        if failure is not None and failure.code not in told:
+            told.add(failure.code)
+            yield _problem(failure.code, failure.message, failure.hint)
 
 
 def _membership(node: Node) -> Iterable[Finding]:
@@ -69,6 +72,8 @@ def _log(node: Node) -> Iterable[Finding]:
             "the node opens it beside the old one within seconds; where it was not started by `node run`, restart it",
         )
     closed = node.closed_reason()
+    if closed is not None and closed is node.standstill.reason:
+        return  # said first of all
     if closed is not None:
         yield _problem(closed.code, closed.message, closed.hint)
         return

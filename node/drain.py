@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import structlog
 
+from ledger.errors import LedgerError
+
 logger = structlog.get_logger("node.drain")
 
 
@@ -25,5 +27,8 @@ class Closing:
             name, action = self._actions.pop()
             try:
                 action()
+            except LedgerError as error:
+                # Said before, when it stopped the node; its place in the code helps no operator.
+                logger.error("drain.failed", loop=name, code=error.code, message=error.message)
             except Exception:
                 logger.exception("drain.failed", loop=name)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import sys
 from collections.abc import MutableMapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import structlog
+
+from ledger.errors import FatalError
 
 #: The only fields a line may carry. Request bodies, queries, records and operators' names have no field here, so they
 #: cannot reach a log line by accident: an unknown field is dropped and its name counted under ``dropped``.
@@ -43,8 +46,16 @@ def only_known_fields(_logger: object, _name: str, event: MutableMapping[str, An
 
 
 def configure_logging(level: str, file: Path | None) -> None:
-    """Send the process's log lines to a file (appended) or to standard error. Called once, by the daemon."""
-    stream: TextIO = file.open("a", encoding="utf-8") if file else sys.stderr
+    """Send the process's log lines to a file (appended) or to standard error. Called once, by the daemon.
+
+    Raises: FatalError(logging.file).
+    """
+    try:
+        stream = _Lines(file.open("a", encoding="utf-8") if file else sys.stderr)
+    except OSError as error:
+        raise FatalError(
+            "logging.file", f"{file} cannot be opened: {error.strerror}", hint="make it writable, or set logging.file"
+        ) from error
     number = {"debug": 10, "info": 20, "warning": 30, "error": 40}[level]
     structlog.configure(
         processors=[
@@ -55,13 +66,30 @@ def configure_logging(level: str, file: Path | None) -> None:
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(file=stream),
+        logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, stream)),
         cache_logger_on_first_use=True,
     )
     # Libraries log through the standard module (uvicorn, grpc): their warnings only, as lines of the same form.
     handler = logging.StreamHandler(stream)
     handler.setFormatter(_LibraryLines())
     logging.basicConfig(handlers=[handler], level=max(number, logging.WARNING), force=True)
+
+
+class _Lines:
+    """A stream that drops what it cannot write: a full disk or a closed pipe must not end the thread that tells it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        """Write, or drop."""
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        """Flush, or drop."""
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.flush()
 
 
 class _LibraryLines(logging.Formatter):

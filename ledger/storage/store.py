@@ -19,6 +19,7 @@ from ledger.errors import ConflictError, FatalError, LedgerError, UnavailableErr
 
 #: What LevelDB and the OS print when the disk, the quota or the file-size limit is reached.
 _FULL = ("No space left", "File too large", "quota exceeded")
+_READ_ONLY = ("Read-only file system", "Permission denied")
 #: plyvel answers a closed database with RuntimeError.
 _ERRORS = (plyvel.Error, OSError, RuntimeError)
 #: What LevelDB prints when another process (or this one) holds the folder.
@@ -48,6 +49,12 @@ def store_error(error: Exception, path: str) -> LedgerError:
             "store.locked",
             f"another process holds the store in {path}",
             hint="stop the other node process; a folder is opened by one process only",
+        )
+    if any(part in text for part in _READ_ONLY):
+        return UnavailableError(
+            "store.read-only",
+            f"the store in {path} cannot be written: {text}",
+            hint="make the folder writable (a disk with errors is mounted read-only), then start the node again",
         )
     return FatalError(
         "store.corrupt",
@@ -145,7 +152,7 @@ class Store:
         Raises:
             ConflictError: ``store.locked``, another process has it open.
             FatalError: ``store.corrupt``, LevelDB's own checks failed.
-            UnavailableError: ``disk.full``.
+            UnavailableError: ``disk.full``, ``store.read-only``.
         """
         name = os.fspath(path)
         try:

@@ -134,6 +134,10 @@ impl LogEngine {
         Ok(PyBytes::new(py, &tile))
     }
 
+    fn check(&self) -> PyResult<()> {
+        call(|| self.0.check())
+    }
+
     fn stat<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let stat = call(|| Ok(self.0.stat()))?;
         let figures = PyDict::new(py);

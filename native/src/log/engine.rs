@@ -187,6 +187,11 @@ impl LogEngine {
         self.view(size)?.entry_tile(index, width, size)
     }
 
+    /// Raises what stopped the engine.
+    pub fn check(&self) -> Result<()> {
+        self.shared.check()
+    }
+
     /// Figures.
     pub fn stat(&self) -> Stat {
         Stat { progress: self.shared.progress(), pool_bytes: self.shared.pool.bytes() }

@@ -162,12 +162,21 @@ def test_a_full_disk_is_one_clear_error_and_loses_nothing(tmp_path: Path) -> Non
                     break
                 acknowledged.update({answer.first + place: entry for place, entry in enumerate(entries)})
             assert failure is not None, "a file of 1 MiB holds no 20,000 records"
-            assert failure.code in ("disk.full", "log.failed")
+            assert failure.code == "log.no-space"
             assert failure.hint
             # Every later append gets the same answer, and reading still works.
             with pytest.raises(grpc.RpcError) as caught:
                 stub.Append(department_pb2.AppendRequest(records=[encode_record(record_of(city, 1))]), timeout=30)
-            assert from_rpc(caught.value).code in ("disk.full", "log.failed")
+            assert from_rpc(caught.value).code == "log.no-space"
+            rows = stub.Read(department_pb2.ReadRequest(first=min(acknowledged), count=10), timeout=30)
+            assert [row.record for row in rows] == [acknowledged[min(acknowledged) + place] for place in range(10)]
+            # It stays up for reading until it is stopped, and then says once more why it stood still.
+            assert process.poll() is None
+            process.send_signal(signal.SIGTERM)
+            _, errors = process.communicate(timeout=60)
+            assert process.returncode == 1
+            assert "[log.no-space]" in errors
+            assert "Traceback" not in errors
         report = ledger_log.fsck(founded.folders[0] / "log")
         city.start(0)
         assert report.size >= len(acknowledged) > 1_000
