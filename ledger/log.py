@@ -29,6 +29,7 @@ from ledger.writing import append_many
 
 __all__ = ["Clock", "DepartmentLog", "FsckReport", "PendingAppend", "export_tiles", "fsck", "read_tile"]
 
+_KEEP = "run civicledger log fsck; do not append: keep the folder as evidence"
 #: Unix milliseconds.
 Clock = Callable[[], int]
 
@@ -337,13 +338,7 @@ class DepartmentLog:
                     actual=head.origin,
                 )
             if self._last is not None and head.size == self._last.size and head.root != self._last.root:
-                raise FatalError(
-                    "log.forked",
-                    f"{signed} and {served} disagree about size {head.size}",
-                    hint="run civicledger log fsck: it names the damaged one; put it back from a witness or a backup",
-                    expected=self._last.root,
-                    actual=head.root,
-                )
+                raise FatalError("log.forked", f"{signed} and {served} disagree about size {head.size}", hint=_KEEP)
             if self._last is None or head.size >= self._last.size:
                 self._last, self._note = head, note
         if self._last is not None and self._note is not None:
@@ -375,15 +370,14 @@ class DepartmentLog:
             raise ConflictError(
                 "log.forked",
                 f"the first {head.size} records have another root than the one that was seen",
-                hint="run civicledger log fsck; do not append: keep the folder as evidence",
+                hint=_KEEP,
                 expected=head.root,
                 actual=root,
             )
 
     def _check_open(self) -> None:
-        closed = self.why_closed
-        if closed is not None:
-            raise closed
+        if self.why_closed is not None:
+            raise self.why_closed
 
     def _replace(self, name: str, data: bytes) -> None:
         with disk_errors(self._path):

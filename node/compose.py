@@ -32,7 +32,7 @@ from node.mirror.service import Mirrors
 from node.rpc.gate import Gate
 from node.rpc.serving import serve_grpc
 from node.standstill import Standstill
-from node.status import public_status, register_gauges
+from node.status import health, public_status, register_gauges
 from node.trail import records as trail
 from node.trail.anchoring import AnchorLoop, anchored_checkpoint
 from node.trail.assembling import make_crosscheck, make_feeds, make_witness
@@ -258,7 +258,7 @@ class Node:
         closing.add("mirrors", self.mirrors.close)
         public = WebServer(app, https.host, https.port, self._https_context, name="https")
         closing.add("https", public.close)
-        app = local_app(JsonRpc(core.chain).handle, core.metrics, self._healthy)
+        app = local_app(JsonRpc(core.chain).handle, core.metrics, lambda: health(self))
         local = WebServer(app, core.config.local.host, core.config.local.port, None, name="local")
         closing.add("local", local.close)
         closing.add("subscription", core.chain.subscribe(self._saw_block))
@@ -313,8 +313,7 @@ class Node:
         logger.info("node.open", member=core.member, size=core.log.size)
 
     def _publish(self) -> float | None:
-        if isinstance(self.core.log.why_closed, FatalError):
-            raise self.core.log.why_closed  # an append met it: ``_fatal`` says so
+        self.standstill.check()
         if self.core.log.why_closed is not None or self.retired.is_set():
             return None
         if not self._stopping.is_set():
@@ -362,7 +361,3 @@ class Node:
             self.gate.close(error.message)
             logger.error("node.failed", code=error.code, message=error.message, hint=error.hint)
         self.failed.set()
-
-    def _healthy(self) -> tuple[bool, str]:
-        problem = self.standstill.reason or self.closed_reason()
-        return self.gate.is_open and problem is None, problem.message if problem else self.gate.reason

@@ -26,6 +26,11 @@ class Standstill:
         closed = self._log.why_closed
         return self._reason or (closed if isinstance(closed, FatalError) else None)
 
+    def check(self) -> None:
+        """Raises what an append met, in the loop that looks here: ``begin`` is then told once."""
+        if isinstance(self._log.why_closed, FatalError):
+            raise self._log.why_closed
+
     def begin(self, error: LedgerError) -> bool:
         """Stand still for this error; False when it is another kind of failure, which ends the node."""
         if error.code not in _UNWRITABLE:

@@ -41,6 +41,12 @@ def public_status(node: Node) -> dict[str, Any]:
     }
 
 
+def health(node: Node) -> tuple[bool, str]:
+    """What ``/healthz`` says: whether every service answers and the log takes records, else why not."""
+    problem = node.standstill.reason or node.closed_reason()
+    return node.gate.is_open and problem is None, problem.message if problem else node.gate.reason
+
+
 def register_gauges(
     metrics: Metrics,
     *,

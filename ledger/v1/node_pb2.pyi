@@ -97,7 +97,7 @@ class GetStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class Status(_message.Message):
-    __slots__ = ("member", "origin", "engine", "height", "head", "final_height", "view_age_ms", "log_size", "published_size", "witnessed_size", "anchored_size", "indexed_size", "peers", "version", "role", "witnesses", "open_alarms")
+    __slots__ = ("member", "origin", "engine", "height", "head", "final_height", "view_age_ms", "log_size", "published_size", "witnessed_size", "anchored_size", "indexed_size", "peers", "version", "role", "witnesses", "open_alarms", "closed")
     MEMBER_FIELD_NUMBER: _ClassVar[int]
     ORIGIN_FIELD_NUMBER: _ClassVar[int]
     ENGINE_FIELD_NUMBER: _ClassVar[int]
@@ -115,6 +115,7 @@ class Status(_message.Message):
     ROLE_FIELD_NUMBER: _ClassVar[int]
     WITNESSES_FIELD_NUMBER: _ClassVar[int]
     OPEN_ALARMS_FIELD_NUMBER: _ClassVar[int]
+    CLOSED_FIELD_NUMBER: _ClassVar[int]
     member: str
     origin: str
     engine: str
@@ -132,7 +133,8 @@ class Status(_message.Message):
     role: str
     witnesses: _containers.RepeatedCompositeFieldContainer[WitnessStatus]
     open_alarms: int
-    def __init__(self, member: _Optional[str] = ..., origin: _Optional[str] = ..., engine: _Optional[str] = ..., height: _Optional[int] = ..., head: _Optional[bytes] = ..., final_height: _Optional[int] = ..., view_age_ms: _Optional[int] = ..., log_size: _Optional[int] = ..., published_size: _Optional[int] = ..., witnessed_size: _Optional[int] = ..., anchored_size: _Optional[int] = ..., indexed_size: _Optional[int] = ..., peers: _Optional[_Iterable[_Union[PeerStatus, _Mapping]]] = ..., version: _Optional[str] = ..., role: _Optional[str] = ..., witnesses: _Optional[_Iterable[_Union[WitnessStatus, _Mapping]]] = ..., open_alarms: _Optional[int] = ...) -> None: ...
+    closed: str
+    def __init__(self, member: _Optional[str] = ..., origin: _Optional[str] = ..., engine: _Optional[str] = ..., height: _Optional[int] = ..., head: _Optional[bytes] = ..., final_height: _Optional[int] = ..., view_age_ms: _Optional[int] = ..., log_size: _Optional[int] = ..., published_size: _Optional[int] = ..., witnessed_size: _Optional[int] = ..., anchored_size: _Optional[int] = ..., indexed_size: _Optional[int] = ..., peers: _Optional[_Iterable[_Union[PeerStatus, _Mapping]]] = ..., version: _Optional[str] = ..., role: _Optional[str] = ..., witnesses: _Optional[_Iterable[_Union[WitnessStatus, _Mapping]]] = ..., open_alarms: _Optional[int] = ..., closed: _Optional[str] = ...) -> None: ...
 
 class WitnessStatus(_message.Message):
     __slots__ = ("member", "name", "cosigned_size", "cosigned_ms", "missing_since_ms", "last_code", "last_error")

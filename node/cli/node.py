@@ -78,6 +78,7 @@ def status(node: Path | None = NodeOption, as_json: bool = JsonOption) -> None:
         "anchored_size": found.anchored_size,
         "indexed_size": found.indexed_size,
         "open_alarms": found.open_alarms,
+        "closed": found.closed,
     }
     peers = [
         {

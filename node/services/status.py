@@ -25,6 +25,7 @@ class StatusService(node_pb2_grpc.StatusServiceServicer):
         head = context.chain.head()
         published, witnessed = context.publisher.newest(), context.publisher.witnessed()
         anchored = context.anchors.newest()
+        closed = context.log.why_closed
         return node_pb2.Status(
             member=context.member,
             origin=context.log.origin,
@@ -43,6 +44,7 @@ class StatusService(node_pb2_grpc.StatusServiceServicer):
             role="sequencer" if context.view.is_sequencer else "follower",
             witnesses=[translate.witness(state) for state in context.witnesses()],
             open_alarms=len(context.alarms.alarms()),
+            closed=f"{closed.message} [{closed.code}]" if closed else "",
         )
 
     def Diagnose(self, request: node_pb2.DiagnoseRequest, call: Call) -> node_pb2.DiagnoseResponse:

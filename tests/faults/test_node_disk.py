@@ -99,7 +99,9 @@ def test_a_full_disk_leaves_the_node_up_for_reading(tmp_path: Path) -> None:
             findings = status.Diagnose(node_pb2.DiagnoseRequest(), timeout=60).findings
             told = {finding.code for finding in findings if finding.severity == "problem"}
             assert {"log.no-space", "disk.full"} <= told
-            assert status.GetStatus(node_pb2.GetStatusRequest(), timeout=60).log_size >= len(acknowledged)
+            state = status.GetStatus(node_pb2.GetStatusRequest(), timeout=60)
+            assert state.log_size >= len(acknowledged)
+            assert state.closed.endswith("[log.no-space]")
             eventually(lambda: health(folder)[0] == 503)
             assert "no space" in health(folder)[1]
             assert process.poll() is None
