@@ -14,7 +14,7 @@ _UNWRITABLE = frozenset({"log.no-space", "log.read-only", "log.failed", "chain.w
 
 
 class Standstill:
-    """Whether the node stands still, and why. What it holds is still read and proved (ADR 0011)."""
+    """Whether the node stands still, and why. What it holds is still read and proved (ADR 0012)."""
 
     def __init__(self, log: DepartmentLog) -> None:
         self._log = log
