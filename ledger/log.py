@@ -94,8 +94,7 @@ class DepartmentLog:
 
     @property
     def why_closed(self) -> LedgerError | None:
-        """Why nothing can be appended or signed; None when the log is open. After a failed write or sync it stays so
-        until the folder is opened again; what was acknowledged is read and proved all the same."""
+        """Why nothing can be appended or signed; None when the log is open. Reading and proving go on."""
         if not isinstance(self._why_closed, FatalError):
             try:
                 self._engine.check()

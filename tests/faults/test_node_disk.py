@@ -135,8 +135,10 @@ def on_a_read_only_disk(folder: Path) -> None:
     command = [sys.executable, "-m", "node.cli.main", "log", "fsck", "--node", str(folder), "--json"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=90, check=False)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["ok"]
-    assert json.loads(done.stdout)["unchecked"] != []  # the witness keys are on chain, and the node does not answer
+    answer = json.loads(done.stdout)
+    assert answer["ok"]
+    # The witness keys are on chain, and the node does not answer.
+    assert "unchecked" in {check["outcome"] for check in answer["checks"]}
 
 
 def refusal_of(act: object) -> LedgerError:
