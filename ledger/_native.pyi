@@ -156,7 +156,15 @@ class LogReader:
     def hash_tile(self, level: int, index: int, width: int) -> bytes: ...
     def entry_tile(self, index: int, width: int) -> bytes: ...
 
-def log_fsck(path: str, first: int = 0) -> dict[str, object]:
+@final
+class FsckProgress:
+    """How far a check is: made by the caller, looked at from another thread."""
+
+    def __init__(self) -> None: ...
+    def done(self) -> int:
+        """Entries the check is through with."""
+
+def log_fsck(path: str, first: int = 0, progress: FsckProgress | None = None) -> dict[str, object]:
     """Re-derive everything from the entries. {"ok": bool, "size": int, "root": hex, "problems": [{"file", "index",
     "detail"}]}: the first difference of each file is named. Raises nothing for a broken log: that is its answer."""
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ledger._native import LogReader, log_fsck
+from ledger._native import FsckProgress, LogReader, log_fsck
 from ledger.errors import LedgerError, UntrustedError
 from ledger.evidence.checkpoint import (
     ED25519_NOTE,
@@ -20,6 +21,11 @@ from ledger.evidence.checkpoint import (
     verify_log_signature,
 )
 from ledger.logfiles import CHECKPOINT_FILE, SIGNED_FILE, parse_head, read_note
+
+#: Told (records done, records in all).
+Progress = Callable[[int, int], None]
+_TELL_S = 0.2
+_FRAME = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +63,13 @@ class FsckReport:
         }
 
 
-def fsck(path: str | os.PathLike[str], *, seen: Iterable[Checkpoint] = (), keys: Iterable[VKey] = ()) -> FsckReport:
+def fsck(
+    path: str | os.PathLike[str],
+    *,
+    seen: Iterable[Checkpoint] = (),
+    keys: Iterable[VKey] = (),
+    progress: Progress | None = None,
+) -> FsckReport:
     """Re-derive everything from the entries and compare with hashes, signed heads and what others saw.
 
     ``keys``: every key the log had, by which its own signatures are judged, and the witnesses' keys, by which
@@ -78,7 +90,7 @@ def fsck(path: str | os.PathLike[str], *, seen: Iterable[Checkpoint] = (), keys:
                 unchecked += _check_signatures(name, parse_note(note), keys)
         except LedgerError as error:
             unread.append(FsckProblem(file=name, index=-1, detail=error.message))
-    native: Any = log_fsck(os.fspath(folder))
+    native: Any = _derive(folder, progress)
     size = int(native["size"])
     problems = [
         FsckProblem(file=str(item["file"]), index=int(item["index"]), detail=str(item["detail"]))
@@ -128,3 +140,29 @@ def _check_signatures(file: str, note: Note, keys: Sequence[VKey]) -> list[str]:
         else:
             unchecked.append(f"{file}: the signature of {signature.name} (its key is not known here)")
     return unchecked
+
+
+def _derive(folder: Path, progress: Progress | None) -> Any:
+    """The native check; with ``progress`` in a thread of its own, looked at now and then."""
+    if progress is None:
+        return log_fsck(os.fspath(folder))
+    told, total = FsckProgress(), _committed(folder)
+    with ThreadPoolExecutor(1, thread_name_prefix="fsck") as pool:
+        work = pool.submit(log_fsck, os.fspath(folder), 0, told)
+        while not wait((work,), timeout=_TELL_S).done:
+            progress(told.done(), max(total, told.done()))
+    progress(told.done(), max(total, told.done()))
+    return work.result()
+
+
+def _committed(folder: Path) -> int:
+    """Records of the last whole frame: no more than a guess of how much there is to do."""
+    try:
+        data = (folder / "commits.dat").open("rb")
+    except OSError:
+        return 0
+    with data:
+        whole = data.seek(0, os.SEEK_END) // _FRAME
+        data.seek(max(whole - 1, 0) * _FRAME)
+        frame = data.read(12)
+    return int.from_bytes(frame[:8], "little") + int.from_bytes(frame[8:], "little")

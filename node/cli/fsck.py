@@ -69,8 +69,8 @@ def check_own(config: NodeConfig, *, alone: bool) -> Found:
         note = None  # the check of the files says what is wrong with it
     views = Views(heads=(), checks=()) if alone else chain_views(config, name, note)
     with progress(t("re-deriving every hash", "重新计算所有哈希")) as told:
-        told(0, 1)
-        report = fsck_log(folder, seen=[head for _, head in views.heads], keys=keys_of_log(config, ask=not alone))
+        keys = keys_of_log(config, ask=not alone)
+        report = fsck_log(folder, seen=[head for _, head in views.heads], keys=keys, progress=told)
     problems = tuple(report.to_dict()["problems"])
     checks = list(views.checks)
     for file, _, what in (line.partition(": ") for line in report.unchecked):

@@ -1,6 +1,7 @@
 //! The log engine of the door.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pyo3::prelude::*;
@@ -20,6 +21,7 @@ use crate::log::{self, Options, Pending, index};
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<LogEngine>()?;
     module.add_class::<LogReader>()?;
+    module.add_class::<FsckProgress>()?;
     module.add_class::<PendingAppend>()?;
     module.add_function(wrap_pyfunction!(log_fsck, module)?)
 }
@@ -252,10 +254,33 @@ impl LogReader {
     }
 }
 
+/// How many entries a check is through with.
+#[pyclass(frozen, module = "ledger._native")]
+struct FsckProgress(AtomicU64);
+
+#[pymethods]
+impl FsckProgress {
+    #[new]
+    fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    fn done(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 #[pyfunction]
-#[pyo3(signature = (path, first = Count(0)))]
-fn log_fsck<'py>(py: Python<'py>, path: &str, first: Count) -> PyResult<Bound<'py, PyDict>> {
-    let report = call_detached(py, || log::fsck::fsck(Path::new(path), first.0))?;
+#[pyo3(signature = (path, first = Count(0), progress = None))]
+fn log_fsck<'py>(
+    py: Python<'py>,
+    path: &str,
+    first: Count,
+    progress: Option<&Bound<'py, FsckProgress>>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let unseen = AtomicU64::new(0);
+    let done = progress.map_or(&unseen, |progress| &progress.get().0);
+    let report = call_detached(py, || log::fsck::fsck_told(Path::new(path), first.0, done))?;
     let problems = report
         .problems
         .iter()

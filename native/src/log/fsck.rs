@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::Result;
 use crate::log::batches::{ROW, Row};
@@ -39,21 +40,31 @@ pub struct Report {
 /// Check the log in a folder from entry `first` on (0: everything). Beside a running writer, what it has not written
 /// yet is no difference. Raises NotFoundError(log.missing); a broken log is an answer, not an error.
 pub fn fsck(path: &Path, first: u64) -> Result<Report> {
+    fsck_told(path, first, &AtomicU64::new(0))
+}
+
+/// [`fsck`] that leaves in `done` how many entries it is through with, for whoever watches.
+pub fn fsck_told(path: &Path, first: u64, done: &AtomicU64) -> Result<Report> {
     let folder = Folder::read_only(path)?;
     let live = folder.is_live();
-    Ok(fsck_storage(Arc::new(folder), live, first))
+    Ok(check(Arc::new(folder), live, first, done))
 }
 
 /// [`fsck`] over any storage; `live`: a writer may be at work.
 pub fn fsck_storage(storage: Arc<dyn Storage>, live: bool, first: u64) -> Report {
-    let mut check = Check::new(storage, live);
+    check(storage, live, first, &AtomicU64::new(0))
+}
+
+fn check(storage: Arc<dyn Storage>, live: bool, first: u64, done: &AtomicU64) -> Report {
+    let mut check = Check::new(storage, live, done);
     if let Err(error) = check.run(first) {
         check.problems.push(Problem { file: String::new(), index: check.size, detail: error.message });
     }
     Report { size: check.size, root: check.tails.root(), problems: check.problems }
 }
 
-struct Check {
+struct Check<'a> {
+    done: &'a AtomicU64,
     storage: Arc<dyn Storage>,
     live: bool,
     levels: LevelFiles,
@@ -62,10 +73,10 @@ struct Check {
     problems: Vec<Problem>,
 }
 
-impl Check {
-    fn new(storage: Arc<dyn Storage>, live: bool) -> Self {
+impl<'a> Check<'a> {
+    fn new(storage: Arc<dyn Storage>, live: bool, done: &'a AtomicU64) -> Self {
         let levels = LevelFiles::new(Arc::clone(&storage));
-        Self { storage, live, levels, tails: Tails::default(), size: 0, problems: Vec::new() }
+        Self { done, storage, live, levels, tails: Tails::default(), size: 0, problems: Vec::new() }
     }
 
     fn run(&mut self, first: u64) -> Result<()> {
@@ -191,6 +202,7 @@ impl Check {
             fresh = self.tails.absorb(level, fresh);
         }
         self.size += count;
+        self.done.store(self.size, Ordering::Relaxed);
         Ok(())
     }
 

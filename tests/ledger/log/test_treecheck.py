@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 
+from ledger._native import LogEngine
 from ledger.errors import LedgerError
 from ledger.evidence.checkpoint import Checkpoint
+from ledger.logcheck import fsck
 from ledger.logsource import FolderSource, HttpSource
 from ledger.treecheck import check_tree
 from tests.ledger.log import naive_tiles
@@ -101,6 +103,23 @@ def test_the_full_tile_serves_where_the_partial_is_gone(
     source = FolderSource(grown)
     (grown / "tile/1/000.p/1").write_bytes((grown / "tile/1/000.p/2").read_bytes()[:32])
     assert check_tree(source, Checkpoint(origin="log", size=300, root=root)).difference is None
+
+
+def test_a_log_folder_tells_how_far_its_check_is(tmp_path: Path) -> None:
+    engine = LogEngine.open(str(tmp_path / "log"))
+    try:
+        for start in range(0, 5_000, 500):
+            engine.append_batch(entries_of(5_000)[start : start + 500])
+    finally:
+        engine.close()
+    told: list[tuple[int, int]] = []
+    report = fsck(tmp_path / "log", progress=lambda *at: told.append(at))
+    assert (report.ok, report.size) == (True, 5_000)
+    assert told[-1] == (5_000, 5_000)
+    assert told == sorted(told)
+    (tmp_path / "log" / "commits.dat").unlink()
+    with pytest.raises(LedgerError):
+        fsck(tmp_path / "log", progress=lambda *at: told.append(at))
 
 
 # --- over HTTP --------------------------------------------------------------------------------------------------------
