@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::error::{Class, Error, Result};
 use crate::log::batches::BatchId;
@@ -10,6 +11,14 @@ use crate::log::{died, lock};
 
 /// About the most bytes in one commit (a single larger batch is still one commit).
 const GROUP_BYTES: usize = 8 << 20;
+
+/// A group of this many bytes is not waited for: its disk time grows with what it holds.
+const SMALL_BYTES: usize = 64 << 10;
+/// How often the committer lets others run first before it takes a small group.
+const TURNS: usize = 16;
+/// A turn that takes longer went to somebody else's work; then so many groups are taken without one.
+const SLOW_TURN: Duration = Duration::from_micros(500);
+const IMPATIENT: u32 = 64;
 
 /// Entries as they will stand in `entries.dat`.
 pub struct Framed {
@@ -108,6 +117,19 @@ struct State {
     refused: Option<Error>,
     /// The committer sleeps.
     idle: bool,
+    /// The last group had more than one job.
+    busy: bool,
+    /// Groups to take without giving turns.
+    impatient: u32,
+}
+
+impl State {
+    /// Jobs of the first group, while there is reason to let it grow.
+    fn growing(&self) -> Option<usize> {
+        let group = self.groups.front()?;
+        let small = self.groups.len() == 1 && group.cost < SMALL_BYTES && self.refused.is_none();
+        (self.busy && small && self.impatient == 0).then_some(group.jobs.len())
+    }
 }
 
 /// See the module.
@@ -165,8 +187,23 @@ impl Pool {
     /// The next group; `None` when the pool is closed and drained, or the engine failed.
     pub fn take(&self) -> Option<Gathered> {
         let mut state = lock(&self.state);
+        let (mut seen, mut turns) = (0, 0);
         loop {
+            // The callers just answered are about to ask again. Without their turn the commits fall into two halves,
+            // each of which waits for the other one's syncs. No timer: it ends when nobody came.
+            if let Some(jobs) = state.growing().filter(|jobs| *jobs > seen && turns < TURNS) {
+                (seen, turns) = (jobs, turns + 1);
+                drop(state);
+                let turn = Instant::now();
+                std::thread::yield_now();
+                let slow = turn.elapsed() > SLOW_TURN;
+                state = lock(&self.state);
+                state.impatient = if slow { IMPATIENT } else { 0 };
+                continue;
+            }
             if let Some(group) = state.groups.pop_front() {
+                state.busy = group.jobs.len() > 1;
+                state.impatient = state.impatient.saturating_sub(1);
                 return Some(group);
             }
             if state.refused.is_some() {
