@@ -47,7 +47,7 @@ def test_every_bar_is_judged_by_its_figure() -> None:
     bad = rows(report(per_second=49_999, micros=20_001, seconds=5.01, mib=301))
     assert len(good) == len(bad)
     assert {row.met for row in good if row.bar != "none"} == {True}
-    growth = "growth of making a proof, for each level of tiles"
+    growth = "growth of making a proof, beside the tiles it reads"
     assert {row.figure for row in bad if row.met} == {growth}
     asked = [row for row in good if row.bar != "none"]
     assert len(asked) == 20
