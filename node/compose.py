@@ -284,7 +284,7 @@ class Node:
             tracker=core.tracker,
             alarms=core.alarms,
             missing=lambda: sum(bool(one.missing_since_ms) for one in self.context.witnesses()),
-            is_open=lambda: self.gate.is_open,
+            is_open=lambda: health(self)[0],
         )
         public.start()
         local.start()

@@ -86,4 +86,4 @@ def register_gauges(
     )
     metrics.gauge("alarms_open", "Alarms about members' logs not settled yet", lambda: len(alarms.alarms()))
     metrics.gauge("witnesses_missing", "Witnesses that lack the newest checkpoint", missing)
-    metrics.gauge("serving", "1 when all services answer", lambda: float(is_open()))
+    metrics.gauge("serving", "1 when all services answer and the log takes records", lambda: float(is_open()))

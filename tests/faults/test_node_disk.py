@@ -61,7 +61,11 @@ def fill(folder: Path) -> Path:
 
 
 def health(folder: Path) -> tuple[int, str]:
-    url = f"http://127.0.0.1:{load_config(folder).local.port}/healthz"
+    return local(folder, "healthz")
+
+
+def local(folder: Path, path: str) -> tuple[int, str]:
+    url = f"http://127.0.0.1:{load_config(folder).local.port}/{path}"
     try:
         with urllib.request.urlopen(url, timeout=30) as answer:
             return answer.status, answer.read().decode()
@@ -104,6 +108,7 @@ def test_a_full_disk_leaves_the_node_up_for_reading(tmp_path: Path) -> None:
             assert state.closed.endswith("[log.no-space]")
             eventually(lambda: health(folder)[0] == 503)
             assert "no space" in health(folder)[1]
+            assert "civicledger_serving 0.0" in local(folder, "metrics")[1]
             assert process.poll() is None
             # Room alone does not re-open a log after a failed write: a restart does.
             ballast.unlink()
