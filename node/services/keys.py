@@ -49,8 +49,11 @@ class KeyService(department_pb2_grpc.KeyServiceServicer):
         except UnavailableError:
             # It may still get into a block: the staged key stays, the next start asks the chain.
             raise
-        except LedgerError:
-            ring.drop_staged(role)
+        except LedgerError as error:
+            # auth.*: the sequencer may already know the old key as retired, by this very transaction. Dropping the new
+            # one would lose the only active key; it stays, as above.
+            if not error.code.startswith("auth."):
+                ring.drop_staged(role)
             raise
         ring.adopt(role)
         self._take_up(role)
