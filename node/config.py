@@ -71,7 +71,7 @@ class DeadlineSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 class MirrorSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which other members' logs are followed (their USCCs, or ``all``), how often, and whether entries are kept where
-    this member may read them (the supervisor, auditors). ``sample``: tiles compared again at each look."""
+    this member may read them (the supervisor, auditors). ``sample``: tiles compared again at each look, at least."""
 
     members: tuple[str, ...] = ()
     interval: Seconds = 10

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import random
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from ledger.errors import NotAllowedError, NotFoundError, UnavailableError, UntrustedError
+from ledger.errors import LedgerError, NotAllowedError, NotFoundError, UnavailableError, UntrustedError
 from ledger.evidence import merkle
 from ledger.evidence.checkpoint import VKey, parse_checkpoint, parse_note
-from ledger.evidence.tiles import TILE_WIDTH, Tile, narrower
-from ledger.evidence.tiletree import HASH, VerifiedTiles, edge_widths
+from ledger.evidence.tiles import TILE_WIDTH, Tile
+from ledger.evidence.tiletree import HASH, VerifiedTiles
 from ledger.model import KeyRole
 from node.identity.pinned import OwnCertificate, PinnedClient
 from node.identity.tls import spki_of_pem
@@ -25,7 +23,6 @@ from node.mirror.judging import (
     CERTIFICATE_CHANGED,
     FORKED,
     REWRITTEN,
-    WITHHELD,
     Contradiction,
     SeenHead,
     compare,
@@ -34,6 +31,7 @@ from node.mirror.judging import (
     log_vkeys,
 )
 from node.mirror.reader import LogReader
+from node.mirror.recheck import Recheck
 
 if TYPE_CHECKING:
     from node.chain.roster import Roster
@@ -72,11 +70,10 @@ class Follower:
         alarms: AlarmBook,
         own: Callable[[], OwnCertificate],
         entries: Callable[[], bool],
-        sample: int,
+        recheck: Recheck,
         timeout: float,
         settle: Callable[[], Callable[[], bool]],
         stopping: Callable[[], bool],
-        draw: random.Random,
     ) -> None:
         self.member = member
         self._open_files = open_files
@@ -85,11 +82,10 @@ class Follower:
         self._alarms = alarms
         self._own = own
         self._entries = entries
-        self._sample = sample
+        self._recheck = recheck
         self._timeout = timeout
         self._settle = settle
         self._stopping = stopping
-        self._draw = draw
         self._client: PinnedClient | None = None
         self._presented: OwnCertificate | None = None
         self.files: MirrorFiles | None = None
@@ -149,9 +145,19 @@ class Follower:
                 raise
             raise Contradiction(REWRITTEN, f"{error.message} (checkpoint of {head.size} entries)") from error
         held = files.head.size if files.head is not None else 0
-        if self._entries():
-            self._keep_entries(files, reader, held)
-        self._compare_sample(files, reader, min(held, head.size))
+        may_read = self._entries()
+        # What is here is compared before new entries are asked for: who refuses these does not escape the comparison.
+        # What is wrong with an old tile does not keep new entries, which the hashes prove, from being kept either.
+        wrong = self._recheck.compare(files, reader, min(held, head.size), entries=may_read)
+        if may_read:
+            try:
+                self._keep_entries(files, reader, held)
+            except (Contradiction, LedgerError):
+                if isinstance(wrong, Contradiction):
+                    raise wrong from None
+                raise
+        if wrong is not None:
+            raise wrong
         if not seen.witnessed and files.head is None:
             raise UnavailableError(
                 "mirror.not-witnessed",
@@ -208,35 +214,8 @@ class Follower:
                 files.commit()
         files.commit()
 
-    # --- looking again ------------------------------------------------------------------------------------------------
-
-    def _compare_sample(self, files: MirrorFiles, reader: LogReader, size: int) -> None:
-        """A random sample of full tiles and the whole right edge, against what is here."""
-        full = size // TILE_WIDTH
-        chosen = set(self._draw.sample(range(full), min(self._sample, full))) | ({full - 1} if full else set())
-        edge = [
-            Tile(level=level, index=(size >> (8 * level)) // TILE_WIDTH, width=width)
-            for level, width in edge_widths(size)
-        ]
-        for tile in [*(Tile(level=0, index=index) for index in sorted(chosen)), *edge]:
-            _same(tile, self._served(reader, tile), files.tile(tile))
-        if not self._entries():
-            return
-        kept = min(files.entries, size)
-        bundles = [Tile(level=None, index=index) for index in sorted(chosen) if (index + 1) * TILE_WIDTH <= kept]
-        for tile in bundles:
-            _same(tile, self._served(reader, tile), files.tile(tile))
-        if kept % TILE_WIDTH:
-            # As wide as the head has it, of which as much is compared as is here.
-            index = kept // TILE_WIDTH
-            served = self._served(
-                reader, Tile(level=None, index=index, width=min(TILE_WIDTH, size - index * TILE_WIDTH))
-            )
-            tile = Tile(level=None, index=index, width=kept % TILE_WIDTH)
-            _same(tile, narrower(tile, served), files.tile(tile))
-
     def _right_entries(self, files: MirrorFiles, reader: LogReader, tile: Tile) -> bytes:
-        bundle = self._served(reader, tile)
+        bundle = self._recheck.served(reader, tile)
         try:
             leaves = merkle.bundle_leaves(bundle, tile.width)
         except UntrustedError as error:
@@ -244,12 +223,6 @@ class Follower:
         if leaves != files.hash_tile(0, tile.index, tile.width):
             raise Contradiction(REWRITTEN, f"{tile.path}: the entries do not hash to the log's own leaf hashes")
         return bundle
-
-    def _served(self, reader: LogReader, tile: Tile) -> bytes:
-        try:
-            return reader.tile(tile)
-        except NotFoundError as error:
-            raise Contradiction(WITHHELD, f"{tile.path} is under its checkpoint and is not served") from error
 
     def _note(self, reader: LogReader) -> bytes:
         """The served checkpoint. A server with another certificate than the pinned one must have it from a rotation.
@@ -286,15 +259,3 @@ class Follower:
             self.close()
             self._client, self._presented = PinnedClient(peer, self._timeout, own), own
         return self._client
-
-
-def _same(tile: Tile, served: bytes, kept: bytes) -> None:
-    if served != kept:
-        raise Contradiction(
-            REWRITTEN,
-            f"{tile.path} is not what it was: SHA-256 {_digest(kept)} before, {_digest(served)} now",
-        )
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:16]

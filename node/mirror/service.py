@@ -21,6 +21,7 @@ from node.identity.keyfiles import key_file
 from node.loops import Loop
 from node.mirror.files import STATE_FILE, MirrorFiles
 from node.mirror.follower import Follower, Seen
+from node.mirror.recheck import Recheck
 from node.web.logpaths import require_tile
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ ALL: Final = "all"
 LEAST_FREE: Final = 512 << 20
 #: Between two looks at the chain, while a key may still turn out to be a rotation that is not seen here yet, seconds.
 _SETTLE_S: Final = 0.1
+#: A refused tile may be a passing thing for this long: the other node's view of the chain may lag. Seconds.
+_PATIENCE_S: Final = 600.0
 
 
 class MirrorStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,11 +149,16 @@ class Mirrors:
             alarms=self._alarms,
             own=self._own_certificate,
             entries=self._may_keep_entries,
-            sample=self._section.sample,
+            recheck=Recheck(
+                sample=self._section.sample,
+                interval=float(self._section.interval),
+                patience=_PATIENCE_S,
+                draw=random.Random(),  # noqa: S311 - which tiles are compared is no secret
+                stopping=lambda: loop.stopping,
+            ),
             timeout=float(core.config.log.witness_timeout),
             settle=lambda: self._settle(loop),
             stopping=lambda: loop.stopping,
-            draw=random.Random(),  # noqa: S311 - which tiles are compared is no secret
         )
         self._followers[member] = (follower, loop)
         loop.start()

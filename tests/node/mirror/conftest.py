@@ -12,6 +12,7 @@ from ledger.model import KeyRole, Roles
 from node.identity.keyfiles import key_file
 from node.mirror.files import MirrorFiles
 from node.mirror.follower import Follower
+from node.mirror.recheck import Recheck
 from node.trail.alarms import AlarmBook
 from tests.node.core.city import City, found
 from tests.node.mirror.fake_log import FakeLog
@@ -51,7 +52,7 @@ class Scene:
         self.stopping = False
         self.open()
 
-    def open(self) -> None:
+    def open(self, sample: int = 100) -> None:
         core = self.node.core
         self.follower = Follower(
             self.member,
@@ -63,11 +64,16 @@ class Scene:
             entries=lambda: bool(
                 core.rosters.current().members[core.member].roles & (Roles.SUPERVISOR | Roles.AUDITOR)
             ),
-            sample=100,
+            recheck=Recheck(
+                sample=sample,
+                interval=10.0,
+                patience=0.0,
+                draw=random.Random(7),
+                stopping=lambda: self.stopping,
+            ),
             timeout=10.0,
             settle=lambda: iter([True, False]).__next__,
             stopping=lambda: self.stopping,
-            draw=random.Random(7),
         )
         self._opened: MirrorFiles | None = None
 
@@ -81,9 +87,9 @@ class Scene:
         assert self._opened is not None
         return self._opened
 
-    def restart(self) -> None:
+    def restart(self, sample: int = 100) -> None:
         self.close()
-        self.open()
+        self.open(sample)
 
     def close(self) -> None:
         self.follower.close()

@@ -27,7 +27,8 @@ def entry(number: int, word: str = "entry") -> bytes:
 
 
 class FakeLog:
-    """Serves ``entries`` under a checkpoint of ``size``; everything served can be changed by path in ``lies``."""
+    """Serves ``entries`` under a checkpoint of ``size``; what is served can be changed by path in
+    ``lies``, or refused with a status."""
 
     def __init__(self, city: City, number: int) -> None:
         founding = city.founded.foundings[number]
@@ -47,6 +48,7 @@ class FakeLog:
         self.signer: Signer = self.keys[KeyRole.LOG]
         self.cosigners = 99
         self.lies: dict[str, bytes | None] = {}
+        self.refused: dict[str, int] = {}
         self.asked: list[str] = []
         self.seen_certificates: set[bytes] = set()
         self._server: WebServer | None = None
@@ -57,6 +59,7 @@ class FakeLog:
     def reset(self) -> None:
         self.entries, self.size, self.signer, self.cosigners = [], 0, self.keys[KeyRole.LOG], 99
         self.lies.clear()
+        self.refused.clear()
 
     def grow(self, size: int, word: str = "entry") -> None:
         self.entries += [entry(number, word) for number in range(len(self.entries), size)]
@@ -128,6 +131,8 @@ class FakeLog:
     async def _answer(self, request: Request) -> Response:
         path = request.path_params["path"]
         self.asked.append(path)
+        if path in self.refused:
+            return Response(b"{}", status_code=self.refused[path])
         if path in self.lies:
             data = self.lies[path]
         elif path == "checkpoint":

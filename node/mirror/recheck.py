@@ -1,0 +1,162 @@
+"""Comparing again what a log served before: the right edge, random tiles, and a sweep that passes over all of it."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from ledger.errors import LedgerError, NotAllowedError, NotFoundError, UnavailableError
+from ledger.evidence.tiles import MAX_LEVEL, TILE_WIDTH, Tile, narrower
+from ledger.evidence.tiletree import edge_widths
+from node.mirror.files import MirrorFiles
+from node.mirror.judging import REWRITTEN, WITHHELD, Contradiction
+from node.mirror.reader import LogReader
+
+#: A sweep over the whole log is planned for this long, seconds: with the looks' own time it is over within a day.
+SWEEP_S: Final = 72_000
+#: The sweep's part of one look ends here, bytes: new entries are waiting, and the other node has work of its own.
+SWEEP_BYTES: Final = 32 << 20
+#: A tile refused at this many looks in a row, the first of them ``patience`` seconds ago, is withheld.
+_REFUSALS: Final = 3
+#: Tiles that are compared at every look since something was wrong with them.
+_MAX_SUSPECTS: Final = 64
+#: The node answered, with something else than the tile.
+_ANSWERED: Final = frozenset({"peer.refused", "peer.answer"})
+
+
+@dataclass(slots=True, kw_only=True)
+class _Refused:
+    since: float
+    times: int = 0
+
+
+class Recheck:
+    """What is compared again at a look. ``sample``: random tiles, and the least the sweep goes on by; ``interval``:
+    seconds between looks; ``patience``: seconds for which a refusal may be a passing one."""
+
+    def __init__(
+        self, *, sample: int, interval: float, patience: float, draw: random.Random, stopping: Callable[[], bool]
+    ) -> None:
+        self._sample = sample
+        self._looks = max(1, int(SWEEP_S / interval))
+        self._patience = patience
+        self._draw = draw
+        self._stopping = stopping
+        #: Where the sweep goes on; a node that is often restarted passes over all of the log, too.
+        self._next: int | None = None
+        self._bytes = 0
+        self._suspects: dict[Tile, None] = {}
+        self._refused: dict[tuple[int | None, int], _Refused] = {}
+
+    def share(self, full: int) -> int:
+        """How many of ``full`` tiles the sweep compares at one look, as far as :data:`SWEEP_BYTES` go."""
+        return min(full, max(self._sample, -(-full // self._looks)))
+
+    def compare(
+        self, files: MirrorFiles, reader: LogReader, size: int, *, entries: bool
+    ) -> Contradiction | LedgerError | None:
+        """Compare with the first ``size`` leaves that are here, and their entries where ``entries``: the first
+        contradiction, else the first refusal; one bad tile does not keep the others from being compared.
+
+        Raises: UnavailableError(peer.*): the node does not answer.
+        """
+        kept = min(files.entries, size) if entries else 0
+        worst: Contradiction | LedgerError | None = None
+        self._bytes = 0
+        for tile in self._chosen(size, kept):
+            if self._stopping():
+                break
+            try:
+                self._bytes += self._compare(files, reader, tile, size)
+                self._suspects.pop(tile, None)
+            except (Contradiction, NotAllowedError, UnavailableError) as error:
+                if not isinstance(error, Contradiction) and error.code not in _ANSWERED:
+                    raise
+                if tile.width == TILE_WIDTH and len(self._suspects) < _MAX_SUSPECTS:
+                    self._suspects[tile] = None
+                if worst is None or (isinstance(error, Contradiction) and not isinstance(worst, Contradiction)):
+                    worst = error
+        return worst
+
+    def served(self, reader: LogReader, tile: Tile) -> bytes:
+        """A tile that the log's checkpoint covers.
+
+        Raises: Contradiction(log.withheld), NotAllowedError, UnavailableError(peer.*).
+        """
+        key = (tile.level, tile.index)
+        try:
+            data = reader.tile(tile)
+        except NotFoundError as error:
+            raise Contradiction(WITHHELD, f"{tile.path} is under its checkpoint and is not served") from error
+        except (NotAllowedError, UnavailableError) as error:
+            if error.code not in _ANSWERED:
+                raise
+            now = time.monotonic()
+            if len(self._refused) >= 2 * _MAX_SUSPECTS and key not in self._refused:
+                raise
+            refused = self._refused.setdefault(key, _Refused(since=now))
+            refused.times += 1
+            if refused.times < _REFUSALS or now - refused.since < self._patience:
+                raise
+            raise Contradiction(WITHHELD, f"{tile.path} is refused again and again: {error.message}") from error
+        self._refused.pop(key, None)
+        return data
+
+    def _chosen(self, size: int, kept: int) -> Iterator[Tile]:
+        """The right edge, what was wrong before, a random sample, then the sweep's part."""
+        for level, width in edge_widths(size):
+            yield Tile(level=level, index=(size >> (8 * level)) // TILE_WIDTH, width=width)
+        if kept % TILE_WIDTH:
+            yield Tile(level=None, index=kept // TILE_WIDTH, width=kept % TILE_WIDTH)
+        full = size // TILE_WIDTH
+        if not full:
+            return
+        for tile in tuple(self._suspects):
+            if tile.leaves_needed <= (kept if tile.level is None else size):
+                yield tile
+        for index in sorted({*self._draw.sample(range(full), min(self._sample, full)), full - 1}):
+            yield from tiles_at(index, kept)
+        if self._next is None:
+            self._next = self._draw.randrange(full)
+        for _ in range(self.share(full)):
+            if self._bytes > SWEEP_BYTES:
+                break
+            yield from tiles_at(self._next % full, kept)
+            self._next = (self._next + 1) % full
+
+    def _compare(self, files: MirrorFiles, reader: LogReader, tile: Tile, size: int) -> int:
+        if tile.level is None and tile.width < TILE_WIDTH:
+            # As wide as the head has it, of which as much is compared as is here.
+            width = min(TILE_WIDTH, size - tile.index * TILE_WIDTH)
+            served = narrower(tile, self.served(reader, Tile(level=None, index=tile.index, width=width)))
+        else:
+            served = self.served(reader, tile)
+        before = files.tile(tile)
+        if served != before:
+            raise Contradiction(
+                REWRITTEN,
+                f"{tile.path} is not what it was: SHA-256 {_digest(before)} before, {_digest(served)} now",
+            )
+        return len(served)
+
+
+def tiles_at(index: int, kept: int) -> Iterator[Tile]:
+    """The full tile of leaf hashes at ``index``, those above that end with it, and its bundle where the first ``kept``
+    entries reach so far."""
+    yield Tile(level=0, index=index)
+    end = index + 1
+    for level in range(1, MAX_LEVEL + 1):
+        end, rest = divmod(end, TILE_WIDTH)
+        if rest:
+            break
+        yield Tile(level=level, index=end - 1)
+    if (index + 1) * TILE_WIDTH <= kept:
+        yield Tile(level=None, index=index)
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:16]

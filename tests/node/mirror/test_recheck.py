@@ -1,0 +1,105 @@
+"""What was served once is compared again until all of it was, and who refuses it does not escape."""
+
+import random
+
+import pytest
+
+from ledger.errors import LedgerError, NotAllowedError
+from ledger.evidence.tiles import Tile
+from node.mirror.recheck import SWEEP_S, Recheck, tiles_at
+from tests.node.mirror.conftest import Scene
+from tests.node.mirror.fake_log import FakeLog, entry
+
+pytestmark = pytest.mark.timeout(120)
+TILES = 12
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("kind", ["0", "entries"])
+def test_a_sweep_finds_a_rewritten_tile_wherever_it_is(supervisor: Scene, log: FakeLog, seed: int, kind: str) -> None:
+    log.grow(TILES * 256)
+    supervisor.restart(sample=2)
+    assert supervisor.follower.look().alarm == ""
+    index = random.Random(seed).randrange(TILES)
+    path = f"tile/{kind}/{index:03d}"
+    data = log.files()[path]
+    log.lies[path] = data.replace(entry(index * 256), entry(9)) if kind == "entries" else bytes(32) + data[32:]
+    found = [supervisor.follower.look().alarm for _ in range(TILES // 2)]
+    assert "log.rewritten" in found
+    # From then on it is looked at every time.
+    assert supervisor.follower.look().alarm == "log.rewritten"
+    log.lies.clear()
+    assert supervisor.follower.look().alarm == ""
+
+
+def test_a_sweep_asks_for_every_tile(department: Scene, log: FakeLog) -> None:
+    log.grow(TILES * 256)
+    department.restart(sample=1)
+    department.follower.look()
+    log.asked.clear()
+    for _ in range(TILES):
+        department.follower.look()
+    assert {path for path in log.asked if path.startswith("tile/0/")} == {f"tile/0/{n:03d}" for n in range(TILES)}
+
+
+def recheck(sample: int, interval: float) -> Recheck:
+    return Recheck(sample=sample, interval=interval, patience=0.0, draw=random.Random(1), stopping=lambda: False)
+
+
+@pytest.mark.parametrize("interval", [1.0, 10.0, 3_600.0, 86_400.0])
+@pytest.mark.parametrize("full", [1, 1_000, 4_000_000])
+def test_a_sweep_ends_within_a_day(full: int, interval: float) -> None:
+    share = recheck(8, interval).share(full)
+    assert min(full, 8) <= share <= full
+    assert -(-full // share) * interval <= max(SWEEP_S, interval)
+
+
+def test_the_tiles_above_are_part_of_it() -> None:
+    assert list(tiles_at(6, 0)) == [Tile(level=0, index=6)]
+    assert list(tiles_at(6, 7 * 256)) == [Tile(level=0, index=6), Tile(level=None, index=6)]
+    assert list(tiles_at(511, 0)) == [Tile(level=0, index=511), Tile(level=1, index=1)]
+    assert list(tiles_at(65_535, 0))[1:] == [Tile(level=1, index=255), Tile(level=2, index=0)]
+
+
+@pytest.mark.parametrize("status", [403, 500])
+def test_a_log_that_refuses_a_new_bundle_is_compared_all_the_same(supervisor: Scene, log: FakeLog, status: int) -> None:
+    log.grow(700)
+    supervisor.follower.look()
+    log.grow(900)
+    log.refused["tile/entries/002"] = log.refused["tile/entries/002.p/188"] = status
+    log.lies["tile/0/000"] = bytes(8192)
+    assert supervisor.follower.look().alarm == "log.rewritten"
+
+
+@pytest.mark.parametrize("status", [403, 503])
+def test_a_lasting_refusal_is_withholding(supervisor: Scene, log: FakeLog, status: int) -> None:
+    log.grow(700)
+    log.refused["tile/entries/001"] = status
+    for _ in range(2):
+        with pytest.raises(LedgerError) as caught:
+            supervisor.follower.look()
+        assert caught.value.code == ("peer.refused" if status == 403 else "peer.answer")
+        assert supervisor.kinds() == []
+    assert supervisor.follower.look().alarm == "log.withheld"
+    assert supervisor.kinds() == ["log.withheld"]
+    log.refused.clear()
+    assert supervisor.follower.look().alarm == ""
+    assert supervisor.files.entries == 700
+
+
+def test_a_refused_old_bundle_is_asked_for_until_it_comes_and_hinders_no_new_ones(
+    supervisor: Scene, log: FakeLog
+) -> None:
+    log.grow(TILES * 256)
+    supervisor.follower.look()
+    supervisor.restart(sample=3)
+    log.refused["tile/entries/005"] = 403
+    seen: list[str] = []
+    for number in range(TILES // 3 + 3):
+        log.grow(TILES * 256 + 10 * number)
+        try:
+            seen.append(supervisor.follower.look().alarm)
+        except NotAllowedError as error:
+            seen.append(error.code)
+    assert seen[-1] == "log.withheld"
+    assert supervisor.files.entries == log.size
