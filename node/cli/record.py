@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import BinaryIO
@@ -30,7 +31,7 @@ from node.cli.connect import Connection, JsonOption, NodeOption, connect
 from node.cli.output import err, out, print_json
 from node.cli.recordlines import LineBatch, LineReader, Refused
 from node.cli.recordstate import ImportState, check_head, head, load, save
-from node.cli.recordstream import BatchSender
+from node.cli.recordstream import WINDOW, BatchSender
 from node.cli.texts import t
 from node.context import system_clock
 
@@ -54,11 +55,13 @@ def group() -> None:
     help=t(
         "Append records from files or standard input, one JSON object a line; files of any size.\n\n"
         'A line is {"type":…, "body":{…}} and may carry "time"; member and version are filled in. A batch that is sent '
-        "twice within 24 hours stands once in the log.\n\n"
+        "twice within 24 hours stands once in the log; lines without a time are known again with --resume only, where "
+        "their time is kept.\n\n"
         "Examples: civicledger record add uses.jsonl      zcat *.gz | civicledger record add -\n\n"
         "          civicledger record add year.jsonl --resume year.state --skip-bad year.bad",
         "从文件或标准输入追加记录，每行一个 JSON 对象；文件大小不限。\n\n"
-        '每行为 {"type":…, "body":{…}}，可带 "time"；成员与版本自动填写。24 小时内重复发送的批次只记一次。\n\n'
+        '每行为 {"type":…, "body":{…}}，可带 "time"；成员与版本自动填写。24 小时内重复发送的批次只记一次；'
+        "不带时间的行只有使用 --resume（其中保存了时间）才能识别重复。\n\n"
         "例：civicledger record add uses.jsonl      zcat *.gz | civicledger record add -\n\n"
         "    civicledger record add year.jsonl --resume year.state --skip-bad year.bad",
     )
@@ -124,6 +127,10 @@ class _Import:
         self._resume = resume
         self._patience = patience
         self._paused = ""
+        # The state is written by the thread that reads as well as by the one that hears the answers.
+        self._lock = threading.Lock()
+        #: Batches an earlier run may have had under way and nobody has answered to this one.
+        self._unsure = WINDOW if state.under_way else 0
         self._bad = None if skip_bad is None else _open_bad(skip_bad, state)
         self._saved = time.monotonic()
         self._bar = Progress(
@@ -150,8 +157,6 @@ class _Import:
         state = self._state
         check_head(state, path)
         with _open(path, state.end) as file:
-            if self._resume is not None and not self._resume.exists():
-                self._save(path, under_way=False)
             size = None if str(path) == "-" else os.fstat(file.fileno()).st_size or None
             task = self._bar.add_task(escape(str(path)), total=size, completed=state.end, records="")
             reader = LineReader(
@@ -162,10 +167,11 @@ class _Import:
                 skip_bad=self._bad is not None,
                 at=state.end,
                 lines=state.lines,
+                cuts=tuple(state.cuts),
             )
             sender = BatchSender(
                 self._append,
-                reader.batches(),
+                self._told(path, reader.batches()),
                 self._settled(path, task),
                 patience=self._patience,
                 on_pause=self._pause,
@@ -182,9 +188,23 @@ class _Import:
                     actual=error.actual,
                 ) from None
             finally:
-                self._save(path, under_way=sender.under_way > 0)
-        state.file, state.end, state.lines = state.file + 1, 0, 0
-        self._save(path, under_way=False)
+                with self._lock:
+                    self._save(path, under_way=sender.under_way > 0 or self._unsure > 0)
+        with self._lock:
+            state.file, state.end, state.lines, state.cuts, self._unsure = state.file + 1, 0, 0, [], 0
+            self._save(path, under_way=False)
+
+    def _told(self, path: Path, batches: Iterator[LineBatch]) -> Iterator[LineBatch]:
+        """The batches, each after the state says what the next run must know when this one dies now."""
+        first = True
+        for batch in batches:
+            with self._lock:
+                if batch.last and batch.end not in self._state.cuts:
+                    self._state.cuts.append(batch.end)
+                if first or batch.last:
+                    self._save(path, under_way=True)
+            first = False
+            yield batch
 
     def _pause(self, error: LedgerError) -> None:
         if error.code != self._paused:
@@ -202,11 +222,17 @@ class _Import:
                 state.first = first if state.first is None else state.first
                 state.count += len(batch.records)
             state.end, state.lines = batch.end, batch.lines
+            state.cuts = [cut for cut in state.cuts if cut > batch.end]
+            self._unsure -= 1
             self._bar.update(task, completed=batch.end, records=t(f"{state.count:,} records", f"{state.count:,} 条"))
             if time.monotonic() - self._saved > _SAVE_S:
                 self._save(path, under_way=True)
 
-        return settled
+        def locked(batch: LineBatch, first: int | None) -> None:
+            with self._lock:
+                settled(batch, first)
+
+        return locked
 
     def _keep(self, path: Path, refused: Refused) -> None:
         self._state.refused += 1
@@ -227,7 +253,9 @@ class _Import:
         if self._bad is not None:
             self._bad.flush()
             self._state.bad = self._bad.tell()
-        self._state.seen_ms, self._state.under_way = system_clock(), under_way
+        if self._unsure <= 0:  # else the day in which the node knows those batches again began with the earlier run
+            self._state.seen_ms = system_clock()
+        self._state.under_way = under_way
         save(self._resume, self._state)
 
 

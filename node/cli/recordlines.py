@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -32,20 +32,23 @@ class Refused:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineBatch:
     """Records of the bytes before ``end`` and after the batch before; ``lines``: lines before ``end``. ``id``: 16 bytes
-    that follow from the records and their place in the file."""
+    that follow from the records and their place in the file. ``last``: it ends here because the file did when it was
+    read; a longer file has another batch at this place."""
 
     records: tuple[bytes, ...]
     refused: tuple[Refused, ...]
     end: int
     lines: int
     id: bytes
+    last: bool = False
 
 
 class LineReader:
     """Reads one file from ``at`` bytes and ``lines`` lines on; memory does not grow with the file.
 
     ``time_ms``: the time of records whose line has none. ``skip_bad``: whether a bad line is kept with its batch
-    (else it is raised, and its batch is not made).
+    (else it is raised, and its batch is not made). ``cuts``: where an earlier run saw the file end, ascending: batches
+    end there again, however long the file has become.
     """
 
     def __init__(
@@ -58,39 +61,43 @@ class LineReader:
         skip_bad: bool,
         at: int = 0,
         lines: int = 0,
+        cuts: Sequence[int] = (),
     ) -> None:
         self._file = file
         self._name = name
         self._schema = schema
         self._time_ms = time_ms
         self._skip_bad = skip_bad
-        self._at = at
+        self._at = self._read = at
         self._lines = lines
+        self._cuts = tuple(cuts)
         self._data = b""
 
     def batches(self) -> Iterator[LineBatch]:
         """The batches in order. Raises: InvalidInputError naming file and line; OSError of the file."""
         while True:
-            # A batch depends on the next BATCH_BYTES of the file and on nothing else.
+            # A batch depends on the next BATCH_BYTES of the file (up to a cut) and on nothing else.
             ended = self._fill(BATCH_BYTES + 1)
             if not self._data:
                 return
             if ended and len(self._data) <= BATCH_BYTES:
-                yield self._batch(self._data)
+                yield self._batch(self._data, ended=True)
             elif cut := self._data.rfind(b"\n", 0, BATCH_BYTES) + 1:
                 yield self._batch(self._data[:cut])
             else:
                 yield self._over_long()
 
     def _fill(self, needed: int) -> bool:
+        cut = next((cut for cut in self._cuts if cut > self._at), self._read + needed + _CHUNK)
         while len(self._data) < needed:
-            chunk = self._file.read(_CHUNK)
+            chunk = self._file.read(min(_CHUNK, cut - self._read))
             if not chunk:
                 return True
+            self._read += len(chunk)
             self._data += chunk
         return False
 
-    def _batch(self, data: bytes) -> LineBatch:
+    def _batch(self, data: bytes, *, ended: bool = False) -> LineBatch:
         piece = self._schema.first_lines(data, self._time_ms)
         records: list[bytes] = []
         refused: list[Refused] = []
@@ -102,7 +109,7 @@ class LineReader:
                 records.append(self._judge(data[row.start : row.end], self._where(row)))
             except LedgerError as error:
                 refused.append(self._refuse(row.number, data[row.start : row.end], error))
-        return self._made(records, refused, piece.taken, piece.lines)
+        return self._made(records, refused, piece.taken, piece.lines, last=ended and piece.taken == len(data))
 
     def _over_long(self) -> LineBatch:
         """The next line alone: it is refused, and as little as possible of it is kept."""
@@ -117,10 +124,17 @@ class LineReader:
             "input.line", f"{self._name}:{self._lines + 1}: a line is over {MAX_LINE} bytes", hint="one record a line"
         )
         refused = [self._refuse(0, start, error)]
-        return self._made([], refused, feed + 1, 1, dropped=taken)
+        return self._made([], refused, feed + 1, 1, dropped=taken, last=feed < 0)
 
     def _made(
-        self, records: list[bytes], refused: list[Refused], taken: int, lines: int, dropped: int = 0
+        self,
+        records: list[bytes],
+        refused: list[Refused],
+        taken: int,
+        lines: int,
+        *,
+        last: bool,
+        dropped: int = 0,
     ) -> LineBatch:
         digest = hashlib.sha256(self._at.to_bytes(8, "big"))
         for record in records:
@@ -135,6 +149,7 @@ class LineReader:
             end=self._at,
             lines=self._lines,
             id=domain_digest("record-batch", digest.digest())[:16],
+            last=last,
         )
 
     def _refuse(self, number: int, text: bytes, error: LedgerError) -> Refused:

@@ -22,7 +22,8 @@ class ImportState(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Everything before ``end`` bytes and ``lines`` lines of the ``file``-th file is in the log or refused.
 
     ``time_ms``: the time of records without one; ``seen_ms``: when this was written; ``under_way``: whether batches were
-    on their way then; ``head``: SHA-256 of the present file's beginning; ``bad``: bytes of the file of refused lines.
+    on their way then; ``cuts``: ends of those among them that ended where the file did; ``head``: SHA-256 of the present
+    file's beginning; ``bad``: bytes of the file of refused lines.
     """
 
     v: int = 1
@@ -30,6 +31,7 @@ class ImportState(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     file: int = 0
     end: int = 0
     lines: int = 0
+    cuts: list[int] = []
     head: str = ""
     time_ms: int
     seen_ms: int
@@ -97,9 +99,9 @@ def check_head(state: ImportState, path: Path) -> None:
 
     Raises: ConflictError(record.resume-changed), OSError.
     """
-    if not state.end or str(path) == "-":
+    if not (state.end or state.cuts) or str(path) == "-":
         return
-    if path.stat().st_size < state.end or head(path, state.end) != state.head:
+    if path.stat().st_size < max([state.end, *state.cuts]) or head(path, state.end) != state.head:
         raise ConflictError(
             "record.resume-changed",
             t(f"{path} is not the file it was", f"{path} 已不是原来的文件"),

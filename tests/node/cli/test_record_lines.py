@@ -55,6 +55,23 @@ def test_a_file_gives_the_same_batches_from_the_end_of_any_of_them(monkeypatch: 
         assert {refused.line for batch in whole for refused in batch.refused} == bad
 
 
+def test_batches_end_where_an_earlier_run_saw_the_file_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recordlines, "BATCH_BYTES", 700)
+    monkeypatch.setattr(recordlines, "_CHUNK", 97)
+    choose = random.Random(5)
+    rows = [line(number) if choose.random() < 0.9 else b"y" * 900 for number in range(40)]
+    data = b"".join(row + b"\n" for row in rows)
+    for end in (*range(0, len(data), 173), len(data)):
+        before = list(read(data[:end]))
+        assert all(batch.end == end for batch in before if batch.last)
+        grown = LineReader(io.BytesIO(data), "f", SCHEMA, NOW, skip_bad=True, cuts=[end])
+        found = [_plain(batch) for batch, _ in zip(grown.batches(), before, strict=False)]
+        assert found == list(map(_plain, before))
+    cuts = [1_000, 1_001, 2_500]
+    ends = [batch.end for batch in LineReader(io.BytesIO(data), "f", SCHEMA, NOW, skip_bad=True, cuts=cuts).batches()]
+    assert {*cuts, len(data)} <= set(ends)
+
+
 def _plain(batch: LineBatch) -> tuple[Any, ...]:
     return batch.id, batch.records, batch.end, batch.lines, [(r.line, r.text, r.error.code) for r in batch.refused]
 

@@ -21,6 +21,8 @@ from ledger.v1 import department_pb2 as pb
 from ledger.v1.department_pb2_grpc import RecordServiceStub
 from node.cli.record import Format, add
 from node.cli.recordstate import KNOWN_MS, ImportState
+from node.cli.recordstream import BatchSender
+from node.context import system_clock
 from node.services.appends import UNDER_WAY
 
 TIME = "2026-11-22T08:00:00.%03dZ"
@@ -110,8 +112,6 @@ def test_an_import_cut_off_goes_on_without_doubles(
             raise KeyboardInterrupt
         original(self, first)
 
-    from node.cli.recordstream import BatchSender
-
     original = BatchSender._settle
     monkeypatch.setattr(BatchSender, "_settle", settle_some)
     with pytest.raises(KeyboardInterrupt):
@@ -123,6 +123,53 @@ def test_an_import_cut_off_goes_on_without_doubles(
     assert run(file, resume=state)["count"] == 12_345
     assert bases(city, "cut") == [f"cut-{number}" for number in range(12_345)]
     assert json.loads(state.read_bytes())["file"] == 1
+
+
+def test_lines_added_while_the_last_batch_was_under_way_double_nothing(
+    city: City, run: Callable[..., Added], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, state = tmp_path / "uses.jsonl", tmp_path / "state"
+    file.write_text("".join(line("grown", number, timed=False) + "\n" for number in range(1_500)))
+    original = BatchSender._settle
+
+    def die_at_the_last(self: BatchSender, first: int | None) -> None:
+        kept = json.loads(state.read_bytes())  # said before any batch was sent
+        assert kept["under_way"]
+        if self._answered == 1:
+            raise KeyboardInterrupt
+        original(self, first)
+
+    monkeypatch.setattr(BatchSender, "_settle", die_at_the_last)
+    with pytest.raises(KeyboardInterrupt):
+        run(file, resume=state)
+    assert bases(city, "grown") == [f"grown-{number}" for number in range(1_500)]
+    kept = json.loads(state.read_bytes())
+    assert (kept["lines"], kept["cuts"], kept["under_way"]) == (1_000, [file.stat().st_size], True)
+    with file.open("a") as more:
+        more.writelines(line("grown", number, timed=False) + "\n" for number in range(1_500, 2_700))
+    monkeypatch.setattr(BatchSender, "_settle", original)
+    assert run(file, resume=state)["count"] == 2_700
+    assert bases(city, "grown") == [f"grown-{number}" for number in range(2_700)]
+    assert json.loads(state.read_bytes())["cuts"] == []
+
+
+def test_a_run_that_reached_no_node_leaves_the_day_of_the_one_before(
+    city: City, run: Callable[..., Added], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, state = tmp_path / "uses.jsonl", tmp_path / "state"
+    file.write_text(line("day", 1))
+    seen = system_clock() - 60_000
+    state.write_text(json.dumps({"files": [str(file)], "time_ms": seen, "seen_ms": seen, "under_way": True}))
+
+    def absent(_sender: BatchSender) -> None:
+        raise UnavailableError("peer.unreachable", "no node", hint="start it")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BatchSender, "run", absent)
+        with pytest.raises(UnavailableError):
+            run(file, resume=state)
+    kept = json.loads(state.read_bytes())
+    assert (kept["seen_ms"], kept["under_way"]) == (seen, True)
 
 
 def test_a_state_is_of_one_import_one_file_and_one_day(run: Callable[..., Added], tmp_path: Path) -> None:
@@ -140,6 +187,7 @@ def test_a_state_is_of_one_import_one_file_and_one_day(run: Callable[..., Added]
     assert code(under_way=True) == "record.resume-late"
     assert code(end=10, head="00") == "record.resume-changed"
     assert code(end=10_000, head="00") == "record.resume-changed"
+    assert code(cuts=[10_000]) == "record.resume-changed"
     assert code(count="x") == "record.resume-file"
     assert ImportState(files=[], time_ms=0, seen_ms=0).done
     assert KNOWN_MS == 86_400_000
