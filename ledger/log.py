@@ -18,18 +18,18 @@ from typing import Self
 from ledger._native import LogEngine, LogReader, PendingAppend
 from ledger.bulk import BulkSchema
 from ledger.codec import encode_record
-from ledger.errors import ConflictError, FatalError, InvalidInputError, LedgerError, UnavailableError
+from ledger.errors import ConflictError, FatalError, LedgerError
 from ledger.evidence.checkpoint import Checkpoint, format_checkpoint, parse_checkpoint, parse_note, sign_note
 from ledger.keys import Signer
 from ledger.logcheck import FsckReport, fsck
 from ledger.logexport import export_tiles, read_tile
-from ledger.logfiles import CHECKPOINT_FILE, SIGNED_FILE, disk_errors, parse_head, read_note, replace_file
+from ledger.logfiles import CHECKPOINT_FILE, SIGNED_FILE, disk_errors, read_note, replace_file
+from ledger.logguard import compare, signed_heads, unguarded
 from ledger.model import Record
 from ledger.writing import append_many
 
 __all__ = ["Clock", "DepartmentLog", "FsckReport", "PendingAppend", "export_tiles", "fsck", "read_tile"]
 
-_KEEP = "run civicledger log fsck; do not append: keep the folder as evidence"
 #: Unix milliseconds.
 Clock = Callable[[], int]
 
@@ -37,7 +37,10 @@ Clock = Callable[[], int]
 class DepartmentLog:
     """The one writer of a log folder. Thread-safe: any number of callers append, read and publish."""
 
-    __slots__ = ("_clock", "_closed", "_engine", "_last", "_lock", "_note", "_path", "_signer", "_why_closed", "origin")
+    __slots__ = (
+        "_beyond", "_clock", "_closed", "_contrary", "_engine", "_last", "_lock", "_note", "_path", "_signer",
+        "_why_closed", "origin",
+    )  # fmt: skip
 
     def __init__(self, path: Path, engine: LogEngine, origin: str, signer: Signer, clock: Clock) -> None:
         self._path = path
@@ -47,8 +50,12 @@ class DepartmentLog:
         self._lock = threading.Lock()
         self._last: Checkpoint | None = None
         self._note: bytes | None = None
+        #: The note of the last signed head while this log does not hold it; ``_note`` is then of what there is.
+        self._beyond: bytes | None = None
+        #: Heads that were seen and that this log does not hold: it opens when all of them hold again.
+        self._contrary: list[Checkpoint] = []
         self._closed = False
-        self._why_closed: LedgerError | None = _unguarded()
+        self._why_closed: LedgerError | None = unguarded()
         self.origin = origin
 
     @classmethod
@@ -146,29 +153,42 @@ class DepartmentLog:
         """
         return append_many(self.begin, records, schema, on_durable)
 
-    def guard(self, seen: Iterable[Checkpoint]) -> None:
+    def guard(self, seen: Iterable[Checkpoint], notes: Iterable[bytes] = ()) -> None:
         """Compare the log with what others saw of it, and open it when it holds all of that.
 
         ``seen``: the heads that witnesses cosigned and the chain anchored. An empty ``seen`` is the caller's word that
-        nobody saw anything.
+        nobody saw anything. ``notes``: such heads as notes, whose signature by a key of this log was checked: one
+        beyond the log is kept on disk, so that it is known when nobody says so any more. What once contradicted the log
+        is compared again every time.
 
         Raises:
             ConflictError: ``log.behind``, somebody saw a larger log (a restored backup); ``log.forked``, somebody saw
                 another history. The log stays closed.
             InvalidInputError: ``log.other-origin``.
+            UnavailableError: ``disk.full``. FatalError: ``log.failed``.
         """
         with self._lock:
             if isinstance(self.why_closed, FatalError):
                 raise self.why_closed
-            known = list(seen)
-            if self._last is not None:
-                known.append(self._last)
-            try:
-                for head in known:
-                    self._compare(head)
-            except LedgerError as error:
-                self._why_closed = error
-                raise
+            noted = {parse_checkpoint(parse_note(note).text): note for note in notes}
+            known = dict.fromkeys([*seen, *noted, *self._contrary, *([self._last] if self._last else [])])
+            wrong: list[LedgerError] = []
+            for head in known:
+                try:
+                    compare(self._engine, self.origin, head)
+                except LedgerError as error:
+                    wrong.append(error)
+                    if isinstance(error, ConflictError) and head not in self._contrary:
+                        self._contrary.append(head)
+            if wrong:
+                # A conflict outweighs a caller's mistake: that one must not hide why the log is closed.
+                self._why_closed = next((one for one in wrong if isinstance(one, ConflictError)), wrong[0])
+                self._keep_beyond(noted)
+                raise self._why_closed
+            if self._beyond is not None:
+                self._replace(CHECKPOINT_FILE, self._beyond)
+                self._note, self._beyond = self._beyond, None
+            self._contrary.clear()
             self._why_closed = None
 
     def publish(self) -> bytes:
@@ -189,7 +209,7 @@ class DepartmentLog:
                 return self._note
             head = Checkpoint(origin=self.origin, size=size, root=self._engine.root(size))
             if self._last is not None:
-                self._compare(self._last)
+                compare(self._engine, self.origin, self._last)
             note = sign_note(format_checkpoint(head), self.origin, self._signer)
             self._replace(SIGNED_FILE, note)
             self._last, self._note = head, note
@@ -215,10 +235,10 @@ class DepartmentLog:
         """
         head = parse_checkpoint(parse_note(note).text)
         with self._lock:
-            self._compare(head)
+            compare(self._engine, self.origin, head)
             if self._last is None or self._last.size < head.size:
                 self._replace(SIGNED_FILE, note)
-                self._last, self._note = head, note
+                self._last, self._note, self._beyond = head, note, None
                 self._replace(CHECKPOINT_FILE, note)
 
     def use_signer(self, signer: Signer) -> None:
@@ -252,7 +272,7 @@ class DepartmentLog:
             InvalidInputError: ``log.range`` and the like, the index is not below the size, or the size not reached.
         """
         if size is None:
-            size = self._last.size if self._last is not None else self._engine.size()
+            size = min(self._last.size, self._engine.size()) if self._last is not None else self._engine.size()
         return self._engine.inclusion_proof(index, size)
 
     def prove_consistency(self, size1: int, size2: int) -> list[bytes]:
@@ -291,11 +311,12 @@ class DepartmentLog:
             UnavailableError: ``disk.full``.
         """
         with self._lock:
-            note, head = self._note, self._last
-        if note is None or head is None:
+            note = self._note
+        if note is None:
             raise ConflictError(
                 "log.unpublished", "this log has no checkpoint yet", hint="append a record and wait for a checkpoint"
             )
+        head = parse_checkpoint(parse_note(note).text)
         export_tiles(self, Path(target), head, note)
         return head.size
 
@@ -322,57 +343,26 @@ class DepartmentLog:
 
     def _recall(self) -> None:
         """Find the last signed head. Its file is written first, so a crash may leave ``checkpoint`` one behind."""
-        signed, served = self._path / SIGNED_FILE, self._path / CHECKPOINT_FILE
-        for file in (signed, served):
-            note = read_note(file)
-            if note is None:
-                continue
-            head = parse_head(file, note)
-            if head.origin != self.origin:
-                raise ConflictError(
-                    "log.other-origin",
-                    f"{file} is of another log",
-                    hint="check the node's region, handle and log generation against the folder",
-                    expected=self.origin,
-                    actual=head.origin,
-                )
-            if self._last is not None and head.size == self._last.size and head.root != self._last.root:
-                raise FatalError("log.forked", f"{signed} and {served} disagree about size {head.size}", hint=_KEEP)
-            if self._last is None or head.size >= self._last.size:
-                self._last, self._note = head, note
-        if self._last is not None and self._note is not None:
-            with contextlib.suppress(ConflictError):
-                # Closed already; guard() says the same again to whoever asks for the log to be opened.
-                self._compare(self._last)
-                if read_note(served) != self._note:
-                    self._replace(CHECKPOINT_FILE, self._note)
+        heads = signed_heads(self._path, self.origin)
+        if not heads:
+            return
+        self._last, self._note = heads[0]
+        if self._last.size > self._engine.size():
+            # Closed for good, as guard() says to whoever asks; what an older note covers is still served.
+            self._beyond, self._note = self._note, heads[-1][1]
+            return
+        with contextlib.suppress(ConflictError):
+            compare(self._engine, self.origin, self._last)
+            if read_note(self._path / CHECKPOINT_FILE) != self._note:
+                self._replace(CHECKPOINT_FILE, self._note)
 
-    def _compare(self, head: Checkpoint) -> None:
-        if head.origin != self.origin:
-            raise InvalidInputError(
-                "log.other-origin",
-                "this head is of another log",
-                expected=self.origin,
-                actual=head.origin,
-            )
-        size = self._engine.size()
-        if head.size > size:
-            raise ConflictError(
-                "log.behind",
-                f"this log has {size} records, but a head of {head.size} was seen: it was restored from an older copy",
-                hint="stop the node and bring the rest back: civicledger log restore BACKUP, or --from-peers",
-                expected=head.size,
-                actual=size,
-            )
-        root = self._engine.root(head.size)
-        if root != head.root:
-            raise ConflictError(
-                "log.forked",
-                f"the first {head.size} records have another root than the one that was seen",
-                hint=_KEEP,
-                expected=head.root,
-                actual=root,
-            )
+    def _keep_beyond(self, noted: dict[Checkpoint, bytes]) -> None:
+        """Put the largest of these heads on disk as the last signed one, when the log does not reach it."""
+        own = [head for head in noted if head.origin == self.origin and head.size > self._engine.size()]
+        head = max(own, key=lambda one: one.size, default=None)
+        if head is not None and (self._last is None or self._last.size < head.size):
+            self._replace(SIGNED_FILE, noted[head])
+            self._last, self._beyond = head, noted[head]
 
     def _check_open(self) -> None:
         if self.why_closed is not None:
@@ -389,11 +379,3 @@ def open_reader(path: str | os.PathLike[str], size: int) -> LogReader:
     Raises: NotFoundError(log.missing), UnavailableError(log.not-yet).
     """
     return LogReader.open(os.fspath(path), size)
-
-
-def _unguarded() -> UnavailableError:
-    return UnavailableError(
-        "log.unguarded",
-        "this log was not yet compared with what its witnesses and the chain saw of it",
-        hint="wait until enough other members' nodes answer; civicledger doctor lists who does not",
-    )

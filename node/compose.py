@@ -103,6 +103,7 @@ class Node:
             log=core.log,
             roster=core.rosters.current,
             anchored=self._anchored,
+            kept=self._kept,
             peers=core.peers,
             tracker=core.tracker,
             timeout=float(core.config.log.witness_timeout),
@@ -334,6 +335,10 @@ class Node:
     def _anchored(self) -> Checkpoint | None:
         core = self.core
         return anchored_checkpoint(core.contracts, core.member, core.log.origin, core.generation)
+
+    def _kept(self) -> bytes | None:
+        newest = self.core.stores.checkpoints.newest()
+        return None if newest is None else newest[1]
 
     def _retired(self) -> None:
         self.gate.close("the members retired its log; it opens the next one")

@@ -146,7 +146,7 @@ class WitnessFeed:
         if note is None:
             return
         try:
-            self._log.guard([parse_checkpoint(parse_note(note).text)])
+            self._log.guard((), [note])
         except ConflictError as error:
             info, ours = roster.by_origin(self._log.origin), self._log.published
             if error.code == "log.forked" and info is not None and ours is not None:

@@ -15,7 +15,7 @@ from node.chain.tracker import PeerTracker
 from node.identity.peers import PeerBook
 from node.loops import Loop
 from node.metrics import Metrics
-from node.trail.feeding import witness_view
+from node.trail.feeding import witness_note
 
 if TYPE_CHECKING:
     from ledger.log import DepartmentLog
@@ -29,7 +29,8 @@ class LogOpening:
     """Asks the witnesses until a quorum of them answered, compares, then calls ``on_open`` once.
 
     A quorum is enough: whatever was witnessed or anchored before was cosigned by a quorum, and two quorums share an
-    honest member. ``waiting_for`` says what is missing, for the doctor.
+    honest member. ``kept`` is the newest witnessed note of our own store: it may be newer than the log's folder.
+    ``waiting_for`` says what is missing, for the doctor.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class LogOpening:
         log: DepartmentLog,
         roster: Callable[[], Roster],
         anchored: Callable[[], Checkpoint | None],
+        kept: Callable[[], bytes | None],
         peers: PeerBook,
         tracker: PeerTracker,
         timeout: float,
@@ -50,6 +52,9 @@ class LogOpening:
         self._log = log
         self._roster = roster
         self._anchored = anchored
+        self._kept = kept
+        #: What each witness said last, also in rounds without a quorum: it counts when that witness is silent later.
+        self._heard: dict[str, bytes] = {}
         self._peers = peers
         self._tracker = tracker
         self._timeout = timeout
@@ -64,35 +69,34 @@ class LogOpening:
         roster = self._roster()
         others = [info.uscc for info in roster.others(self._member)]
         needed = min(roster.quorum, len(others))
-        seen: list[Checkpoint] = []
         silent: list[str] = []
         with ThreadPoolExecutor(max_workers=max(1, min(len(others), 16)), thread_name_prefix="opening") as pool:
             for uscc, answer in zip(others, pool.map(lambda one: self._ask(one, roster), others), strict=True):
                 if isinstance(answer, LedgerError):
                     silent.append(uscc)
                 elif answer is not None:
-                    seen.append(answer)
+                    self._heard[uscc] = answer
         if len(others) - len(silent) < needed:
             self.waiting_for = (
                 f"{len(others) - len(silent)} of the {needed} witnesses needed answered; silent: {', '.join(silent)}"
             )
             # Not an error of this round: at the start of a whole city everybody waits a moment for the others.
             return _RETRY_S
-        anchored = self._anchored()
-        self._log.guard([*seen, anchored] if anchored else seen)
+        kept, anchored = self._kept(), self._anchored()
+        self._log.guard([anchored] if anchored else [], [*self._heard.values(), *([kept] if kept else [])])
         logger.info("log.opened", size=self._log.size, count=len(others) - len(silent))
         self._on_open()
         self._done = True
         return None
 
-    def _ask(self, uscc: str, roster: Roster) -> Checkpoint | LedgerError | None:
+    def _ask(self, uscc: str, roster: Roster) -> bytes | LedgerError | None:
         try:
-            view = witness_view(self._peers.require(uscc), self._log.origin, roster, self._timeout)
+            note = witness_note(self._peers.require(uscc), self._log.origin, roster, self._timeout)
         except LedgerError as error:
             self._tracker.missed(uscc, error.message)
             return error
         self._tracker.reached(uscc)
-        return view
+        return note
 
 
 def closed_reason(log: DepartmentLog, opening: LogOpening) -> LedgerError | None:

@@ -16,8 +16,10 @@ from ledger.evidence.checkpoint import (
     ED25519_NOTE,
     Checkpoint,
     VKey,
+    format_checkpoint,
     parse_checkpoint,
     parse_note,
+    sign_note,
     verify_log_signature,
 )
 from ledger.keys import Ed25519Signer
@@ -28,6 +30,11 @@ from tests.ledger.log.conftest import NOW, ORIGIN, Open, record
 
 def head_of(note: bytes) -> Checkpoint:
     return parse_checkpoint(parse_note(note).text)
+
+
+def mine_of(log: DepartmentLog) -> Checkpoint:
+    """What the log holds, as a head."""
+    return Checkpoint(origin=ORIGIN, size=log.size, root=log.root())
 
 
 def test_records_come_back_after_opening_again(log: DepartmentLog, open_log: Open) -> None:
@@ -181,15 +188,64 @@ def test_another_history_of_the_same_size_is_refused(log: DepartmentLog) -> None
         log.publish()
 
 
-def test_a_guard_that_passes_opens_the_log_again(log: DepartmentLog) -> None:
+def test_a_log_that_lags_opens_when_it_holds_what_was_seen(log: DepartmentLog) -> None:
     log.append([record(1)])
+    root = merkle.root([merkle.leaf_hash(record(number)) for number in (1, 2)])
+    mine = mine_of(log)
     with pytest.raises(ConflictError):
-        log.guard([Checkpoint(origin=ORIGIN, size=2, root=b"x" * 32)])
-    log.guard(
-        [Checkpoint(origin=ORIGIN, size=1, root=log.root(1)), Checkpoint(origin=ORIGIN, size=0, root=log.root(0))]
-    )
+        log.guard([Checkpoint(origin=ORIGIN, size=2, root=root)])
+    # Who knew it is silent now; what the others saw holds and is not enough.
+    for heads in ([mine], []):
+        with pytest.raises(ConflictError) as caught:
+            log.guard(heads)
+        assert (caught.value.code, caught.value.expected) == ("log.behind", 2)
+        assert log.why_closed is caught.value
+    log.refill([record(2)])
+    log.guard([mine])
     assert log.why_closed is None
-    log.append([record(2)])
+    log.append([record(3)])
+
+
+def test_a_log_that_forked_stays_closed(log: DepartmentLog) -> None:
+    log.append([record(1)])
+    for heads in ([Checkpoint(origin=ORIGIN, size=1, root=b"x" * 32)], [], [mine_of(log)]):
+        with pytest.raises(ConflictError, match=r"log\.forked"):
+            log.guard(heads)
+    with pytest.raises(ConflictError, match=r"log\.forked"):
+        # A caller's mistake does not hide why it is closed.
+        log.guard([Checkpoint(origin="other", size=0, root=bytes(32))])
+    with pytest.raises(ConflictError, match=r"log\.forked"):
+        log.publish()
+
+
+def test_a_signed_head_beyond_the_log_is_known_after_a_restart(
+    log: DepartmentLog, open_log: Open, signer: Ed25519Signer
+) -> None:
+    for number in range(5):
+        log.append([record(number)])
+    served = log.publish()
+    root = merkle.root([merkle.leaf_hash(record(number)) for number in range(8)])
+    note = sign_note(format_checkpoint(Checkpoint(origin=ORIGIN, size=8, root=root)), ORIGIN, signer)
+    with pytest.raises(ConflictError, match=r"log\.behind"):
+        log.guard((), [note])
+    assert log.published == served, "what can be proved is served"
+    log.close()
+    again = open_log()
+    assert (again.published, again.signed) == (served, head_of(note))
+    assert len(again.prove_inclusion(0)) == 3
+    with pytest.raises(ConflictError, match=r"log\.behind"):
+        again.guard([head_of(served)])
+    # A mirror holds a part, then all of it.
+    again.refill([record(5)])
+    again.adopt_signed(sign_note(format_checkpoint(mine_of(again)), ORIGIN, signer))
+    with pytest.raises(ConflictError, match=r"log\.behind"):
+        again.guard(())
+    again.refill([record(6), record(7)])
+    again.adopt_signed(note)
+    again.guard(())
+    assert again.publish() == note
+    again.close()
+    assert fsck(again.path).ok
 
 
 def test_a_head_of_another_log_is_a_mistake_of_the_caller(log: DepartmentLog) -> None:

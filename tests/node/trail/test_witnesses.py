@@ -355,7 +355,8 @@ def test_a_bad_witness_does_not_hold_up_the_opening(found: Found, lie: str) -> N
     town.at_end(log.close)
     opened: list[int] = []
     opening = LogOpening(
-        member=owner.uscc, log=log, roster=town.roster, anchored=lambda: None, peers=town.peers,
+        member=owner.uscc, log=log, roster=town.roster, anchored=lambda: None, kept=lambda: None,
+        peers=town.peers,
         tracker=PeerTracker(system_clock), timeout=1.0 if lie == "drips" else 60.0, metrics=town.metrics,
         on_open=lambda: opened.append(1), on_fatal=lambda error: None,
     )  # fmt: skip
