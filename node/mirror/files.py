@@ -111,8 +111,9 @@ class MirrorFiles:
         with disk_errors(self.folder):
             _write(self._file(_ENTRIES), bundle, self._bytes)
             _write(self._file(_INDEX), bytes(offsets), -(-self.entries // TILE_WIDTH) * 8)
-        self.entries += count
+        # A reader that sees the new count finds the bytes of it.
         self._bytes += len(bundle)
+        self.entries += count
 
     def commit(self, under: bytes | None = None) -> None:
         """Make what was appended durable. ``under``: the note under which it was verified, kept while its head is not
@@ -265,5 +266,5 @@ def _damaged(file: Path, detail: str) -> FatalError:
     return FatalError(
         "mirror.damaged",
         f"{file}: {detail}",
-        hint="move the folder away (keep it if the mirrored log is in question): the mirror starts anew",
+        hint="move the folder away (keep it if that log is in question) and restart the node: the mirror starts anew",
     )

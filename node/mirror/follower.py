@@ -57,7 +57,8 @@ class Follower:
     """Follows the log of ``member`` into ``folder/<sha256 of origin>``. Not thread-safe: one loop calls :meth:`look`.
 
     ``entries()``: whether this node may keep entries now; ``settle()`` makes a function that waits a moment for a newer
-    view of the chain and says False once the view is newer than its making; ``stopping()``: long work ends early.
+    view of the chain and says False once the view is newer than its making; ``stopping()``: long work ends early;
+    ``room()`` raises when the disk has no room for more.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Follower:
         timeout: float,
         settle: Callable[[], Callable[[], bool]],
         stopping: Callable[[], bool],
+        room: Callable[[], None],
     ) -> None:
         self.member = member
         self._open_files = open_files
@@ -86,6 +88,7 @@ class Follower:
         self._timeout = timeout
         self._settle = settle
         self._stopping = stopping
+        self._room = room
         self._client: PinnedClient | None = None
         self._presented: OwnCertificate | None = None
         self.files: MirrorFiles | None = None
@@ -193,10 +196,11 @@ class Follower:
             files.append_hashes(leaves[(files.size - index * TILE_WIDTH) * HASH :])
             if number % _COMMIT_TILES == 0:
                 files.commit(seen.note)
+                self._room()
         if files.size != head.size:
             files.commit(seen.note)
         elif files.note != seen.note:
-            files.commit()
+            files.commit(seen.note)
             files.complete(seen.note, head)
             logger.debug("mirror.head", member=self.member, size=head.size)
 
@@ -212,6 +216,7 @@ class Follower:
             files.append_entries(bundle[at:], index * TILE_WIDTH + tile.width - files.entries)
             if number % _COMMIT_TILES == 0:
                 files.commit()
+                self._room()
         files.commit()
 
     def _right_entries(self, files: MirrorFiles, reader: LogReader, tile: Tile) -> bytes:

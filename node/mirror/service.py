@@ -159,19 +159,24 @@ class Mirrors:
             timeout=float(core.config.log.witness_timeout),
             settle=lambda: self._settle(loop),
             stopping=lambda: loop.stopping,
+            room=self._room,
         )
         self._followers[member] = (follower, loop)
         loop.start()
 
+    def _room(self) -> None:
+        """Raise UnavailableError(mirror.disk-low) when the own log needs what is left of the disk."""
+        if self._folder.exists() and shutil.disk_usage(self._folder).free < LEAST_FREE:
+            raise UnavailableError(
+                "mirror.disk-low",
+                f"less than {LEAST_FREE >> 20} MiB are free: the mirrors take nothing more",
+                hint="free space, or name fewer logs in [mirror] members",
+            )
+
     def _look(self, member: str) -> float:
         follower, _ = self._followers[member]
         try:
-            if self._folder.exists() and shutil.disk_usage(self._folder).free < LEAST_FREE:
-                raise UnavailableError(
-                    "mirror.disk-low",
-                    f"less than {LEAST_FREE >> 20} MiB are free: the mirrors take nothing more",
-                    hint="free space, or name fewer logs in [mirror] members",
-                )
+            self._room()
             seen = follower.look()
         except LedgerError as error:
             self._note(follower, None, f"{error.message} [{error.code}]")

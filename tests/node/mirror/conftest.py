@@ -50,6 +50,7 @@ class Scene:
         self.folder = folder
         self.alarms = AlarmBook(folder / "alarms", clock=self.node.core.clock)
         self.stopping = False
+        self.room: Callable[[], None] = lambda: None
         self.open()
 
     def open(self, sample: int = 100) -> None:
@@ -74,6 +75,7 @@ class Scene:
             timeout=10.0,
             settle=lambda: iter([True, False]).__next__,
             stopping=lambda: self.stopping,
+            room=lambda: self.room(),
         )
         self._opened: MirrorFiles | None = None
 
