@@ -13,12 +13,13 @@ import struct
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
 from ledger._native import LogReader
 from ledger.backup import BATCH_ROW_BYTES, committed_size
+from ledger.days import day_of
 from ledger.errors import LedgerError
 from ledger.evidence.checkpoint import parse_note
 from ledger.logfiles import CHECKPOINT_FILE, disk_errors, parse_head, read_note
@@ -39,8 +40,9 @@ _BATCH_WINDOW_MS = _DAY_MS
 class LogStat:
     """A log in figures. Times are Unix milliseconds, 0 for never; bytes of files by name.
 
-    ``by_day``: records by the UTC day in their time, newest first, of at most 30 days with records; ``estimated`` when
-    they come from samples. ``days_until_full``: at the mean growth of the last week, None when nothing grows.
+    ``by_day``: records by the day (China, UTC+8) of their time, newest first, of at most 30 days with records;
+    ``estimated`` when they come from samples. ``days_until_full``: at the mean growth of the last week, None when
+    nothing grows.
     """
 
     size: int
@@ -92,14 +94,15 @@ def log_stat(path: str | os.PathLike[str], now_ms: int) -> LogStat:
         free = shutil.disk_usage(folder).free
         batches = _live_batches(folder / BATCHES, now_ms)
     covered = head.size if head else 0
-    days: Counter[int] = Counter()
+    days: Counter[date] = Counter()
     first_ms = last_ms = 0
     stretch = 1 if covered <= EXACT else covered / SAMPLES
     for time_ms in _times(reader, covered):
-        days[time_ms // _DAY_MS] += 1
+        days[day_of(time_ms)] += 1
         first_ms = min(first_ms or time_ms, time_ms)
         last_ms = max(last_ms, time_ms)
-    week = [count for day, count in days.items() if 0 <= now_ms // _DAY_MS - day < 7]
+    today = day_of(now_ms)
+    week = [count for day, count in days.items() if 0 <= (today - day).days < 7]
     span = min(7.0, max(1.0, (now_ms - first_ms) / _DAY_MS)) if first_ms else 1.0
     records_a_day = round(sum(week) * stretch / span)
     bytes_a_day = round(records_a_day * sum(files.values()) / size) if size else 0
@@ -111,7 +114,7 @@ def log_stat(path: str | os.PathLike[str], now_ms: int) -> LogStat:
         batches=batches,
         first_ms=first_ms,
         last_ms=last_ms,
-        by_day=tuple((_day(day), round(days[day] * stretch)) for day in sorted(days, reverse=True)[:DAYS]),
+        by_day=tuple((day.isoformat(), round(days[day] * stretch)) for day in sorted(days, reverse=True)[:DAYS]),
         estimated=covered > EXACT,
         records_a_day=records_a_day,
         bytes_a_day=bytes_a_day,
@@ -137,10 +140,6 @@ def _time(entry: bytes) -> Iterator[int]:
     except (LedgerError, ValueError, TypeError, KeyError, RecursionError):
         # What came by another door than the records' has no time that counts.
         return
-
-
-def _day(day: int) -> str:
-    return (date(1970, 1, 1) + timedelta(days=day)).isoformat()
 
 
 def _note_ms(note: bytes | None) -> int:

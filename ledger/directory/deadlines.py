@@ -8,15 +8,14 @@ and what was computed with it is marked provisional.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 import chinese_calendar
 
+from ledger.days import CST
 from ledger.errors import InvalidInputError
 
-#: China standard time.
-CST: Final = timezone(timedelta(hours=8))
 #: Default number of working days for the check of a request's form.
 FORM_CHECK_DAYS: Final = 2
 #: Default number of working days to answer a conditional request.

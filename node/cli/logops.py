@@ -202,7 +202,9 @@ def _show(config: NodeConfig, found: LogStat, running: dict[str, int | None], no
     rows = [(name, size, _bytes(size)) for name, size in found.files.items()]
     total = sum(found.files.values())
     table(t("Files", "文件"), [t("file", "文件"), t("bytes", "字节"), ""], [*rows, ("", total, _bytes(total))])
-    title = t("Records by day (UTC)", "按日记录数（UTC）") + (t(", estimated", "（估算）") if found.estimated else "")
+    title = t("Records by day (UTC+8)", "按日记录数（北京时间）") + (
+        t(", estimated", "（估算）") if found.estimated else ""
+    )
     table(title, [t("day", "日期"), t("records", "记录数")], found.by_day)
 
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import typer
 
-from ledger.errors import InvalidInputError
+from ledger.days import CST, start_of
 from ledger.model import format_time
 from ledger.v1 import department_pb2 as pb
 from ledger.v1 import department_pb2_grpc as rpc
 from node.cli.connect import JsonOption, NodeOption, connect
+from node.cli.inputs import parse_day
 from node.cli.output import facts, out, print_json
 from node.cli.record import app
 from node.cli.texts import t
@@ -39,9 +39,11 @@ _DAY_MS = 86_400_000
 )
 def purge_payloads(
     before: str = typer.Option(
-        "", help=t("day, e.g. 2026-01-01: what ended before its 00:00 UTC", "日期（UTC 零点之前）")
+        "", help=t("day, e.g. 2026-01-01: what ended before its 00:00 in China (UTC+8)", "日期：早于北京时间该日零点")
     ),
-    older_than: int | None = typer.Option(None, min=1, max=36_500, help=t("days", "天数")),
+    older_than: int | None = typer.Option(
+        None, min=1, max=36_500, help=t("days of 24 hours, back from now", "天数（每天 24 小时，自现在起倒推）")
+    ),
     basis: str = typer.Option("PIPL/47", help=t("code of the legal basis, for the record", "写入记录的法律依据代码")),
     execute: bool = typer.Option(False, "--execute", help=t("delete, do not only count", "执行删除，而不仅统计")),
     node: Path | None = NodeOption,
@@ -50,7 +52,7 @@ def purge_payloads(
     """The node deletes and records: the stores are its own."""
     if bool(before) == (older_than is not None):
         raise typer.BadParameter(t("give --before or --older-than", "请给出 --before 或 --older-than 之一"))
-    limit = _day(before) if before else time.time_ns() // 1_000_000 - (older_than or 0) * _DAY_MS
+    limit = start_of(parse_day(before)) if before else time.time_ns() // 1_000_000 - (older_than or 0) * _DAY_MS
     with connect(node) as connection:
         request = pb.PurgeRequest(before=limit, basis=basis, execute=execute)
         done = connection.stub(rpc.RecordServiceStub).Purge(request, timeout=_TIMEOUT)
@@ -71,7 +73,9 @@ def purge_payloads(
     facts(
         title,
         {
-            t("before", "早于"): value["before"],
+            t("before (UTC+8)", "早于（北京时间）"): datetime.fromtimestamp(limit / 1_000, CST).strftime(
+                "%Y-%m-%d %H:%M:%S"
+            ),
             t("openings", "承诺开启信息"): done.openings,
             t("payload salts", "数据盐值"): done.exchanges,
             t("operator salts", "经办人盐值"): done.operators,
@@ -81,17 +85,3 @@ def purge_payloads(
     )
     if not execute:
         out.print(t("nothing was deleted: add --execute", "未删除任何内容：加上 --execute 执行"))
-
-
-def _day(text: str) -> int:
-    """00:00 UTC of a day, Unix milliseconds. Raises: InvalidInputError(input.date)."""
-    try:
-        if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
-            raise ValueError(text)
-        return int(datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).timestamp() * 1_000)
-    except ValueError:
-        raise InvalidInputError(
-            "input.date",
-            t(f"{text!r} is no day", f"{text!r} 不是日期"),
-            hint=t("write it as 2026-01-31", "写作 2026-01-31"),
-        ) from None

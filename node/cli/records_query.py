@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from ledger.directory.deadlines import CST
+from ledger.days import CST, start_of
 from ledger.errors import InvalidInputError
 from ledger.v1 import department_pb2 as pb
 from ledger.v1 import department_pb2_grpc as rpc
@@ -24,6 +24,7 @@ from node.cli.connect import (
     grant_id,
     resolve_member,
 )
+from node.cli.inputs import parse_day
 from node.cli.output import SHORT, err, out, print_json, table
 from node.cli.purge import app
 from node.cli.texts import t
@@ -132,7 +133,7 @@ def _show(records: list[tuple[int, dict[str, Any]]]) -> None:
         t("records", "记录"),
         [
             "#",
-            t("time", "时间"),
+            t("time (UTC+8)", "北京时间"),
             t("type", "类型"),
             t("dataset", "数据资源"),
             t("grant", "授权"),
@@ -168,26 +169,10 @@ def span_of_days(day: str, since: str, until: str) -> tuple[int, int]:
             "input.day", t("--until lies before --since", "--until 早于 --since"), hint=f"{first} … {last}"
         )
     return (
-        _start(first) if first is not None else 0,
-        _start(last + timedelta(days=1)) if last is not None else 0,
+        start_of(first) if first is not None else 0,
+        start_of(last + timedelta(days=1)) if last is not None else 0,
     )
 
 
 def _day(text: str) -> date | None:
-    if not text:
-        return None
-    try:
-        found = datetime.strptime(text, "%Y-%m-%d").date()
-    except ValueError:
-        found = date.min
-    if not date(1970, 1, 2) <= found < date.max:
-        raise InvalidInputError(
-            "input.day",
-            t(f"{text!r} is no day", f"{text!r} 不是日期"),
-            hint=t("YYYY-MM-DD, of 1970 or later", "YYYY-MM-DD"),
-        )
-    return found
-
-
-def _start(day: date) -> int:
-    return int(datetime(day.year, day.month, day.day, tzinfo=CST).timestamp() * 1_000)
+    return parse_day(text) if text else None

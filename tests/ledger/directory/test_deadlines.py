@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.directory.deadlines import CST, deadline_after, due, is_working_day, working_days_between
+from ledger.days import CST
+from ledger.directory.deadlines import deadline_after, due, is_working_day, working_days_between
 from ledger.errors import InvalidInputError
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,13 @@ def test_days_growth_and_batches_are_counted(log: DepartmentLog) -> None:
     assert found.files["entries.dat"] == (log.path / "entries.dat").stat().st_size
     assert found.published_ms == 0, "no witness has cosigned"
     assert log_stat(log.path, NOW + 2 * DAY).batches == 0, "ids are remembered for a day"
+
+
+def test_a_day_is_one_of_china(log: DepartmentLog) -> None:
+    midnight = int(datetime(2026, 9, 20, 16, tzinfo=UTC).timestamp()) * 1_000
+    log.append([at(midnight - 1, 1), at(midnight, 2), at(midnight + DAY - 1, 3)])
+    log.publish()
+    assert log_stat(log.path, NOW).by_day == (("2026-09-21", 2), ("2026-09-20", 1))
 
 
 def test_a_large_log_is_told_from_samples(log: DepartmentLog, monkeypatch: pytest.MonkeyPatch) -> None:

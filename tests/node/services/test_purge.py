@@ -181,5 +181,8 @@ def test_the_command_counts_and_deletes_only_when_told(city: City) -> None:
     keep_opening(city, "plain")
     looked = json.loads(run("--older-than", "1", "--json"))
     assert (looked["executed"], looked["openings"], looked["records"]) == (False, 0, 0)
-    assert json.loads(run("--before", "2026-13-01", "--json", status=1))["error"]["code"] == "input.date"
+    assert json.loads(run("--before", "2026-01-01", "--json"))["before"] == "2025-12-31T16:00:00.000Z", (
+        "China's midnight"
+    )
+    assert json.loads(run("--before", "2026-13-01", "--json", status=1))["error"]["code"] == "input.day"
     run("--before", "2026-01-01", "--older-than", "3", status=2)
