@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -11,6 +11,7 @@ import grpc
 from ledger.errors import (
     ConflictError,
     InvalidInputError,
+    LedgerError,
     NotAllowedError,
     NotFoundError,
     UnavailableError,
@@ -84,9 +85,7 @@ class BlockServicer(peer_pb2_grpc.BlockServiceServicer):
         while context.is_active() and not self._stopping():
             version = self._board.version
             newest, finality = self._board.newest, self._board.finality
-            while following <= self._chain.head().height:
-                yield peer_pb2.FollowResponse(block=self._block(following))
-                following += 1
+            following = yield from self._blocks(following)
             if newest is not None and newest is not sent_head and newest.head.height < following:
                 sent_head = newest
                 yield peer_pb2.FollowResponse(head=head_message(newest))
@@ -94,7 +93,13 @@ class BlockServicer(peer_pb2_grpc.BlockServiceServicer):
                 sent_finality = finality
                 yield peer_pb2.FollowResponse(finality=finality_message(finality))
             if time.monotonic() - checked > _RECHECK_S:
-                context.recheck()
+                try:
+                    context.recheck()
+                except LedgerError:
+                    # The caller learns from the block that ended its key or membership why it is not served any
+                    # longer: without the block of its own rotation it would never take up its new key.
+                    yield from self._blocks(following)
+                    raise
                 checked = time.monotonic()
             self._board.wait_change(version, _RECHECK_S)
 
@@ -120,6 +125,13 @@ class BlockServicer(peer_pb2_grpc.BlockServiceServicer):
                 actual=request.height,
             )
         return finality_message(stored_finality(kept[1]))
+
+    def _blocks(self, following: int) -> Generator[peer_pb2.FollowResponse, None, int]:
+        """The blocks from a height up to the present head; returns the height after it."""
+        head = self._chain.head().height
+        for height in range(following, head + 1):
+            yield peer_pb2.FollowResponse(block=self._block(height))
+        return max(following, head + 1)
 
     def _block(self, height: int) -> peer_pb2.Block:
         block = self._chain.store.block(height)

@@ -199,6 +199,39 @@ def test_a_definite_refusal_while_waiting_is_raised(bench: Bench) -> None:
     assert refused.value.code == "tx.not-member"
 
 
+def test_a_connection_refused_while_waiting_does_not_undo_what_was_admitted(bench: Bench) -> None:
+    given: list[bytes] = []
+
+    def submit(raw: bytes) -> bytes:
+        given.append(raw)
+        if len(given) > 1:
+            raise NotAllowedError("auth.key-ended", "the block of this transaction ended the connection's key")
+        return bench.chain.submit(raw)
+
+    def wait(hash_: bytes, timeout: float) -> Receipt:
+        if len(given) > 1:  # our own view of the chain catches up only now
+            bench.chain.produce(T0_MS)
+        return bench.chain.wait(hash_, timeout)
+
+    data = publication(bench, 1, "A")
+    outcome = sender(bench, 1, submit=submit, wait=wait).send(bench.contracts.directory.address, data)
+    assert outcome.receipt.succeeded
+    assert given == [given[0]] * 2
+
+
+def test_a_connection_refused_until_the_end_says_that_it_may_still_happen(bench: Bench) -> None:
+    given: list[bytes] = []
+
+    def submit(raw: bytes) -> bytes:
+        if given:
+            raise NotAllowedError("auth.key-ended", "ended")
+        given.append(raw)
+        return bench.chain.submit(raw)
+
+    with pytest.raises(UnavailableError, match=r"chain\.timeout"):
+        sender(bench, 1, submit=submit, wait=bench.chain.wait).send(bytes(20), b"", timeout=0.05)
+
+
 def test_a_replaced_account_goes_on_with_its_own_nonces(bench: Bench) -> None:
     account = sender(bench, 1)
     directory = bench.contracts.directory.address
