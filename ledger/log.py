@@ -23,7 +23,7 @@ from ledger.evidence.checkpoint import Checkpoint, format_checkpoint, parse_chec
 from ledger.keys import Signer
 from ledger.logcheck import FsckReport, fsck
 from ledger.logexport import export_tiles, read_tile
-from ledger.logfiles import CHECKPOINT_FILE, SIGNED_FILE, disk_errors, read_note, replace_file
+from ledger.logfiles import CHECKPOINT_FILE, SIGNED_FILE, disk_errors, read_note, replace_file, restoring_folder
 from ledger.logguard import compare, signed_heads, unguarded
 from ledger.model import Record
 from ledger.writing import append_many
@@ -63,11 +63,18 @@ class DepartmentLog:
         """Create or recover the folder. Reading works at once; appending and signing after :meth:`guard`.
 
         Raises:
-            ConflictError: ``log.locked``, another process holds it; ``log.other-origin``, it is another log's folder.
+            ConflictError: ``log.locked``, another process holds it; ``log.other-origin``, it is another log's folder;
+                ``log.half-restored``, a restore was cut short.
             FatalError: ``log.*``, the folder is damaged beyond what recovery repairs.
             UnavailableError: ``disk.full``.
         """
         folder = Path(path)
+        if restoring_folder(folder).exists():
+            raise ConflictError(
+                "log.half-restored",
+                f"putting a backup in the place of {folder} was cut short",
+                hint="run civicledger log restore with that backup again: it knows what was signed before",
+            )
         with disk_errors(folder):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         engine = LogEngine.open(os.fspath(folder), now_ms=clock())

@@ -60,6 +60,11 @@ def disk_errors(path: Path) -> Iterator[None]:
         ) from error
 
 
+def restoring_folder(folder: Path) -> Path:
+    """Where ``restore`` makes the folder that will take the place of this one; it is there only while that runs."""
+    return folder.with_name(folder.name + ".restoring")
+
+
 def read_note(file: Path) -> bytes | None:
     """The bytes of a note file; None when there is none. Raises: FatalError(log.failed, log.damaged-note)."""
     try:

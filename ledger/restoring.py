@@ -7,6 +7,7 @@ and ``DepartmentLog.guard`` compares with what witnesses and the chain saw befor
 from __future__ import annotations
 
 import fcntl
+import glob
 import hashlib
 import os
 import shutil
@@ -19,8 +20,18 @@ from ledger._native import LogEngine, LogReader
 from ledger.backup import Progress, check_folder, committed_size, copy_prefix, ignore_progress
 from ledger.errors import ConflictError, LedgerError, UntrustedError
 from ledger.evidence.checkpoint import Checkpoint
-from ledger.logfiles import CHECKPOINT_FILE, SIGNED_FILE, disk_errors, parse_head, read_note, replace_file
+from ledger.logfiles import (
+    CHECKPOINT_FILE,
+    SIGNED_FILE,
+    disk_errors,
+    parse_head,
+    read_note,
+    replace_file,
+    restoring_folder,
+)
 from ledger.manifest import BATCHES, Manifest, read_manifest
+
+_ASIDE = ".before-restore-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,10 +75,13 @@ def restore(
         )
     with _held(folder):
         here = committed_size(folder)
-        if here >= manifest.head.size and not replace:
-            raise _not_older(folder, here, manifest.head)
+        fresh = restoring_folder(folder)
         signed = _last_signed(folder, manifest)
-        fresh = folder.with_name(folder.name + ".restoring")
+        if here >= manifest.head.size and not replace:
+            if signed[0].size <= here:
+                # Left by a run that was cut short before it replaced anything; the log does not open beside it.
+                shutil.rmtree(fresh, ignore_errors=True)
+            raise _not_older(folder, here, manifest.head)
         with disk_errors(fresh):
             shutil.rmtree(fresh, ignore_errors=True)
             fresh.mkdir(mode=0o700, parents=True)
@@ -106,12 +120,14 @@ def _fill(source: Path, fresh: Path, manifest: Manifest, signed: bytes, progress
 
 
 def _last_signed(folder: Path, manifest: Manifest) -> tuple[Checkpoint, bytes]:
-    """The larger of the backup's head and the last head signed in the old folder."""
+    """The largest of the backup's head and the heads signed in the old folder, or in what a run that was cut short left
+    of it: the folder moved aside, and the one that was to take its place."""
     best = (manifest.head, manifest.note)
-    for name in (SIGNED_FILE, CHECKPOINT_FILE):
+    old = (folder, restoring_folder(folder), *sorted(folder.parent.glob(f"{glob.escape(folder.name)}{_ASIDE}*")))
+    for file in (place / name for place in old for name in (SIGNED_FILE, CHECKPOINT_FILE)):
         try:
-            note = read_note(folder / name)
-            head = parse_head(folder / name, note) if note is not None else None
+            note = read_note(file)
+            head = parse_head(file, note) if note is not None else None
         except LedgerError:
             # Damaged with the rest of the folder: the witnesses and the chain are asked at the next start.
             continue
@@ -163,7 +179,7 @@ def _aside(folder: Path) -> Path | None:
     if not folder.exists():
         return None
     number = 1
-    while (kept := folder.with_name(f"{folder.name}.before-restore-{number}")).exists():
+    while (kept := folder.with_name(f"{folder.name}{_ASIDE}{number}")).exists():
         number += 1
     os.rename(folder, kept)
     return kept

@@ -4,6 +4,7 @@ closed while others saw more."""
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import threading
 from pathlib import Path
@@ -227,6 +228,54 @@ def test_what_is_put_back_continues_and_knows_its_batches(log: DepartmentLog, op
     assert parse_checkpoint(parse_note(again.publish()).text).size == 415
     again.close()
     assert fsck(tmp_path / "log").ok
+
+
+@pytest.mark.parametrize("left", ["both", "aside"])
+def test_a_restore_that_was_cut_short_forgets_no_signature(
+    log: DepartmentLog, open_log: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: str
+) -> None:
+    grow(log, 0, 10)
+    log.publish()
+    back_up(log.path, tmp_path / "copy")
+    grow(log, 10, 10)
+    head = parse_checkpoint(parse_note(log.publish()).text)
+    log.close()
+    rename, fresh = os.rename, tmp_path / "log.restoring"
+
+    def cut(source: Path, target: Path) -> None:
+        if source == fresh:
+            raise InterruptedError("the power went")
+        rename(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rename", cut)
+        with pytest.raises(LedgerError, match="the power went"):
+            restore(tmp_path / "copy", log.path, origin=ORIGIN, replace=True)
+    assert not log.path.exists()
+    with pytest.raises(ConflictError) as caught:
+        open_log()
+    assert (caught.value.code, log.path.exists()) == ("log.half-restored", False)
+    if left == "aside":
+        shutil.rmtree(fresh)
+    assert restore(tmp_path / "copy", log.path, origin=ORIGIN).signed == head
+    back = open_log()
+    with pytest.raises(ConflictError, match=r"log\.behind"):
+        back.guard(())
+
+
+def test_what_a_cut_restore_left_beside_a_whole_log_is_cleared(
+    log: DepartmentLog, open_log: Open, tmp_path: Path
+) -> None:
+    grow(log, 0, 10)
+    log.publish()
+    back_up(log.path, tmp_path / "copy")
+    log.close()
+    (tmp_path / "log.restoring").mkdir()
+    with pytest.raises(ConflictError, match=r"log\.half-restored"):
+        open_log()
+    with pytest.raises(ConflictError, match=r"restore\.not-older"):
+        restore(tmp_path / "copy", log.path, origin=ORIGIN)
+    open_log().guard(())
 
 
 def test_a_shorter_log_put_back_signs_nothing(log: DepartmentLog, open_log: Open, tmp_path: Path) -> None:
