@@ -5,18 +5,22 @@ from __future__ import annotations
 import hashlib
 import http.client
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from ledger.errors import NotAllowedError
 from ledger.evidence.checkpoint import parse_checkpoint, parse_note
 from ledger.evidence.tiles import tiles_of
-from ledger.model import KeyRole
+from ledger.model import KeyRole, Roles
 from node.compose import Node
 from node.config import MirrorSection, decode_config, encode_config
 from node.identity.keyfiles import key_file
 from node.identity.keyring import KeyRing
 from node.identity.tls import client_context
+from node.rpc.auth import Caller
+from node.web import readers
 from tests.ledger.log import naive_tiles
 from tests.node.core.city import City, found, record
 from tests.node.core.makers import PASSPHRASE, eventually, make_keys
@@ -151,10 +155,32 @@ def test_who_may_read_entries(city: City, tmp_path: Path) -> None:
         nobody = ask(city, at, path)
         assert nobody.status == 403
         assert b"auth.no-certificate" in nobody.body
+    # Whose node has a mirror may not for that reason read what is in it.
+    refused = ask(city, 3, prefix(city[0]) + "/tile/entries/000", city[3].core.keys)
+    assert refused.status == 403
+    assert b"auth.role" in refused.body
     # A certificate that the chain does not know ends in the handshake.
     make_keys(tmp_path, city.founded.members[0], seed="a stranger")
     with pytest.raises(OSError):
         ask(city, 0, "/tile/entries/000", KeyRing(tmp_path, city.founded.members[0], PASSPHRASE))
+
+
+@pytest.mark.parametrize(
+    ("roles", "passes"), [(Roles.SUPERVISOR, True), (Roles.AUDITOR, True), (Roles(0), False), (Roles.QUALITY, False)]
+)
+def test_a_lost_role_ends_reading_from_the_own_mirror(
+    city: City, monkeypatch: pytest.MonkeyPatch, roles: Roles, passes: bool
+) -> None:
+    node = city[2]
+    info = replace(node.core.rosters.current().members[node.core.member], roles=roles)
+    monkeypatch.setattr(readers, "identify", lambda *_: Caller(info=info, own=True))
+    readers.check_entries(node.context, None, info.uscc)
+    if passes:
+        readers.check_entries(node.context, None, city[0].core.member)
+        return
+    with pytest.raises(NotAllowedError) as caught:
+        readers.check_entries(node.context, None, city[0].core.member)
+    assert caught.value.code == "auth.role"
 
 
 def test_the_rules_of_http(city: City) -> None:
