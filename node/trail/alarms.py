@@ -77,6 +77,7 @@ class AlarmBook:
     def raise_alarm(self, kind: str, member: str, detail: str, evidence: ForkEvidence | None = None) -> Alarm:
         """Keep an alarm. The same kind and member again is the same alarm seen once more, with a proof as long as it is
         of the same log: two histories that both grow give a new proof every second, and the first one says it all.
+        A proof of what was seen without one is added to the open alarm.
         One that was settled is open again when something else is said of it, one with a proof when there is another.
 
         Raises: UnavailableError(disk.full), FatalError(log.failed).
@@ -86,28 +87,34 @@ class AlarmBook:
         now = self._clock()
         detail = detail[:_MAX_DETAIL]
         with self._lock:
-            known = self._alarms.get(id_) or self._open_of(kind, member, evidence)
+            known = self._alarms.get(id_) or self._known(kind, member, evidence)
             if known is not None:
-                id_ = known.id
-                seen = replace(known, last_ms=now, count=known.count + 1)
-                if known.detail != detail and evidence is None:
-                    seen = replace(seen, detail=detail, settled=False)
-                    self._write(seen)
-                self._alarms[id_] = seen
-                return seen
-            alarm = Alarm(id=id_, kind=kind, member=member, detail=detail, first_ms=now, last_ms=now, evidence=evidence)
-            if sum(one.member == member for one in self._alarms.values()) >= MAX_PER_MEMBER:
-                logger.warning("alarm.dropped", member=member, code=kind)
-                return alarm
-            self._write(alarm)
-            self._alarms[id_] = alarm
+                alarm = replace(known, last_ms=now, count=known.count + 1)
+                if known.evidence is None and evidence is not None:
+                    alarm = replace(alarm, evidence=evidence)
+                    self._write(alarm)
+                elif known.detail != detail and evidence is None:
+                    alarm = replace(alarm, detail=detail, settled=False)
+                    self._write(alarm)
+                self._alarms[known.id] = alarm
+                if known.evidence is alarm.evidence:
+                    return alarm
+            else:
+                alarm = Alarm(
+                    id=id_, kind=kind, member=member, detail=detail, first_ms=now, last_ms=now, evidence=evidence
+                )
+                if sum(one.member == member for one in self._alarms.values()) >= MAX_PER_MEMBER:
+                    logger.warning("alarm.dropped", member=member, code=kind)
+                    return alarm
+                self._write(alarm)
+                self._alarms[id_] = alarm
         logger.error("alarm.raised", code=kind, member=member, message=detail)
         if self._on_raised is not None:
             self._on_raised()
         return alarm
 
     def tell(self, action: Callable[[], None]) -> None:
-        """Call this when an alarm was seen for the first time, after it is on disk."""
+        """Call this when an alarm was seen for the first time, or proven, after it is on disk."""
         self._on_raised = action
 
     def alarms(self, *, settled: bool = False) -> tuple[Alarm, ...]:
@@ -138,14 +145,19 @@ class AlarmBook:
             self._write(alarm)
             self._alarms[id_] = alarm
 
-    def _open_of(self, kind: str, member: str, evidence: ForkEvidence | None) -> Alarm | None:
-        """The open alarm that a proof of the same log belongs to."""
-        for one in self._alarms.values():
-            if evidence is None or one.evidence is None or one.settled:
-                continue
-            if (one.kind, one.member, one.evidence.origin) == (kind, member, evidence.origin):
+    def _known(self, kind: str, member: str, evidence: ForkEvidence | None) -> Alarm | None:
+        """The alarm that a proof belongs to: the one that has it, else the open one with a proof of the same log, else
+        the open one without any."""
+        if evidence is None:
+            return None
+        found = [one for one in self._alarms.values() if (one.kind, one.member) == (kind, member)]
+        for one in found:
+            if one.evidence is not None and one.evidence.digest == evidence.digest:
                 return one
-        return None
+        for one in found:
+            if one.evidence is not None and not one.settled and one.evidence.origin == evidence.origin:
+                return one
+        return next((one for one in found if one.evidence is None and not one.settled), None)
 
     def _named(self, prefix: str) -> Alarm:
         found = [one for one in self._alarms.values() if prefix and one.id.startswith(prefix)]

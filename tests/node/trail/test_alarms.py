@@ -80,6 +80,26 @@ def test_one_fork_is_one_alarm_however_it_grows(tmp_path: Path) -> None:
     assert len(book.alarms()) == 1
 
 
+def test_a_proof_that_comes_later_is_added_to_the_open_alarm(tmp_path: Path) -> None:
+    told: list[int] = []
+    book = AlarmBook(tmp_path, clock=Clock())
+    book.tell(lambda: told.append(len(book.unrecorded())))
+    first = book.raise_alarm("log.forked", MEMBER, "the head does not extend what was seen")
+    proven = book.raise_alarm("log.forked", MEMBER, "two roots of size 1", fork())
+    assert (proven.id, proven.first_ms, proven.count, proven.evidence) == (first.id, first.first_ms, 2, fork())
+    assert told == [0, 1], "its record goes into the own log now"
+    book = AlarmBook(tmp_path, clock=Clock())
+    (found,) = book.alarms()
+    assert (found.id, found.evidence) == (first.id, fork())
+    assert ForkEvidence.decode((tmp_path / f"{first.id}.fork.json").read_bytes()) == fork()
+    book.raise_alarm("log.forked", MEMBER, "two other roots of size 1", fork(1))
+    assert len(book.alarms()) == 1
+    book.settle(first.id)
+    book.raise_alarm("log.forked", MEMBER, "two roots of size 1", fork())
+    assert book.alarms() == (), "nothing new is said"
+    assert book.raise_alarm("log.forked", MEMBER, "two other roots of size 1", fork(1)).id != first.id
+
+
 def test_a_settled_alarm_stays_on_disk_and_opens_again_when_something_new_is_said(tmp_path: Path) -> None:
     book = AlarmBook(tmp_path, clock=Clock())
     alarm = book.raise_alarm("log.shortened", MEMBER, "from 9 to 5")
