@@ -24,9 +24,10 @@ _ALWAYS = (
 _READS = (
     "/ledger.v1.RecordService/Read",
     "/ledger.v1.RecordService/Query",
-    "/ledger.v1.ProofService/",
     "/ledger.v1.MemberService/List",
 )
+#: Services of which every method is such a read.
+_READ_SERVICES = ("/ledger.v1.ProofService/",)
 
 
 class Gate(grpc.ServerInterceptor):
@@ -62,7 +63,7 @@ class Gate(grpc.ServerInterceptor):
         self._changed.wait(timeout)
 
     def _reads(self, method: str) -> bool:
-        return not self._ended and method.startswith(_READS)
+        return not self._ended and (method in _READS or method.startswith(_READ_SERVICES))
 
     def intercept_service(self, continuation: Callable[[Any], Any], details: grpc.HandlerCallDetails) -> Any:
         """Pass the call on, or answer ``node.starting``."""

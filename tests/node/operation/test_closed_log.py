@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
@@ -13,6 +14,7 @@ from ledger.v1 import department_pb2_grpc as rpc
 from ledger.v1 import node_pb2, node_pb2_grpc
 from node.compose import Node
 from node.rpc.errors import from_rpc
+from node.rpc.gate import Gate
 from tests.node.core.city import City, found, record
 from tests.node.core.makers import eventually
 
@@ -45,3 +47,27 @@ def test_a_closed_log_is_read_and_not_written_until_its_witnesses_answer(tmp_pat
         city.start(0, 2)
         assert node.wait_open(60)
         records.Append(pb.AppendRequest(records=[encode_record(record(node, 8))]), timeout=30)
+
+
+def test_while_closed_only_the_named_reads_pass() -> None:
+    gate = Gate()
+    passed = set()
+    for services in (pb.DESCRIPTOR.services_by_name, node_pb2.DESCRIPTOR.services_by_name):
+        for service in services.values():
+            for method in service.methods:
+                handler = grpc.unary_unary_rpc_method_handler(lambda request, context: request)
+                name = f"/{service.full_name}/{method.name}"
+                if gate.intercept_service(lambda details, one=handler: one, _Call(name)) is handler:
+                    passed.add(name.removeprefix("/ledger.v1."))
+    assert {name for name in passed if name.split("/")[0] not in ("BlockService", "StatusService", "ProofService")} == {
+        "RecordService/Read",
+        "RecordService/Query",
+        "MemberService/List",
+    }
+    assert "ProofService/ProveInclusion" in passed
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    method: str
+    invocation_metadata: tuple[tuple[str, str], ...] = ()
