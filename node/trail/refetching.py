@@ -6,11 +6,13 @@ and the chain say how far the log had got; every entry that comes is proven by a
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
-from ledger.errors import ConflictError, LedgerError, NotFoundError, UnavailableError
+from ledger.errors import FatalError, LedgerError, NotFoundError, UnavailableError
 from ledger.evidence.checkpoint import Checkpoint, parse_checkpoint, parse_note, verify_log_signature
 from ledger.evidence.tiles import Tile
 from ledger.model import KeyRole
@@ -22,6 +24,9 @@ from node.identity.pinned import PinnedClient
 from node.trail.anchoring import anchored_checkpoint
 from node.trail.feeding import witness_view
 from node.trail.witnessing import log_keys
+
+if TYPE_CHECKING:
+    from ledger.log import DepartmentLog
 
 _MAX_NOTE = 65_536
 
@@ -63,9 +68,14 @@ def refetch(core: NodeCore, told: Told) -> Refetched:
         UnavailableError: ``restore.no-answer``, nobody answered; ``disk.full``.
         FatalError: ``log.failed``.
     """
+    with contextlib.ExitStack() as closing:
+        return _refetch(core, told, closing)
+
+
+def _refetch(core: NodeCore, told: Told, closing: contextlib.ExitStack) -> Refetched:
     log, before = core.log, core.log.size
     heads = [head for head in (log.signed, _anchored(core)) if head is not None]
-    mirrors: list[tuple[Checkpoint, bytes, _Mirror]] = []
+    mirrors: list[tuple[Checkpoint, bytes, Mirror]] = []
     asked = []
     for info in core.rosters.current().others(core.member):
         answer, head, mirror = _ask(core, info.uscc)
@@ -73,6 +83,7 @@ def refetch(core: NodeCore, told: Told) -> Refetched:
         if head is not None:
             heads.append(head)
         if mirror is not None:
+            closing.callback(mirror[2].close)
             mirrors.append(mirror)
             heads.append(mirror[0])
     if asked and all(item.problem and not item.mirrored for item in asked):
@@ -81,21 +92,7 @@ def refetch(core: NodeCore, told: Told) -> Refetched:
             "no other member's node said what it saw of this log: " + asked[0].problem,
             hint="start the other members' nodes; peers.json names their addresses",
         )
-    problems = {}
-    for head, note, mirror in sorted(mirrors, key=lambda item: -item[0].size):
-        if head.size <= log.size:
-            continue
-        try:
-            refill(log, head, mirror.bundle, lambda done, total, who=mirror.member: told(who, done, total))  # type: ignore[misc]
-            log.adopt_signed(note)
-        except (ConflictError, UnavailableError, NotFoundError) as error:
-            if error.code in ("log.forked", "log.open", "disk.full"):
-                raise
-            problems[mirror.member] = error.message
-        except LedgerError as error:
-            problems[mirror.member] = error.message
-    for _, _, mirror in mirrors:
-        mirror.close()
+    problems = take_missing(log, mirrors, told)
     return Refetched(
         origin=log.origin,
         before=before,
@@ -111,6 +108,43 @@ def refetch(core: NodeCore, told: Told) -> Refetched:
             for item in asked
         ),
     )
+
+
+class Mirror(Protocol):
+    """A member's copy of a log."""
+
+    @property
+    def member(self) -> str:
+        """Whose it is."""
+
+    def bundle(self, tile: Tile) -> bytes:
+        """An entry bundle."""
+
+    def close(self) -> None:
+        """Drop the connection."""
+
+
+def take_missing(log: DepartmentLog, mirrors: Iterable[tuple[Checkpoint, bytes, Mirror]], told: Told) -> dict[str, str]:
+    """Take what is missing from those mirrors (head, its note, whose signature was checked, and the mirror), the
+    longest first; what was wrong with those that could not give it, by member.
+
+    Raises: as :func:`refetch`.
+    """
+    problems: dict[str, str] = {}
+    for head, note, mirror in sorted(mirrors, key=lambda item: -item[0].size):
+        if head.size <= log.size:
+            continue
+        try:
+            refill(log, head, mirror.bundle, lambda done, total, who=mirror.member: told(who, done, total))  # type: ignore[misc]
+            log.adopt_signed(note)
+        except FatalError:
+            # Our own disk: no mirror is to blame, and no other one does better.
+            raise
+        except LedgerError as error:
+            if error.code in ("log.forked", "log.open", "disk.full"):
+                raise
+            problems[mirror.member] = error.message
+    return problems
 
 
 class _Mirror:
