@@ -21,6 +21,7 @@ from ledger.evidence.note import ED25519_COSIGNATURE, ED25519_NOTE, VKey, parse_
 from ledger.v1 import department_pb2 as pb
 from ledger.v1 import department_pb2_grpc as rpc
 from node.cli.connect import CALL_TIMEOUT, Connection, list_members
+from node.cli.texts import t
 from node.rpc.errors import from_rpc
 
 PAGE = 500
@@ -83,7 +84,9 @@ class Trust:
                 return verify_checkpoint(parsed, log, others, self.quorum).checkpoint
             except UntrustedError as error:
                 failure = error
-        raise failure or UntrustedError("checkpoint.signature", f"no log key of {member} is known on chain")
+        raise failure or UntrustedError(
+            "checkpoint.signature", t(f"no log key of {member} is known on chain", f"链上没有 {member} 的日志公钥")
+        )
 
 
 def load_trust(connection: Connection) -> Trust:
@@ -162,7 +165,10 @@ def check_row(member: str, row: Any, trust: Trust, seen: dict[bytes, Checkpoint]
     record = decode_record(row.record)
     if record.member != member:
         raise UntrustedError(
-            "record.member", "a node answered with a record of another member", expected=member, actual=record.member
+            "record.member",
+            t("a node answered with a record of another member", "节点返回了其他成员的记录"),
+            expected=member,
+            actual=record.member,
         )
     proven = False
     if row.proof:

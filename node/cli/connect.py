@@ -173,6 +173,10 @@ def row_conditions(texts: list[str]) -> dict[str, Any]:
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or not name:
-            raise InvalidInputError("input.row", f"--row {text!r} is not field=value", hint="--row province=上海市")
+            raise InvalidInputError(
+                "input.row",
+                t(f"--row {text!r} is not field=value", f"--row {text!r} 不是“字段=值”的形式"),
+                hint="--row province=上海市",
+            )
         found.setdefault(name, []).append(value)
     return {name: values[0] if len(values) == 1 else sorted(set(values)) for name, values in found.items()}

@@ -135,7 +135,9 @@ def make_source(place: str, *, config: NodeConfig | None, ca: Path | None, envir
         folder = Path(place)
         if not folder.is_dir():
             raise NotFoundError(
-                "source.absent", f"{place} is no folder", hint="an exported folder, or https://host:port/prefix"
+                "source.absent",
+                t(f"{place} is no folder", f"{place} 不是目录"),
+                hint=t("an exported folder, or https://host:port/prefix", "导出目录，或 https://host:port/prefix"),
             )
         return FolderSource(folder)
     parts = urlsplit(place)
@@ -149,7 +151,9 @@ def make_source(place: str, *, config: NodeConfig | None, ca: Path | None, envir
         context = ssl.create_default_context(cafile=None if ca is None else str(ca))
     except (OSError, ssl.SSLError) as error:
         raise InvalidInputError(
-            "source.ca", f"{ca} cannot be used: {error}", hint="a PEM file of certificates"
+            "source.ca",
+            t(f"{ca} cannot be used: {error}", f"{ca} 无法使用：{error}"),
+            hint=t("a PEM file of certificates", "须为 PEM 格式的证书文件"),
         ) from None
     if config is not None:
         load_identity(context, *_own(config, environ))

@@ -42,7 +42,7 @@ def parse_json(data: str | bytes, where: str, *, hint: str = "") -> Any:
     numbers of thousands of digits.
     """
     if too_deep(data):
-        raise InvalidInputError("input.json", f"{where}: nested too deeply", hint=hint)
+        raise InvalidInputError("input.json", t(f"{where}: nested too deeply", f"{where}：嵌套过深"), hint=hint)
     try:
         return json.loads(data)
     except ValueError as error:

@@ -62,7 +62,7 @@ def chain_views(config: NodeConfig, origin: str, note: Note | None) -> Views:
         roster = read_roster(contracts.consortium)
         info = roster.by_origin(origin)
         if info is None:
-            raise NotFoundError("member.unknown", f"no member has the log {origin}")
+            raise NotFoundError("member.unknown", t(f"no member has the log {origin}", f"没有成员拥有日志 {origin}"))
         anchor = anchored_checkpoint(contracts, info.uscc, origin, info.generation)
     except LedgerError as error:
         detail = t(

@@ -94,7 +94,8 @@ def status(node: Path | None = NodeOption, as_json: bool = JsonOption) -> None:
     if as_json:
         print_json({**value, "peers": peers, "witnesses": witnesses})
         return
-    facts(t("Node", "节点"), value)
+    # What keeps a log closed is a line of its own when there is something.
+    facts(t("Node", "节点"), {name: told for name, told in value.items() if name != "closed" or told})
     out.print()
     table(
         t("Peers", "对等节点"),

@@ -13,6 +13,7 @@ from ledger.codec import domain_digest, encode_record
 from ledger.errors import InvalidInputError, LedgerError
 from ledger.model import Record, parse_time
 from node.cli.inputs import parse_json
+from node.cli.texts import t
 
 #: Longest line; a batch is no longer either.
 MAX_LINE = BATCH_BYTES
@@ -121,7 +122,12 @@ class LineReader:
                 break
         # What stands before the line feed is the end of the line; the rest is the next one's.
         error = InvalidInputError(
-            "input.line", f"{self._name}:{self._lines + 1}: a line is over {MAX_LINE} bytes", hint="one record a line"
+            "input.line",
+            t(
+                f"{self._name}:{self._lines + 1}: a line is over {MAX_LINE} bytes",
+                f"{self._name}:{self._lines + 1}：一行超过 {MAX_LINE} 字节",
+            ),
+            hint=t("one record a line", "每行一条记录"),
         )
         refused = [self._refuse(0, start, error)]
         return self._made([], refused, feed + 1, 1, dropped=taken, last=feed < 0)
@@ -178,7 +184,9 @@ def _single_names(line: bytes, where: str) -> None:
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
             raise InvalidInputError(
-                "json.duplicate-key", f"{where}: the name {ascii(twice)[:66]} stands twice", hint="write each name once"
+                "json.duplicate-key",
+                t(f"{where}: the name {ascii(twice)[:66]} stands twice", f"{where}：名称 {ascii(twice)[:66]} 出现两次"),
+                hint=t("write each name once", "每个名称只写一次"),
             )
 
     json.loads(line, object_pairs_hook=once)
@@ -188,24 +196,39 @@ def _record(value: Any, member: str, time_ms: int) -> Record:
     if not isinstance(value, dict) or not isinstance(value.get("type"), str) or not isinstance(value.get("body"), dict):
         raise InvalidInputError(
             "input.record",
-            'a line needs "type" and "body"',
-            hint='{"type":"access.used","body":{…}}; docs/audit-events.md',
+            t('a line needs "type" and "body"', '每行须有 "type" 和 "body"'),
+            hint=t(
+                '{"type":"access.used","body":{…}}; docs/audit-events.md',
+                '{"type":"access.used","body":{…}}；见 docs/audit-events.md',
+            ),
         )
     unknown = set(value) - _FIELDS
     if unknown:
         raise InvalidInputError(
-            "input.record", f"unknown field {ascii(sorted(unknown)[0])[:66]}", hint="docs/formats.md, record"
+            "input.record",
+            t(f"unknown field {ascii(sorted(unknown)[0])[:66]}", f"未知字段 {ascii(sorted(unknown)[0])[:66]}"),
+            hint=t("docs/formats.md, record", "见 docs/formats.md 的 record"),
         )
     if value.get("member", member) != member:
         raise InvalidInputError(
-            "input.record", "the record is another member's", expected=member, actual=str(value["member"])[:66]
+            "input.record",
+            t("the record is another member's", "该记录属于其他成员"),
+            hint=t('leave "member" out: it is filled in', '请去掉 "member"：由节点自动填写'),
+            expected=member,
+            actual=str(value["member"])[:66],
         )
     version = value.get("v", 1)
     if version != 1 or isinstance(version, bool | float):
-        raise InvalidInputError("input.record", "records are of version 1", hint='leave "v" out, or write 1')
+        raise InvalidInputError(
+            "input.record",
+            t("records are of version 1", "记录版本为 1"),
+            hint=t('leave "v" out, or write 1', '请去掉 "v"，或写 1'),
+        )
     stamp = value.get("time")
     if "time" in value and not isinstance(stamp, str):
-        raise InvalidInputError("input.record", "a time is text", hint='"time":"2026-11-22T08:00:00.000Z"')
+        raise InvalidInputError(
+            "input.record", t("a time is text", "时间须为文本"), hint='"time":"2026-11-22T08:00:00.000Z"'
+        )
     return Record(
         type=value["type"],
         member=member,

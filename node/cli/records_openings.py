@@ -112,7 +112,14 @@ def requests_of(path: Path) -> Iterator[tuple[list[Any], int, int]]:
         while line := file.readline(_MAX_LINE + 1):
             number += 1
             if len(line) > _MAX_LINE:
-                raise InvalidInputError("input.line", f"{path}:{number}: a line is over {_MAX_LINE} bytes")
+                raise InvalidInputError(
+                    "input.line",
+                    t(
+                        f"{path}:{number}: a line is over {_MAX_LINE} bytes",
+                        f"{path}:{number}：一行超过 {_MAX_LINE} 字节",
+                    ),
+                    hint=t("one opening a line", "每行一条打开信息"),
+                )
             if line.strip():
                 held.append(_opening(parse_json(line, f"{path}:{number}"), f"{path}:{number}"))
             if len(held) == _BATCH:
@@ -131,5 +138,8 @@ def _opening(value: Any, where: str) -> Any:
         raise InvalidInputError(
             "input.opening",
             t(f"{where}: not an opening", f"{where}：不是有效的打开信息"),
-            hint='{"index":42,"salt":"64 hex digits","subject":"P-20815"}',
+            hint=t(
+                '{"index":42,"salt":"64 hex digits","subject":"P-20815"}',
+                '{"index":42,"salt":"64 位十六进制","subject":"P-20815"}',
+            ),
         ) from None

@@ -260,7 +260,11 @@ def _write(folder: Path, alarm: pb.Alarm) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{ForkEvidence.decode(alarm.evidence).digest.hex()[:16]}.fork.json"
     if path.exists() and path.read_bytes() != alarm.evidence:
-        raise ConflictError("file.exists", f"{path} is another file", hint="choose an empty folder")
+        raise ConflictError(
+            "file.exists",
+            t(f"{path} is another file", f"{path} 已存在且内容不同"),
+            hint=t("choose an empty folder", "请选择空目录"),
+        )
     path.write_bytes(alarm.evidence)
     return path
 
