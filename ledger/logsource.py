@@ -9,7 +9,7 @@ import zlib
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Final, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from ledger.errors import InvalidInputError, LedgerError, NotAllowedError, NotFoundError, UnavailableError
 from ledger.evidence.note import MAX_NOTE_BYTES
@@ -80,13 +80,9 @@ class HttpSource(_ByPath):
     """A log behind a URL prefix. ``context``: for https, whom to trust and which certificate to present."""
 
     def __init__(self, url: str, *, context: ssl.SSLContext | None = None, timeout: float = 30.0) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-            raise InvalidInputError(
-                "source.url", f"not the URL of a log: {url[:120]}", hint="https://host:port/prefix, or a folder"
-            )
+        parts = split_url(url)
         self._secure = parts.scheme == "https"
-        self._host, self._port = parts.hostname, parts.port
+        self._host, self._port = parts.hostname or "", parts.port
         self._prefix = parts.path.rstrip("/")
         self._context = context
         self._timeout = timeout
@@ -115,7 +111,7 @@ class HttpSource(_ByPath):
                 f"the certificate of {self._host} is not one that is trusted here: {error.verify_message}",
                 hint="--ca FILE names the certificate to trust; a member's node is known by peers.json (--node)",
             ) from error
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, UnicodeError) as error:  # a name no resolver takes
             fresh.close()
             raise UnavailableError(
                 "source.unreachable",
@@ -141,6 +137,33 @@ class HttpSource(_ByPath):
             except zlib.error as error:
                 raise http.client.HTTPException(f"the answer is not gzip: {error}") from error
         return _bounded(data, most, path)
+
+
+def split_url(url: str) -> SplitResult:
+    """The parts of a log's URL prefix, with a host and, where it names one, a port.
+
+    Raises: InvalidInputError(source.url).
+    """
+    try:
+        # urlsplit drops some control characters, and http.client refuses others only when it is about to send them.
+        if not url.isascii() or not url.isprintable() or " " in url:
+            raise ValueError("a space, a control character or one outside ASCII")
+        parts = urlsplit(url)
+        if (
+            parts.scheme not in ("http", "https")
+            or not parts.hostname
+            or parts.query
+            or parts.fragment
+            or parts.port == 0
+        ):
+            raise ValueError("http or https with a host, without query and fragment")
+    except ValueError as error:
+        raise InvalidInputError(
+            "source.url",
+            f"not the URL of a log ({error}): {ascii(url)[1:-1][:120]}",
+            hint="https://host:port/prefix, or a folder",
+        ) from None
+    return parts
 
 
 def _bounded(data: bytes, most: int, path: str) -> bytes:

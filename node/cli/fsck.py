@@ -6,7 +6,6 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from ledger.errors import InvalidInputError, LedgerError, NotFoundError
 from ledger.evidence.checkpoint import Checkpoint, parse_checkpoint, parse_note
@@ -14,7 +13,7 @@ from ledger.evidence.tiletree import VerifiedTiles
 from ledger.identifiers import origin
 from ledger.logcheck import fsck as fsck_log
 from ledger.logfiles import CHECKPOINT_FILE, read_note
-from ledger.logsource import FolderSource, HttpSource, LogSource
+from ledger.logsource import FolderSource, HttpSource, LogSource, split_url
 from ledger.model import KeyRole
 from ledger.treecheck import check_tree
 from node.cli.logkeys import keys_of_log
@@ -140,7 +139,7 @@ def make_source(place: str, *, config: NodeConfig | None, ca: Path | None, envir
                 hint=t("an exported folder, or https://host:port/prefix", "导出目录，或 https://host:port/prefix"),
             )
         return FolderSource(folder)
-    parts = urlsplit(place)
+    parts = split_url(place)
     if parts.scheme != "https":
         return HttpSource(place)
     if config is not None:

@@ -205,6 +205,10 @@ def test_a_place_that_is_none_is_refused() -> None:
         with pytest.raises(LedgerError) as caught:
             HttpSource(text)
         assert caught.value.code == "source.url"
+    for text in ("http://a..b/", f"http://{'a' * 64}.invalid/"):
+        with pytest.raises(LedgerError) as caught:
+            HttpSource(text, timeout=5.0).note()
+        assert caught.value.code == "source.unreachable"
     with pytest.raises(LedgerError) as caught:
         HttpSource("http://127.0.0.1:1/", timeout=5.0).note()
     assert caught.value.code == "source.unreachable"

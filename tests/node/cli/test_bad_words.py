@@ -58,6 +58,18 @@ def test_numbers_no_message_can_hold_are_misuse(words: tuple[str, ...], capsys: 
     assert "Error" in said
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize(
+    "rest",
+    ["host:99999999/x", "host:0/x", "host:-1/x", "[::1/x", "host:abc/x", "ho st/x y", "host/x\ty", "host/\x7f",
+     "h\u00f6st/x", "host/\u5730", "h\u2100st/x", "[zz]/x", "host/x?y", "/x"],
+)  # fmt: skip
+def test_places_that_are_no_url_are_refused_by_name(scheme: str, rest: str, capsys: pytest.CaptureFixture[str]) -> None:
+    status, _, said = run(("log", "fsck", "--from", f"{scheme}://{rest}"), capsys)
+    assert status == 1
+    assert "source.url" in said
+
+
 @pytest.mark.parametrize(
     "text",
     ["[" * 100_000, '{"v":' + "9" * 5_000 + "}", b"\xff\xfe\x00", "", "{", "\ufeff{}"],
