@@ -15,7 +15,8 @@ from typing import Protocol
 from ledger._native import LogReader
 from ledger.errors import ConflictError, LedgerError
 from ledger.evidence.checkpoint import Checkpoint
-from ledger.evidence.tiles import Tile, tile_count, tiles_of
+from ledger.evidence.tiles import Tile, bundle_end, tile_count, tiles_of
+from ledger.evidence.tiletree import HASH
 from ledger.logfiles import CHECKPOINT_FILE, disk_errors, parse_head, read_note, replace_file
 
 #: Told (tiles looked at, tiles in all).
@@ -64,7 +65,11 @@ def export_tiles(
             written += _put(log, target / tile.path, tile, finished=tile.leaves_needed <= before)
             if progress is not None and (number % 64 == 0 or number == total):
                 progress(number, total)
-        # The checkpoint comes last: a reader that finds it finds all of its tiles.
+        # The checkpoint comes last: who finds it finds all of its tiles, after a power cut too. Those of a run that was
+        # broken off may not be on the disk yet, so what was written now does not tell. One call for all of them: one for
+        # each would take hours for a large log.
+        if written or before < head.size:
+            os.sync()
         replace_file(target / CHECKPOINT_FILE, note)
     return Exported(head=head, written=written, before=before)
 
@@ -123,7 +128,7 @@ def _before(log: TileSource, target: Path, head: Checkpoint) -> int:
 
 def _put(log: TileSource, file: Path, tile: Tile, *, finished: bool) -> bool:
     """Write a tile that is not there; True when it was written. ``finished``: an earlier checkpoint covers it."""
-    if finished and file.exists():
+    if finished and _whole(file, tile):
         return False
     data = read_tile(log, tile)
     if file.exists():
@@ -136,6 +141,17 @@ def _put(log: TileSource, file: Path, tile: Tile, *, finished: bool) -> bool:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(data)
     return True
+
+
+def _whole(file: Path, tile: Tile) -> bool:
+    """Whether a tile is there in its length, which a power cut may have cost it."""
+    try:
+        if tile.level is not None:
+            return file.stat().st_size == tile.width * HASH
+        data = file.read_bytes()
+    except FileNotFoundError:
+        return False
+    return len(data) == bundle_end(data, tile.width)
 
 
 def _exists(target: Path, detail: str) -> ConflictError:

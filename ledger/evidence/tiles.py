@@ -16,6 +16,8 @@ from ledger.errors import NotFoundError
 TILE_WIDTH: Final = 256
 #: 256^8 leaves are more than a u64 can count.
 MAX_LEVEL: Final = 7
+#: The largest bundle: 256 entries of 65,535 bytes, each with its length.
+MAX_BUNDLE_BYTES: Final = TILE_WIDTH * (2 + 65_535)
 _MAX_INDEX: Final = (1 << 56) - 1
 
 _PATH: Final = re.compile(
@@ -99,7 +101,13 @@ def narrower(tile: Tile, full: bytes) -> bytes:
     """A partial tile or bundle out of the bytes of the full one, which may be all that is left of it."""
     if tile.level is not None:
         return full[: 32 * tile.width]
+    return full[: bundle_end(full, tile.width)]
+
+
+def bundle_end(bundle: bytes, count: int) -> int:
+    """Where the first ``count`` entries of a bundle end with their lengths, bytes; beyond its end when they are not
+    all there."""
     at = 0
-    for _ in range(tile.width):
-        at += 2 + int.from_bytes(full[at : at + 2], "big")
-    return full[:at]
+    for _ in range(count):
+        at += 2 + int.from_bytes(bundle[at : at + 2], "big")
+    return at

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from ledger import logexport
 from ledger._native import LogEngine
 from ledger.errors import ConflictError
 from ledger.evidence.checkpoint import parse_checkpoint, parse_note
@@ -96,6 +97,37 @@ def test_an_export_that_was_broken_off_is_taken_up(log: DepartmentLog, tmp_path:
             (out / name).write_bytes(whole[name] if name != names[stop] else whole[name][: len(whole[name]) // 2])
         log.export(out)
         assert files(out) == whole
+
+
+@pytest.mark.parametrize("name", ["tile/0/001", "tile/0/002.p/188", "tile/1/000.p/2", "tile/entries/001"])
+@pytest.mark.parametrize("part", [0.0, 0.5])
+def test_what_a_power_cut_took_from_a_finished_export_is_written_again(
+    log: DepartmentLog, tmp_path: Path, name: str, part: float
+) -> None:
+    log.append([record(number) for number in range(700)])
+    log.publish()
+    log.export(tmp_path / "out")
+    whole = files(tmp_path / "out")
+    (tmp_path / "out" / name).write_bytes(whole[name][: int(len(whole[name]) * part)])
+    assert export_folder(log.path, tmp_path / "out").written == 1
+    assert files(tmp_path / "out") == whole
+
+
+def test_the_tiles_are_durable_before_the_checkpoint(
+    log: DepartmentLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[set[str]] = []
+    monkeypatch.setattr(logexport.os, "sync", lambda: synced.append(set(files(tmp_path / "out"))))
+    log.append([record(number) for number in range(300)])
+    log.publish()
+    log.export(tmp_path / "out")
+    assert synced == [set(files(tmp_path / "out")) - {"checkpoint"}]
+    log.export(tmp_path / "out")
+    assert len(synced) == 1, "nothing is new"
+    # Of a run that was broken off everything may be there, and nothing of it on the disk.
+    (tmp_path / "out" / "checkpoint").unlink()
+    log.export(tmp_path / "out")
+    assert len(synced) == 2
 
 
 def test_entries_stay_out_when_they_shall(log: DepartmentLog, tmp_path: Path) -> None:
