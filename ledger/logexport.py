@@ -66,8 +66,8 @@ def export_tiles(
             if progress is not None and (number % 64 == 0 or number == total):
                 progress(number, total)
         # The checkpoint comes last: who finds it finds all of its tiles, after a power cut too. Those of a run that was
-        # broken off may not be on the disk yet, so what was written now does not tell. One call for all of them: one for
-        # each would take hours for a large log.
+        # broken off may not be on the disk yet, so what was written now does not tell. One call for all: one for each
+        # would take hours for a large log.
         if written or before < head.size:
             os.sync()
         replace_file(target / CHECKPOINT_FILE, note)
