@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import time
@@ -12,9 +11,9 @@ from typing import Any
 
 import grpc
 
-from ledger.codec import encode, encode_record
+from ledger.bulk import BATCH_RECORDS, BulkSchema
+from ledger.codec import encode
 from ledger.errors import FatalError, LedgerError, UnavailableError
-from ledger.model import Record
 from ledger.v1 import department_pb2 as pb
 from ledger.v1 import department_pb2_grpc as rpc
 from ledger.v1 import node_pb2, node_pb2_grpc
@@ -24,7 +23,6 @@ from node.cli.connect import CALL_TIMEOUT, Connection
 from node.rpc.errors import from_rpc
 
 CHUNK = 1 << 20
-BATCH = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,31 +125,25 @@ def on_trail(connection: Connection, dataset: bytes, record_type: str) -> bool:
     return bool(connection.stub(rpc.RecordServiceStub).Query(wanted, timeout=CALL_TIMEOUT).rows)
 
 
+def trail(member: str, count: int, dataset: bytes) -> list[list[bytes]]:
+    """``count`` records of uses of a dataset, in batches."""
+    schema, now = BulkSchema(member), time.time_ns() // 1_000_000
+    batches: list[list[bytes]] = []
+    for start in range(0, count, BATCH_RECORDS):
+        lines = "".join(
+            f'{{"type":"access.used","body":{{"dataset":"{dataset.hex()}","matter":"facility-inspection",'
+            f'"operator":"{os.urandom(32).hex()}","purpose":"road-inspection","system":"inspection-{number % 7}"}}}}\n'
+            for number in range(start, min(start + BATCH_RECORDS, count))
+        )
+        rows = schema.first_lines(lines.encode(), now).rows
+        batches.append([row for row in rows if isinstance(row, bytes)])
+    return batches
+
+
 def bulk_trail(connection: Connection, count: int, dataset: bytes, progress: Callable[[int], None]) -> float:
     """Write a department's own trail of ``count`` records, streamed in batches; returns records per second, from the
     first byte sent to the last durable answer (making the records is not counted)."""
-    now = time.time_ns() // 1_000_000
-    batches: list[list[bytes]] = []
-    for start in range(0, count, BATCH):
-        batches.append(
-            [
-                encode_record(
-                    Record(
-                        type="access.used",
-                        member=connection.member,
-                        time_ms=now,
-                        body={
-                            "dataset": dataset.hex(),
-                            "matter": "facility-inspection",
-                            "operator": hashlib.sha256(os.urandom(16)).hexdigest(),
-                            "purpose": "road-inspection",
-                            "system": f"inspection-{number % 7}",
-                        },
-                    )
-                )
-                for number in range(start, min(start + BATCH, count))
-            ]
-        )
+    batches = trail(connection.member, count, dataset)
     started = time.monotonic()
     requests = (pb.AppendRequest(records=batch, batch=os.urandom(16)) for batch in batches)
     done = 0
