@@ -248,6 +248,12 @@ class DepartmentLog:
                 self._last, self._note, self._beyond = head, note, None
                 self._replace(CHECKPOINT_FILE, note)
 
+    def stop(self, error: FatalError) -> None:
+        """Append and sign nothing more for this reason until the folder is opened again; reading goes on."""
+        with self._lock:
+            if not isinstance(self._why_closed, FatalError):
+                self._why_closed = error
+
     def use_signer(self, signer: Signer) -> None:
         """Sign the next checkpoints with another ``log`` key: the old one was retired on chain."""
         with self._lock:
@@ -376,8 +382,13 @@ class DepartmentLog:
             raise self.why_closed
 
     def _replace(self, name: str, data: bytes) -> None:
-        with disk_errors(self._path):
-            replace_file(self._path / name, data)
+        try:
+            with disk_errors(self._path):
+                replace_file(self._path / name, data)
+        except FatalError as error:
+            # A disk that failed for one of the log's files is not trusted with the others.
+            self._why_closed = error
+            raise
 
 
 def open_reader(path: str | os.PathLike[str], size: int) -> LogReader:

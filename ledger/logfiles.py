@@ -44,8 +44,10 @@ def replace_file(path: Path, data: bytes) -> None:
 
 
 @contextlib.contextmanager
-def disk_errors(path: Path) -> Iterator[None]:
-    """What the OS says about a file, as one of our errors: ``disk.full``, else ``log.failed``."""
+def disk_errors(path: Path, *, of_log: bool = True) -> Iterator[None]:
+    """What the OS says about a file, as one of our errors: ``disk.full``, else ``log.failed``, after which the log is
+    not written before it was opened again; for a file that is no part of a log ``disk.failed``, which is tried again.
+    """
     try:
         yield
     except OSError as error:
@@ -54,6 +56,10 @@ def disk_errors(path: Path) -> Iterator[None]:
                 "disk.full",
                 f"no space is left for {path}; nothing of this write was kept",
                 hint="free space (civicledger doctor shows the folders) and try again",
+            ) from error
+        if not of_log:
+            raise UnavailableError(
+                "disk.failed", f"{path} cannot be written: {error}", hint="check the disk"
             ) from error
         raise FatalError(
             "log.failed", f"{path} cannot be written: {error}", hint="check the disk, then start the node again"

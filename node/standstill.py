@@ -33,8 +33,10 @@ class Standstill:
 
     def begin(self, error: LedgerError) -> bool:
         """Stand still for this error; False when it is another kind of failure, which ends the node."""
-        if error.code not in _UNWRITABLE:
+        if not isinstance(error, FatalError) or error.code not in _UNWRITABLE:
             return False
+        # Whatever failed first: nothing is acknowledged or signed any more, also where only the chain's store did.
+        self._log.stop(error)
         if self._reason is None:
             self._reason = error
             logger.error("node.standstill", code=error.code, message=error.message, hint=error.hint)

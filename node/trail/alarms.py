@@ -70,7 +70,7 @@ class AlarmBook:
         self._on_raised: Callable[[], None] | None = None
         self._lock = threading.Lock()
         self._alarms: dict[str, Alarm] = {}
-        with disk_errors(folder):
+        with disk_errors(folder, of_log=False):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._load()
 
@@ -80,7 +80,7 @@ class AlarmBook:
         A proof of what was seen without one is added to the open alarm.
         One that was settled is open again when something else is said of it, one with a proof when there is another.
 
-        Raises: UnavailableError(disk.full), FatalError(log.failed).
+        Raises: UnavailableError(disk.full | disk.failed).
         """
         proof = evidence.digest if evidence is not None else b""
         id_ = hashlib.sha256(f"{kind}\n{member}\n".encode() + proof).hexdigest()[:16]
@@ -181,7 +181,7 @@ class AlarmBook:
             proof=alarm.evidence is not None,
         )
         proof = self._folder / (alarm.id + _PROOF)
-        with disk_errors(self._folder):
+        with disk_errors(self._folder, of_log=False):
             # The proof first: a row that names one finds it.
             if alarm.evidence is not None and not proof.exists():
                 replace_file(proof, alarm.evidence.encode())

@@ -311,7 +311,7 @@ def test_a_damaged_note_file_stops_the_log(log: DepartmentLog, open_log: Open, n
 @pytest.mark.parametrize("step", ["fsync", "replace"])
 @pytest.mark.parametrize(("number", "code"), [(errno.ENOSPC, "disk.full"), (errno.EIO, "log.failed")])
 def test_a_head_that_cannot_be_kept_is_not_signed(
-    log: DepartmentLog, monkeypatch: pytest.MonkeyPatch, step: str, number: int, code: str
+    log: DepartmentLog, open_log: Open, monkeypatch: pytest.MonkeyPatch, step: str, number: int, code: str
 ) -> None:
     log.append([record(1)])
     before = log.publish()
@@ -328,6 +328,12 @@ def test_a_head_that_cannot_be_kept_is_not_signed(
     assert log.published == before
     assert (log.path / "signed").read_bytes() == before == (log.path / "checkpoint").read_bytes()
     assert {file.name for file in log.path.glob("*.new")} == set()
+    if code == "log.failed":
+        with pytest.raises(FatalError, match=r"log\.failed"):
+            log.publish()
+        log.close()
+        log = open_log()
+        log.guard([head_of(before)])
     assert head_of(log.publish()).size == 2
 
 
