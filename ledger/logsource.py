@@ -13,10 +13,8 @@ from urllib.parse import SplitResult, urlsplit
 
 from ledger.errors import InvalidInputError, LedgerError, NotAllowedError, NotFoundError, UnavailableError
 from ledger.evidence.note import MAX_NOTE_BYTES
-from ledger.evidence.tiles import TILE_WIDTH, Tile, narrower
+from ledger.evidence.tiles import MAX_BUNDLE_BYTES, TILE_WIDTH, Tile, narrower
 
-#: 256 entries of 65,535 bytes, each with its length.
-MAX_BUNDLE: Final = TILE_WIDTH * (2 + 65_535)
 _MAX_TILE: Final = TILE_WIDTH * 32
 
 
@@ -42,7 +40,7 @@ class _ByPath(ABC):
 
     def tile(self, tile: Tile) -> bytes:
         """A tile or bundle."""
-        most = MAX_BUNDLE if tile.level is None else _MAX_TILE
+        most = MAX_BUNDLE_BYTES if tile.level is None else _MAX_TILE
         try:
             return self.get(tile.path, most)
         except NotFoundError:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, Final, Protocol
+from typing import BinaryIO, Protocol
 
 from ledger.errors import ConflictError, UntrustedError
 from ledger.evidence import merkle
@@ -16,8 +16,6 @@ from ledger.evidence.checkpoint import Checkpoint
 from ledger.evidence.tiles import MAX_LEVEL, TILE_WIDTH, Tile
 from ledger.logfiles import disk_errors
 
-#: Largest entry bundle: 256 entries of 65,535 bytes, each with its length.
-MAX_BUNDLE_BYTES: Final = TILE_WIDTH * (65_535 + 2)
 _APPEND = 10_000
 _APPEND_BYTES = 16 << 20
 

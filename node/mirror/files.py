@@ -19,7 +19,7 @@ import msgspec
 from ledger.errors import FatalError, LedgerError, NotFoundError
 from ledger.evidence import merkle
 from ledger.evidence.checkpoint import Checkpoint
-from ledger.evidence.tiles import MAX_LEVEL, TILE_WIDTH, Tile
+from ledger.evidence.tiles import MAX_LEVEL, TILE_WIDTH, Tile, bundle_end
 from ledger.evidence.tiletree import HASH, edge_root, edge_widths
 from ledger.logfiles import CHECKPOINT_FILE, disk_errors, parse_head, read_note, replace_file
 
@@ -162,9 +162,7 @@ class MirrorFiles:
         start = self._offset(index)
         end = self._offset(index + 1) if (index + 1) * TILE_WIDTH < self.entries else self._bytes
         data = self._read(_ENTRIES, start, end - start)
-        at = 0
-        for _ in range(width):
-            at += 2 + int.from_bytes(data[at : at + 2], "big")
+        at = bundle_end(data, width)
         if at > len(data):
             raise _damaged(self.folder / _ENTRIES, "an entry ends beyond its bundle")
         return data[:at]

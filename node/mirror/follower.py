@@ -12,7 +12,7 @@ import structlog
 from ledger.errors import LedgerError, NotAllowedError, NotFoundError, UnavailableError, UntrustedError
 from ledger.evidence import merkle
 from ledger.evidence.checkpoint import VKey, parse_checkpoint, parse_note
-from ledger.evidence.tiles import TILE_WIDTH, Tile
+from ledger.evidence.tiles import TILE_WIDTH, Tile, bundle_end
 from ledger.evidence.tiletree import HASH, VerifiedTiles
 from ledger.model import KeyRole
 from node.identity.pinned import OwnCertificate, PinnedClient
@@ -210,9 +210,7 @@ class Follower:
                 break
             tile = Tile(level=None, index=index, width=min(TILE_WIDTH, size - index * TILE_WIDTH))
             bundle = self._right_entries(files, reader, tile)
-            at = 0
-            for _ in range(files.entries - index * TILE_WIDTH):
-                at += 2 + int.from_bytes(bundle[at : at + 2], "big")
+            at = bundle_end(bundle, files.entries - index * TILE_WIDTH)
             files.append_entries(bundle[at:], index * TILE_WIDTH + tile.width - files.entries)
             if number % _COMMIT_TILES == 0:
                 files.commit()

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import msgspec
 
 from ledger.errors import LedgerError, NotAllowedError, NotFoundError, UnavailableError
 from ledger.evidence.note import MAX_NOTE_BYTES
-from ledger.evidence.tiles import TILE_WIDTH, Tile, narrower
+from ledger.evidence.tiles import MAX_BUNDLE_BYTES, TILE_WIDTH, Tile, narrower
 from ledger.evidence.tiletree import HASH
 from node.identity.pinned import Answer, PinnedClient
-
-#: A bundle of 256 entries of 65,535 bytes each, with their lengths.
-MAX_BUNDLE: Final = TILE_WIDTH * (2 + 65_535)
 
 
 class _Refusal(msgspec.Struct, frozen=True):
@@ -49,7 +44,7 @@ class LogReader:
         return narrower(tile, self._get(full.path, self._most(full)).body)
 
     def _most(self, tile: Tile) -> int:
-        return MAX_BUNDLE if tile.level is None else TILE_WIDTH * HASH
+        return MAX_BUNDLE_BYTES if tile.level is None else TILE_WIDTH * HASH
 
     def _get(self, path: str, most: int) -> Answer:
         answer = self._client.read(f"{self._prefix}/{path}", most)
