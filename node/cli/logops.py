@@ -75,8 +75,8 @@ def backup(
 
 @app.command(
     help=t(
-        "The logs of this node: the present one, and those that were retired.",
-        "本节点的各代日志：当前日志和已退役的日志。",
+        "The logs of this node: the present one, and those that were retired.\n\nExample: civicledger log generations --json",
+        "本节点的各代日志：当前日志和已退役的日志。\n\n例：civicledger log generations --json",
     )
 )
 def generations(node: Path | None = NodeOption, as_json: bool = JsonOption) -> None:
@@ -157,8 +157,9 @@ def retire(
 
 @app.command(
     help=t(
-        "Size, growth, batches, disk: what an operator plans with. The node may run or not.",
-        "大小、增长、批次、磁盘空间；节点运行或停止均可。",
+        "Size, growth, batches, disk: what an operator plans with. The node may run or not. Days are those of China "
+        "(UTC+8).\n\nExample: civicledger log stat --json",
+        "大小、增长、批次、磁盘空间；节点运行或停止均可。日期按北京时间。\n\n例：civicledger log stat --json",
     )
 )
 def stat(node: Path | None = NodeOption, as_json: bool = JsonOption) -> None:
@@ -243,6 +244,9 @@ def progress(count: ProgressColumn | None = None) -> Iterator[Told]:
             bar.update(tasks[stage], completed=done, total=total or None)
 
         yield told
+        for task in bar.tasks:
+            # A stage whose length nobody told is over: a bar at 0 of ? would look as if it were not.
+            bar.update(task.id, visible=task.total is not None)
 
 
 def _bytes(count: int) -> str:

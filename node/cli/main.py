@@ -13,7 +13,7 @@ import typer
 
 from ledger.errors import FatalError, LedgerError
 from node.cli.output import err, print_error
-from node.cli.texts import t
+from node.cli.texts import t, without_language
 
 #: group name -> module of its typer app
 GROUPS = {
@@ -91,7 +91,7 @@ def _run(words: Sequence[str]) -> int:
     """The command's exit status, after whatever went wrong was said in words."""
     as_json = "--json" in words
     try:
-        build(words)()
+        build(words)(args=without_language(words))
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except BrokenPipeError:

@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 def language(argv: Sequence[str], environ: Mapping[str, str]) -> str:
     """``"zh"`` or ``"en"``."""
     for at, word in enumerate(argv):
+        if word == "--":
+            break
         if word == "--lang" and at + 1 < len(argv):
             return "zh" if argv[at + 1].lower().startswith("zh") else "en"
         if word.startswith("--lang="):
@@ -23,6 +25,21 @@ def language(argv: Sequence[str], environ: Mapping[str, str]) -> str:
         if value:
             return "zh" if value.lower().startswith("zh") else "en"
     return "en"
+
+
+def without_language(argv: Sequence[str]) -> list[str]:
+    """The command line without the option that was read here: typer knows it before the command's name only."""
+    end = argv.index("--") if "--" in argv else len(argv)
+    kept: list[str] = []
+    words = iter(argv[:end])
+    for word in words:
+        if word == "--lang":
+            value = next(words, None)
+            if value is None:
+                kept.append(word)  # nothing follows: the parser says so
+        elif not word.startswith("--lang="):
+            kept.append(word)
+    return [*kept, *argv[end:]]
 
 
 LANG = language(sys.argv[1:], os.environ)

@@ -7,7 +7,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 import node.cli
+from node.cli.texts import language, without_language
 
 FOLDER = Path(node.cli.__file__).parent
 #: Two plain words in a row; what is to be typed as it stands (commands, options, JSON) has none.
@@ -40,3 +43,19 @@ def test_english_alone_is_found() -> None:
     refusal = 'InvalidInputError("a.b", f"{x} is no folder", hint=t("a folder", "目录"))'
     assert list(english(refusal)) == ["1: … is no folder"]
     assert list(english('InvalidInputError("a.b", t("no folder", "无"), hint="civicledger city up ./city")')) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "spoken", "left"),
+    [
+        ("--lang zh log stat", "zh", "log stat"),
+        ("log stat --lang zh --json", "zh", "log stat --json"),
+        ("log stat --lang=en", "en", "log stat"),
+        ("log stat", "zh", "log stat"),
+        ("log stat --lang", "zh", "log stat --lang"),
+        ("grant find -- --lang en", "zh", "grant find -- --lang en"),
+    ],
+)
+def test_the_language_may_stand_anywhere(words: str, spoken: str, left: str) -> None:
+    assert language(words.split(), {"CIVICLEDGER_LANG": "zh"}) == spoken
+    assert without_language(words.split()) == left.split()
