@@ -31,6 +31,7 @@ from node.loops import Loop
 from node.mirror.service import Mirrors
 from node.rpc.gate import Gate
 from node.rpc.serving import serve_grpc
+from node.services.rotation import settle
 from node.standstill import Standstill
 from node.status import health, public_status, register_gauges
 from node.trail import records as trail
@@ -120,6 +121,7 @@ class Node:
             peers=core.peers,
             roster=core.rosters.current,
             tracker=core.tracker,
+            settle=lambda: settle(self.context),
             reload_https=self._load_certificate,
             metrics=core.metrics,
             on_fatal=self._fatal,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -18,15 +19,20 @@ class KeyRing(Mapping[KeyRole, Signer]):
 
     A rotation is: ``stage`` (the new key is durable beside the old one), the transaction that makes it active on
     chain, ``adopt`` (the new file takes the old one's name, the old one is kept as ``<role>.<material>.ended``).
-    After a crash in between, ``reconcile`` finishes what the chain says happened.
+    After a crash in between, ``reconcile`` finishes what the chain says happened. A staged key is never dropped
+    because our view of the chain does not have it yet: it may be the only active one. ``changing`` is held by whoever
+    reconciles and gives the new signers to the parts that use them.
     """
 
     def __init__(self, folder: Path, uscc: str, passphrase: bytes) -> None:
         self.folder = folder
         self.passphrase = passphrase
         self._uscc = uscc
+        self.changing = threading.RLock()
         self._signers: dict[KeyRole, Signer] = {}
         self._materials: dict[KeyRole, bytes] = {}
+        #: Opened once: their files are slow to decrypt, and a loop asks for them.
+        self._staged: dict[KeyRole, tuple[Signer, bytes]] = {}
         for role in NODE_ROLES:
             self._load(role)
         self.identity = Identity(key=b"", certificate=b"")
@@ -60,7 +66,7 @@ class KeyRing(Mapping[KeyRole, Signer]):
             raise ConflictError(
                 "key.staged",
                 f"a rotation of the {role.word} key is under way",
-                hint="wait for it; after a crash restart the node, which finishes or drops it by what the chain says",
+                hint="wait for it: the node takes the new key up as soon as the chain has it; then rotate again",
             )
         if role is KeyRole.TLS:
             certificate = make_certificate(secret, self._uscc, now_ms, serial)
@@ -82,6 +88,7 @@ class KeyRing(Mapping[KeyRole, Signer]):
         if role is KeyRole.TLS:
             os.replace(self.folder / "tls.next.crt", self.certificate_file)
         _sync_folder(self.folder)
+        self._staged.pop(role, None)
         self._load(role)
         if role is KeyRole.TLS:
             self._load_identity()
@@ -89,22 +96,29 @@ class KeyRing(Mapping[KeyRole, Signer]):
     def drop_staged(self, role: KeyRole) -> None:
         """Forget a staged key that never became active."""
         self._next(role).unlink(missing_ok=True)
+        self._staged.pop(role, None)
         if role is KeyRole.TLS:
             (self.folder / "tls.next.crt").unlink(missing_ok=True)
 
+    def staged(self, role: KeyRole) -> tuple[Signer, bytes] | None:
+        """The key of a rotation whose end is not known here: (signer, material)."""
+        with self.changing:
+            if role not in self._staged and self._next(role).exists():
+                secret = load_secret(self._next(role), role, self.passphrase)
+                signer = make_signer(role, secret)
+                self._staged[role] = signer, _material(role, signer, secret)
+            return self._staged.get(role)
+
     def reconcile(self, is_active: Callable[[KeyRole, bytes], bool]) -> tuple[KeyRole, ...]:
-        """Finish rotations a crash interrupted; ``is_active(role, material)`` asks the chain. Returns those adopted."""
+        """Take up the staged keys that ``is_active(role, material)``, which asks the chain, knows; the others stay
+        staged. Returns the roles of those taken up."""
         adopted = []
-        for role in NODE_ROLES:
-            path = self._next(role)
-            if not path.exists():
-                continue
-            secret = load_secret(path, role, self.passphrase)
-            if is_active(role, _material(role, make_signer(role, secret), secret)):
-                self.adopt(role)
-                adopted.append(role)
-            else:
-                self.drop_staged(role)
+        with self.changing:
+            for role in NODE_ROLES:
+                staged = self.staged(role)
+                if staged is not None and is_active(role, staged[1]):
+                    self.adopt(role)
+                    adopted.append(role)
         return tuple(adopted)
 
     def _next(self, role: KeyRole) -> Path:

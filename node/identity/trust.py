@@ -51,7 +51,8 @@ def trust_roots(peers: PeerBook, identity: Identity, roster: Callable[[], Roster
 
 
 class CertificateKeeper:
-    """Keeps peers.json and the HTTPS server in step with rotated ``tls`` keys, others' and our own."""
+    """Keeps peers.json and the HTTPS server in step with rotated ``tls`` keys, others' and our own. ``settle`` takes up
+    our own keys of any role that the chain turned out to have."""
 
     def __init__(
         self,
@@ -61,6 +62,7 @@ class CertificateKeeper:
         peers: PeerBook,
         roster: Callable[[], Roster],
         tracker: PeerTracker,
+        settle: Callable[[], object],
         reload_https: Callable[[], None],
         metrics: Metrics,
         on_fatal: Callable[[LedgerError], None],
@@ -70,11 +72,14 @@ class CertificateKeeper:
         self._peers = peers
         self._roster = roster
         self._tracker = tracker
+        self._settle = settle
         self._reload_https = reload_https
         self._served = identity.certificate
         self.loop = Loop("certificates", self._step, metrics=metrics, on_fatal=on_fatal)
 
     def _step(self) -> float:
+        # A rotation that was given up on and got into a block after all.
+        self._settle()
         if self._identity.certificate != self._served:
             self._reload_https()
             self._served = self._identity.certificate

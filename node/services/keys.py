@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import secrets
+import threading
 from typing import TYPE_CHECKING
 
-from ledger.errors import LedgerError, NotFoundError, UnavailableError
+from ledger.errors import ConflictError, LedgerError, NotFoundError
 from ledger.keys import AccountSigner, Signer
 from ledger.model import KeyRole
 from ledger.v1 import department_pb2, department_pb2_grpc
@@ -13,7 +14,7 @@ from node.identity.keyfiles import NODE_ROLES
 from node.rpc import translate
 from node.rpc.auth import Call
 from node.services import fields
-from node.trail import records as trail
+from node.services.rotation import is_active, settle
 
 if TYPE_CHECKING:
     from node.context import NodeContext
@@ -24,6 +25,7 @@ class KeyService(department_pb2_grpc.KeyServiceServicer):
 
     def __init__(self, context: NodeContext) -> None:
         self._context = context
+        self._rotating = threading.Lock()
 
     def List(self, request: department_pb2.ListKeysRequest, call: Call) -> department_pb2.ListKeysResponse:
         """Every key a member ever had, in order of entry."""
@@ -40,24 +42,32 @@ class KeyService(department_pb2_grpc.KeyServiceServicer):
         use. A crash in between is finished at the next start by what the chain says."""
         fields.word("role", request.role, [role.word for role in NODE_ROLES])
         role = KeyRole.from_word(request.role)
+        if not self._rotating.acquire(blocking=False):
+            raise ConflictError(
+                "key.rotating", "a key of this member is being rotated", hint="wait for it, then repeat"
+            )
+        try:
+            return self._rotate(role)
+        finally:
+            self._rotating.release()
+
+    def _rotate(self, role: KeyRole) -> department_pb2.RotateKeyResponse:
         ring, consortium = self._context.signers, self._context.contracts.consortium
+        # A rotation whose end we have not seen is repeated with its own key: the chain may have that one already.
+        signer, new = ring.staged(role) or ring.stage(
+            role, secrets.token_bytes(32), self._context.clock(), secrets.randbits(158) + 1
+        )
         old = ring.material(role)
-        signer, new = ring.stage(role, secrets.token_bytes(32), self._context.clock(), secrets.randbits(158) + 1)
         calldata = consortium.encode_rotate_key(role, new, replaces=old, possession=self._possession(signer))
         try:
             outcome = self._context.sender.send(consortium.address, calldata)
-        except UnavailableError:
-            # It may still get into a block: the staged key stays, the next start asks the chain.
-            raise
         except LedgerError as error:
-            # auth.*: the sequencer may already know the old key as retired, by this very transaction. Dropping the new
-            # one would lose the only active key; it stays, as above.
-            if not error.code.startswith("auth."):
+            # Only a block that refused it says that it will not happen. Anything else may still become one, and then
+            # the new key is the only active one: it stays and is taken up when the chain has it.
+            if error.code.startswith("contract.") and not is_active(self._context, role, new):
                 ring.drop_staged(role)
             raise
-        ring.adopt(role)
-        self._take_up(role)
-        trail.write(self._context, "key.rotated", {"role": role.word, "old": old.hex(), "new": new.hex()})
+        settle(self._context)
         info = consortium.key(new)
         return department_pb2.RotateKeyResponse(
             key=None if info is None else translate.key(info), transaction=translate.transaction(outcome)
@@ -70,11 +80,3 @@ class KeyService(department_pb2_grpc.KeyServiceServicer):
         signature = signer.sign_digest(digest)
         # The contract's ecrecover counts from 27.
         return signature[:64] + bytes([signature[64] + 27])
-
-    def _take_up(self, role: KeyRole) -> None:
-        """Give the new signer to the parts that hold one of their own."""
-        signer = self._context.signers[role]
-        if role is KeyRole.LOG:
-            self._context.log.use_signer(signer)
-        elif isinstance(signer, AccountSigner):
-            self._context.sender.use_signer(signer)

@@ -72,7 +72,21 @@ def test_after_a_crash_the_chain_decides(folder: Path, role: KeyRole, active: bo
     adopted = again.reconcile(lambda asked, material: active and (asked, material) == (role, new))
     assert adopted == ((role,) if active else ())
     assert again.material(role) == (new if active else old)
-    assert not list(folder.glob("*.next.*"))
+    assert bool(list(folder.glob("*.next.*"))) is not active
+
+
+@pytest.mark.parametrize("role", [KeyRole.TLS, KeyRole.WITNESS])
+def test_a_key_that_our_view_of_the_chain_does_not_have_yet_is_taken_up_later(folder: Path, role: KeyRole) -> None:
+    _, new = KeyRing(folder, USCC, PASSPHRASE).stage(role, NEW, NOW_MS, serial=5)
+    again = KeyRing(folder, USCC, PASSPHRASE)
+    assert again.reconcile(lambda *_: False) == ()
+    staged = again.staged(role)
+    assert staged is not None
+    assert staged[1] == new
+    assert again.reconcile(lambda *_: True) == (role,)
+    assert again.material(role) == new
+    assert again.staged(role) is None
+    assert again.reconcile(lambda *_: True) == ()
 
 
 def test_killed_between_the_renames_of_adopt(folder: Path) -> None:

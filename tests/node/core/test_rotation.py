@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 
 import grpc
 import pytest
 
-from ledger.errors import LedgerError, UnavailableError
+from ledger.errors import UnavailableError
 from ledger.evidence.bundle import assemble
 from ledger.model import KeyRole
-from ledger.v1 import department_pb2, department_pb2_grpc, peer_pb2
+from ledger.v1 import department_pb2, department_pb2_grpc
 from ledger.verify import verify_bundle
 from node.compose import Node
 from node.identity.pinned import PinnedClient
@@ -32,9 +31,13 @@ def rotate(node: Node, role: KeyRole) -> bytes:
     stub = department_pb2_grpc.KeyServiceStub(node.core.peers.channel(node.core.member))
     answer = stub.Rotate(department_pb2.RotateKeyRequest(role=role.word), timeout=30)
     assert answer.key.status == "active"
-    # The node takes its own new certificate into peers.json a moment later; the next call here goes by that file.
-    eventually(lambda: node.core.peers[node.core.member].certificate == node.core.keys.identity.certificate)
+    settled(node)
     return bytes(answer.key.material)
+
+
+def settled(node: Node) -> None:
+    """The node takes its own new certificate into peers.json a moment later; the next call here goes by that file."""
+    eventually(lambda: node.core.peers[node.core.member].certificate == node.core.keys.identity.certificate)
 
 
 @pytest.mark.parametrize("number", [0, 1])
@@ -72,39 +75,6 @@ def test_the_others_learn_a_new_certificate_and_speak_to_it(city: City) -> None:
     stub = department_pb2_grpc.MemberServiceStub(node.core.peers.channel(other.core.member))
     answer = eventually(lambda: _members(stub))
     assert len(answer.members) == 3
-
-
-def test_a_rotation_is_in_use_though_the_sequencer_knew_of_it_first(
-    city: City, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    node = city[1]
-    refused, admitted = threading.Event(), set[bytes]()
-    submit, take = node.sender._submit, node.orderer._take
-
-    def submit_again(raw: bytes) -> bytes:
-        try:
-            hash_ = submit(raw)
-        except LedgerError as error:
-            if raw in admitted and error.code.startswith("auth."):
-                refused.set()
-            raise
-        admitted.add(raw)
-        return hash_
-
-    def take_late(message: peer_pb2.FollowResponse) -> None:
-        # This node's view stays behind until the sequencer refuses the key that the rotation has ended.
-        assert refused.wait(60)
-        take(message)
-
-    monkeypatch.setattr(node.orderer, "_take", take_late)
-    monkeypatch.setattr(node.sender, "_submit", submit_again)
-    monkeypatch.setattr(node.sender, "_resubmit_s", 0.05)
-    old = node.core.keys.material(KeyRole.TLS)
-    new = rotate(node, KeyRole.TLS)
-    assert node.core.keys.material(KeyRole.TLS) == new != old
-    # Nobody restarts it: with its new key it sends to the sequencer and follows the chain again.
-    monkeypatch.undo()
-    rotate(node, KeyRole.RECEIPT)
 
 
 def _status(client: PinnedClient) -> int | None:
