@@ -37,7 +37,7 @@ def rotate(node: Node, role: KeyRole) -> bytes:
 
 def settled(node: Node) -> None:
     """The node takes its own new certificate into peers.json a moment later; the next call here goes by that file."""
-    eventually(lambda: node.core.peers[node.core.member].certificate == node.core.keys.identity.certificate)
+    eventually(lambda: node.core.peers[node.core.member].spki == node.core.keys.material(KeyRole.TLS))
 
 
 @pytest.mark.parametrize("number", [0, 1])
