@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import structlog
 
-from ledger.backup import committed_size
 from ledger.codec import domain_digest, encode_record
 from ledger.errors import FatalError, InvalidInputError
 from ledger.evidence.receipt import decode_receipt
 from ledger.evidence.request import decode_request
 from ledger.log import open_reader
+from ledger.log.backup import committed_size
 from ledger.model import Record
 from ledger.storage.exchanges import ExchangeEntry, Role
 from ledger.storage.queries import RecordFilter

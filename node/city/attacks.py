@@ -20,7 +20,7 @@ from ledger.chain.genesis import decode_genesis
 from ledger.errors import FatalError, LedgerError
 from ledger.evidence.merkle import consistency_proof, leaf_hash, root
 from ledger.keys import AccountSigner
-from ledger.logcheck import fsck
+from ledger.log.check import fsck
 from ledger.model import KeyRole
 from node.config import NodeConfig, load_config
 from node.identity.keyfiles import key_file, load_key, read_passphrase

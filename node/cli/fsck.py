@@ -11,11 +11,11 @@ from ledger.errors import InvalidInputError, LedgerError, NotFoundError
 from ledger.evidence.checkpoint import Checkpoint, parse_checkpoint, parse_note
 from ledger.evidence.tiletree import VerifiedTiles
 from ledger.identifiers import origin
-from ledger.logcheck import fsck as fsck_log
-from ledger.logfiles import CHECKPOINT_FILE, read_note
-from ledger.logsource import FolderSource, HttpSource, LogSource, split_url
+from ledger.log.check import fsck as fsck_log
+from ledger.log.files import CHECKPOINT_FILE, read_note
+from ledger.log.source import FolderSource, HttpSource, LogSource, split_url
+from ledger.log.treecheck import check_tree
 from ledger.model import KeyRole
-from ledger.treecheck import check_tree
 from node.cli.logkeys import keys_of_log
 from node.cli.logviews import DIFFERS, OK, UNCHECKED, Check, Views, chain_views, policy_views
 from node.cli.progress import progress

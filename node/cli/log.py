@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from ledger.logexport import export_folder
+from ledger.log.export import export_folder
 from ledger.v1 import department_pb2 as pb
 from ledger.v1 import department_pb2_grpc as rpc
 from ledger.v1 import node_pb2, node_pb2_grpc

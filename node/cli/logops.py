@@ -18,13 +18,13 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from ledger.backup import Progress as Told
-from ledger.backup import back_up, committed_size
 from ledger.codec import encode
 from ledger.errors import LedgerError, UnavailableError
 from ledger.identifiers import origin
-from ledger.logfiles import CHECKPOINT_FILE, parse_head, read_note
-from ledger.logstat import LogStat, log_stat
+from ledger.log.backup import Progress as Told
+from ledger.log.backup import back_up, committed_size
+from ledger.log.files import CHECKPOINT_FILE, parse_head, read_note
+from ledger.log.stat import LogStat, log_stat
 from ledger.model import format_time
 from ledger.v1 import department_pb2, department_pb2_grpc
 from ledger.v1 import node_pb2 as pb

@@ -11,8 +11,8 @@ from rich.progress import MofNCompleteColumn
 
 from ledger.errors import ConflictError, InvalidInputError, LedgerError
 from ledger.identifiers import origin
-from ledger.manifest import read_manifest
-from ledger.restoring import restore as put_back
+from ledger.log.manifest import read_manifest
+from ledger.log.restore import restore as put_back
 from node.cli.connect import JsonOption, NodeOption, node_folder
 from node.cli.logops import app, progress
 from node.cli.output import out, print_error, print_json, table

@@ -10,7 +10,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ledger.errors import NotFoundError
-from ledger.stoppedlog import StoppedLog
+from ledger.log.stopped import StoppedLog
 from ledger.storage.indexes import RecordIndex
 from ledger.storage.store import Store
 from node.cli.connect import JsonOption, NodeOption, node_folder

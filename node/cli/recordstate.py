@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from ledger.errors import ConflictError, InvalidInputError
-from ledger.logfiles import replace_file
+from ledger.log.files import replace_file
 from node.cli.texts import t
 
 #: A node knows a batch again for a day; what was under way later than that cannot be told.

@@ -17,7 +17,7 @@ import msgspec
 
 from ledger.errors import InvalidInputError, LedgerError, NotFoundError, UnavailableError
 from ledger.identifiers import parse_uscc
-from ledger.log import replace_file
+from ledger.log.files import replace_file
 from node.identity.tls import Identity, certificate_name, channel_credentials, spki_of_pem
 
 #: Largest message either side of a gRPC call may send, bytes.

@@ -21,7 +21,7 @@ from ledger.evidence import merkle
 from ledger.evidence.checkpoint import Checkpoint
 from ledger.evidence.tiles import MAX_LEVEL, TILE_WIDTH, Tile, bundle_end
 from ledger.evidence.tiletree import HASH, edge_root, edge_widths
-from ledger.logfiles import CHECKPOINT_FILE, disk_errors, parse_head, read_note, replace_file
+from ledger.log.files import CHECKPOINT_FILE, disk_errors, parse_head, read_note, replace_file
 
 PENDING_FILE: Final = "pending"
 STATE_FILE: Final = "state.json"

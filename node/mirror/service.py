@@ -15,7 +15,7 @@ import structlog
 
 from ledger.errors import LedgerError, NotFoundError, UnavailableError
 from ledger.evidence.tiles import Tile
-from ledger.logfiles import disk_errors
+from ledger.log.files import disk_errors
 from ledger.model import KeyRole, Roles
 from node.identity.keyfiles import key_file
 from node.loops import Loop

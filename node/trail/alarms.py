@@ -18,7 +18,7 @@ import structlog
 
 from ledger.errors import LedgerError, NotFoundError
 from ledger.evidence.fork import MAX_EVIDENCE_BYTES, ForkEvidence
-from ledger.logfiles import disk_errors, replace_file
+from ledger.log.files import disk_errors, replace_file
 from node.context import Clock
 
 logger = structlog.get_logger("node.alarms")

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Protocol
 from ledger.errors import FatalError, LedgerError, NotFoundError, UnavailableError
 from ledger.evidence.checkpoint import Checkpoint, parse_checkpoint, parse_note, verify_log_signature
 from ledger.evidence.tiles import MAX_BUNDLE_BYTES, Tile
+from ledger.log.refill import refill
 from ledger.model import KeyRole
-from ledger.refill import refill
 from node.core import NodeCore
 from node.identity.keyfiles import key_file
 from node.identity.peers import Peer

@@ -22,7 +22,7 @@ from ledger import codec
 from ledger.errors import LedgerError
 from ledger.evidence import merkle
 from ledger.evidence.checkpoint import parse_checkpoint, parse_note, parse_proof
-from ledger.logexport import export_folder
+from ledger.log.export import export_folder
 from ledger.v1 import gateway_pb2, gateway_pb2_grpc
 from tests.gateway.conftest import RunningCity
 

@@ -7,7 +7,6 @@ import tempfile
 from pathlib import Path
 
 from ledger import _native, codec, keys
-from ledger.backup import back_up
 from ledger.directory import catalogue, grants, scope
 from ledger.evidence import checkpoint as cp
 from ledger.evidence import fork, merkle, tlogpolicy
@@ -16,6 +15,7 @@ from ledger.evidence.witness import format_request
 from ledger.identifiers import dataset_id, member_bytes32, origin, witness_name
 from ledger.keys import AccountSigner, Ed25519Signer, P256Signer
 from ledger.log import DepartmentLog
+from ledger.log.backup import back_up
 from ledger.model import KeyRole, Record, parse_time
 from ledger.storage.openings import Opening, Openings
 from ledger.storage.store import Store

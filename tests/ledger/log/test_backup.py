@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from ledger.backup import back_up, committed_size, verify
 from ledger.errors import ConflictError, InvalidInputError, LedgerError, NotFoundError, UntrustedError
 from ledger.evidence.checkpoint import parse_checkpoint, parse_note
 from ledger.keys import Ed25519Signer
 from ledger.log import DepartmentLog, fsck
-from ledger.manifest import read_manifest
+from ledger.log.backup import back_up, committed_size, verify
+from ledger.log.manifest import read_manifest
+from ledger.log.restore import restore
 from ledger.model import KeyRole
-from ledger.restoring import restore
 from tests.ledger.log.conftest import NOW, ORIGIN, Open, record
 
 

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from ledger import logexport
 from ledger._native import LogEngine
 from ledger.errors import ConflictError
 from ledger.evidence.checkpoint import parse_checkpoint, parse_note
 from ledger.keys import Ed25519Signer
 from ledger.log import DepartmentLog
-from ledger.logexport import export_folder, export_tiles
+from ledger.log import export as logexport
+from ledger.log.export import export_folder, export_tiles
 from tests.ledger.log import naive_tiles
 from tests.ledger.log.conftest import record
 

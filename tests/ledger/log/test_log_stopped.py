@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-import ledger.log
+import ledger.log.department
 from ledger.errors import FatalError
 from ledger.log import DepartmentLog
 from tests.ledger.log.conftest import Open, record
@@ -16,7 +16,7 @@ def test_a_note_that_cannot_be_written_stops_the_log(
     log: DepartmentLog, open_log: Open, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     log.append([record(1)])
-    real = ledger.log.replace_file
+    real = ledger.log.department.replace_file
 
     def broken(path: Path, data: bytes) -> None:
         if path.name == name:
@@ -24,7 +24,7 @@ def test_a_note_that_cannot_be_written_stops_the_log(
         real(path, data)
 
     with monkeypatch.context() as patch:
-        patch.setattr(ledger.log, "replace_file", broken)
+        patch.setattr(ledger.log.department, "replace_file", broken)
         with pytest.raises(FatalError) as caught:
             log.publish()
     for attempt in (lambda: log.append([record(2)]), log.publish, lambda: log.guard(())):

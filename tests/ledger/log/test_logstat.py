@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from ledger import codec, logstat
+from ledger import codec
 from ledger.errors import NotFoundError
 from ledger.log import DepartmentLog
-from ledger.logstat import log_stat
+from ledger.log import stat as logstat
+from ledger.log.stat import log_stat
 from ledger.model import format_time
 from tests.ledger.log.conftest import NOW, record
 

@@ -13,7 +13,7 @@ from ledger.evidence import merkle
 from ledger.evidence.checkpoint import Checkpoint, parse_checkpoint, parse_note
 from ledger.evidence.tiles import Tile
 from ledger.log import DepartmentLog, fsck
-from ledger.refill import Edge, refill, split_bundle
+from ledger.log.refill import Edge, refill, split_bundle
 from tests.ledger.log.conftest import ORIGIN, Open, record
 
 ENTRIES = [record(number) for number in range(1_300)]

@@ -16,9 +16,9 @@ import pytest
 from ledger._native import LogEngine
 from ledger.errors import LedgerError
 from ledger.evidence.checkpoint import Checkpoint
-from ledger.logcheck import fsck
-from ledger.logsource import FolderSource, HttpSource
-from ledger.treecheck import check_tree
+from ledger.log.check import fsck
+from ledger.log.source import FolderSource, HttpSource
+from ledger.log.treecheck import check_tree
 from tests.ledger.log import naive_tiles
 
 SIZES = [1, 2, 255, 256, 257, 512, 700, 65_536, 66_000]

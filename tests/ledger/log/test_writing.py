@@ -14,8 +14,8 @@ from ledger.codec import encode_record
 from ledger.errors import ConflictError, InvalidInputError, UnavailableError
 from ledger.keys import Ed25519Signer
 from ledger.log import DepartmentLog
+from ledger.log.writing import append_many
 from ledger.model import Record
-from ledger.writing import append_many
 from tests.ledger.log.conftest import NOW, ORIGIN, Open, record
 
 DAY = 24 * 60 * 60 * 1000

@@ -10,11 +10,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from ledger.backup import back_up
 from ledger.codec import encode_record
 from ledger.evidence.checkpoint import parse_checkpoint, parse_note
 from ledger.log import fsck
-from ledger.restoring import restore
+from ledger.log.backup import back_up
+from ledger.log.restore import restore
 from node.config import MirrorSection, decode_config, encode_config
 from node.identity.pinned import PinnedClient
 from tests.node.core.city import City, found, record

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import ledger.log
+import ledger.log.department
 from ledger.codec import encode_record
 from ledger.errors import FatalError
 from ledger.evidence import merkle
@@ -49,7 +49,7 @@ def test_a_failing_disk_is_not_blamed_on_a_mirror(found: Found, monkeypatch: pyt
         raise OSError(errno.EIO, "Input/output error")
 
     with monkeypatch.context() as patch:
-        patch.setattr(ledger.log, "replace_file", broken)
+        patch.setattr(ledger.log.department, "replace_file", broken)
         with pytest.raises(FatalError, match=r"log\.failed"):
             take_missing(log, mirrors, lambda *told: None)
     assert log.size == 5

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ledger._native import LogEngine, LogReader
-from ledger.backup import Progress, check_folder, committed_size, copy_prefix, ignore_progress
 from ledger.errors import ConflictError, LedgerError, UntrustedError
 from ledger.evidence.checkpoint import Checkpoint
-from ledger.logfiles import (
+from ledger.log.backup import Progress, check_folder, committed_size, copy_prefix, ignore_progress
+from ledger.log.files import (
     CHECKPOINT_FILE,
     SIGNED_FILE,
     disk_errors,
@@ -29,7 +29,7 @@ from ledger.logfiles import (
     replace_file,
     restoring_folder,
 )
-from ledger.manifest import BATCHES, Manifest, read_manifest
+from ledger.log.manifest import BATCHES, Manifest, read_manifest
 
 _ASIDE = ".before-restore-"
 

@@ -20,7 +20,7 @@ from ledger.evidence.checkpoint import (
     verify_cosignature,
     verify_log_signature,
 )
-from ledger.logfiles import CHECKPOINT_FILE, SIGNED_FILE, parse_head, read_note
+from ledger.log.files import CHECKPOINT_FILE, SIGNED_FILE, parse_head, read_note
 
 #: Told (records done, records in all).
 Progress = Callable[[int, int], None]

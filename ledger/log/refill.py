@@ -14,7 +14,7 @@ from ledger.errors import ConflictError, UntrustedError
 from ledger.evidence import merkle
 from ledger.evidence.checkpoint import Checkpoint
 from ledger.evidence.tiles import MAX_LEVEL, TILE_WIDTH, Tile
-from ledger.logfiles import disk_errors
+from ledger.log.files import disk_errors
 
 _APPEND = 10_000
 _APPEND_BYTES = 16 << 20

@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from ledger._native import LogReader
-from ledger.backup import BATCH_ROW_BYTES, committed_size
 from ledger.days import day_of
 from ledger.errors import LedgerError
 from ledger.evidence.checkpoint import parse_note
-from ledger.logfiles import CHECKPOINT_FILE, disk_errors, parse_head, read_note
-from ledger.manifest import BATCHES
+from ledger.log.backup import BATCH_ROW_BYTES, committed_size
+from ledger.log.files import CHECKPOINT_FILE, disk_errors, parse_head, read_note
+from ledger.log.manifest import BATCHES
 from ledger.model import parse_time
 
 #: Records that are all read; above it, so many samples are taken.

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from ledger.errors import ConflictError, FatalError, InvalidInputError, UnavailableError
-from ledger.logfiles import CHECKPOINT_FILE, SIGNED_FILE, parse_head, read_note
+from ledger.log.files import CHECKPOINT_FILE, SIGNED_FILE, parse_head, read_note
 
 if TYPE_CHECKING:
     from ledger.evidence.checkpoint import Checkpoint

@@ -16,7 +16,7 @@ from ledger.evidence import merkle
 from ledger.evidence.checkpoint import Checkpoint
 from ledger.evidence.tiles import TILE_WIDTH, Tile
 from ledger.evidence.tiletree import HASH, edge_root, edge_widths
-from ledger.logsource import LogSource
+from ledger.log.source import LogSource
 
 #: Told (entries done, entries in all).
 Progress = Callable[[int, int], None]

@@ -21,14 +21,11 @@ from ledger.codec import encode_record
 from ledger.errors import ConflictError, FatalError, LedgerError
 from ledger.evidence.checkpoint import Checkpoint, format_checkpoint, parse_checkpoint, parse_note, sign_note
 from ledger.keys import Signer
-from ledger.logcheck import FsckReport, fsck
-from ledger.logexport import export_tiles, read_tile
-from ledger.logfiles import CHECKPOINT_FILE, SIGNED_FILE, disk_errors, read_note, replace_file, restoring_folder
-from ledger.logguard import compare, signed_heads, unguarded
+from ledger.log.export import export_tiles
+from ledger.log.files import CHECKPOINT_FILE, SIGNED_FILE, disk_errors, read_note, replace_file, restoring_folder
+from ledger.log.guard import compare, signed_heads, unguarded
+from ledger.log.writing import append_many
 from ledger.model import Record
-from ledger.writing import append_many
-
-__all__ = ["Clock", "DepartmentLog", "FsckReport", "PendingAppend", "export_tiles", "fsck", "read_tile"]
 
 #: Unix milliseconds.
 Clock = Callable[[], int]
@@ -154,7 +151,7 @@ class DepartmentLog:
         schema: BulkSchema | None = None,
         on_durable: Callable[[int, int], None] | None = None,
     ) -> list[tuple[int, int]]:
-        """Append any number of records from any iterable, read as fast as the log takes them: see ``ledger.writing``.
+        """Append any number of records from any iterable, read as fast as the log takes them.
 
         Returns the ranges (first index, count), neighbouring ones as one. Raises as :meth:`append`.
         """

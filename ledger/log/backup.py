@@ -20,8 +20,8 @@ from ledger._native import LogReader, log_fsck
 from ledger.errors import ConflictError, UntrustedError
 from ledger.evidence.checkpoint import Checkpoint
 from ledger.evidence.tiles import MAX_LEVEL, TILE_WIDTH
-from ledger.logfiles import CHECKPOINT_FILE, disk_errors, parse_head, read_note, replace_file
-from ledger.manifest import (
+from ledger.log.files import CHECKPOINT_FILE, disk_errors, parse_head, read_note, replace_file
+from ledger.log.manifest import (
     BATCHES,
     COMMITS,
     ENTRIES,

@@ -17,7 +17,7 @@ from ledger.errors import ConflictError, LedgerError
 from ledger.evidence.checkpoint import Checkpoint
 from ledger.evidence.tiles import Tile, bundle_end, tile_count, tiles_of
 from ledger.evidence.tiletree import HASH
-from ledger.logfiles import CHECKPOINT_FILE, disk_errors, parse_head, read_note, replace_file
+from ledger.log.files import CHECKPOINT_FILE, disk_errors, parse_head, read_note, replace_file
 
 #: Told (tiles looked at, tiles in all).
 Progress = Callable[[int, int], None]
