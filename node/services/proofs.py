@@ -37,7 +37,12 @@ class ProofService(node_pb2_grpc.ProofServiceServicer):
         )
 
     def ProveInclusion(self, request: node_pb2.ProveInclusionRequest, call: Call) -> node_pb2.ProveInclusionResponse:
-        """That a record stands in the tree of a published size."""
+        """That a record stands in the tree of a published size. Without a size asked for, a record that is durable and
+        under no checkpoint yet is published first."""
+        publisher = self._context.publisher
+        newest = publisher.newest()
+        if not request.size and newest is not None and newest.size <= request.index < self._context.log.size:
+            publisher.publish_now(wait_witnessed_s=_FRESH_WAIT_S)
         size, published = self._size(request.size)
         if request.index >= size:
             raise _range("index", request.index, size - 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import threading
 import time
@@ -184,12 +185,10 @@ class City:
     def records(self, handle: str, type_: str, **conditions: str) -> list[Record]:
         """The records of a type in a log whose bodies have the given values."""
         log = self.context(handle).log
-        found = [codec.decode_record(entry) for entry in log.read(0, log.size)]
-        return [
-            record
-            for record in found
-            if record.type == type_ and all(record.body.get(key) == value for key, value in conditions.items())
-        ]
+        # Some tests append what no body of the catalogue allows: only records of the type asked for are decoded.
+        entries = [entry for entry in log.read(0, log.size) if json.loads(entry)["type"] == type_]
+        found = [codec.decode_record(entry) for entry in entries]
+        return [record for record in found if all(record.body.get(key) == value for key, value in conditions.items())]
 
 
 def publish_requests(metadata: bytes, content: bytes, count: int = 0) -> Iterator[Department.PublishRequest]:
