@@ -39,7 +39,7 @@ class KeyService(department_pb2_grpc.KeyServiceServicer):
 
     def Rotate(self, request: department_pb2.RotateKeyRequest, call: Call) -> department_pb2.RotateKeyResponse:
         """A new key of a role: durable here, then active on chain in the same change that retires the old one, then in
-        use. When the answer of the chain is late, the key is taken up as soon as the chain has it; a crash in between is
+        use. When the chain answers late, the key is taken up as soon as the chain has it; a crash in between is
         finished at the next start by what the chain says.
 
         Raises: ConflictError(key.rotating) while another rotation is under way."""
