@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-import structlog
 from hypothesis import HealthCheck, settings
 
 # Timing is never asserted: on a loaded machine an example may take long.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
 
-# Nodes that run in this process log from their own threads: never into the standard output a test reads.
-structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.__stderr__))
+# Nodes that run in this process log from their own threads: never into the standard output a test reads. The contract
+# tests' own environment has no nodes and no structlog.
+if find_spec("structlog"):
+    import structlog
+
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.__stderr__))
 
 ROOT = Path(__file__).resolve().parent.parent
 
