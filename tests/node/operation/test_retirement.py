@@ -63,7 +63,16 @@ def said(process: subprocess.Popen[str], event: str) -> dict[str, object]:
     return answer
 
 
-def test_a_running_node_takes_up_the_next_log_by_itself(founded: Founded) -> None:
+def ended(process: subprocess.Popen[str], seconds: float) -> int:
+    """The exit code; a process that does not end is asked for the stacks of its threads (node.daemon prints them)."""
+    try:
+        return process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGABRT)
+        return process.wait(30)
+
+
+def test_a_running_node_takes_up_the_next_log_by_itself(founded: Founded, tmp_path: Path) -> None:
     folder, member = founded.folders[1], founded.members[1]
     with City(founded) as city:
         city.start()
@@ -75,11 +84,12 @@ def test_a_running_node_takes_up_the_next_log_by_itself(founded: Founded) -> Non
         old_origin = node.core.log.origin
         opening = keep_opening(node)
         city.stop(1)
+        output = tmp_path / "daemon.err"
         process = subprocess.Popen(
             [sys.executable, "-m", "node.daemon", str(folder)],
             cwd=ROOT,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=output.open("wb"),
             text=True,
             env={**os.environ, "PYTHONUTF8": "1"},
         )
@@ -93,7 +103,7 @@ def test_a_running_node_takes_up_the_next_log_by_itself(founded: Founded) -> Non
             anchors = city[0].core.contracts.anchors
             eventually(lambda: (last := anchors.anchor(member)) is not None and last.generation == 2, 60)
             process.send_signal(signal.SIGTERM)
-            assert process.wait(30) == 0
+            assert ended(process, 60) == 0, output.read_text("utf-8", "replace")[-20_000:]
         finally:
             process.kill()
             process.communicate()
