@@ -89,14 +89,17 @@ class TransactionSender:
         UnavailableError(chain.timeout) when no block took it in ``timeout`` seconds: it may still be included.
         """
         deadline = time.monotonic() + timeout
-        with self._order:
-            in_flight = self._in_flight
-            raw, transaction, nonce = self._dispatch(to, calldata, gas)
-        try:
-            receipt = self._await(raw, transaction, deadline)
-        finally:
+        receipt = None
+        while receipt is None:
             with self._order:
-                in_flight.discard(nonce)
+                in_flight, address = self._in_flight, self.address
+                raw, transaction, nonce = self._dispatch(to, calldata, gas)
+            try:
+                # None: another transaction took the nonce, so this one can never be in a block and is sent anew.
+                receipt = self._await(raw, transaction, address, nonce, deadline)
+            finally:
+                with self._order:
+                    in_flight.discard(nonce)
         if not receipt.succeeded:
             raise revert_error(receipt.output)
         return TransactionOutcome(hash=transaction, height=receipt.height, receipt=receipt)
@@ -129,12 +132,14 @@ class TransactionSender:
             nonce += 1
         return nonce
 
-    def _await(self, raw: bytes, transaction: bytes, deadline: float) -> Receipt:
+    def _await(self, raw: bytes, transaction: bytes, address: bytes, nonce: int, deadline: float) -> Receipt | None:
         while True:
             left = deadline - time.monotonic()
             try:
                 return self._wait(transaction, max(0.0, min(left, self._resubmit_s)))
-            except UnavailableError as error:
+            except LedgerError as error:
+                if error.code == "tx.nonce-low":
+                    return self._taken(transaction)
                 if error.code != "chain.timeout" or left <= self._resubmit_s:
                     raise
             try:
@@ -142,6 +147,18 @@ class TransactionSender:
             except LedgerError as error:
                 if not _harmless(error):
                     raise
+                # Only a nonce that is used up by what this node itself executed: the orderer's view may be ahead.
+                if error.code == "tx.nonce-low" and self._nonce(address) > nonce:
+                    return self._taken(transaction)
+
+    def _taken(self, transaction: bytes) -> Receipt | None:
+        """The nonce is used up by a block executed here: the receipt if by this very transaction, else None."""
+        try:
+            return self._wait(transaction, 0.0)
+        except LedgerError as error:
+            if error.code not in ("chain.timeout", "tx.nonce-low"):
+                raise
+            return None
 
 
 def _harmless(error: LedgerError) -> bool:

@@ -2,6 +2,7 @@
 
 A block goes: execute (pending, nothing visible) -> one synced batch -> commit (visible) -> waiters and subscribers.
 A crash between any two steps leaves the last whole block, because the batch is atomic and everything else is memory.
+On a CometBFT network the consensus executes and commits; this engine stores what it decided (:meth:`adopt`).
 """
 
 from __future__ import annotations
@@ -14,20 +15,20 @@ from typing import Any, cast
 
 from ledger.chain import embedded
 from ledger.chain.blocks import ChainHead, Receipt, receipt_from_row
+from ledger.chain.forwarding import Forward, Forwarding
 from ledger.chain.mempool import Admission, Mempool, Pooled
 from ledger.chain.reverts import revert_error
 from ledger.chain.waiting import Waiting
 from ledger.errors import ConflictError, FatalError, LedgerError, UnavailableError, UntrustedError
-from ledger.storage.chainstate import ChainStore, StoredBlock
+from ledger.storage.chainstate import ChainStore, ConsensusCommit, ExecutedBlock, StoredBlock
 
+SOLO = "solo"
+COMETBFT = "cometbft"
 #: A block must fit into one message between nodes (8 MiB) with room to spare.
 MAX_BLOCK_BYTES = 4 << 20
 MAX_BLOCK_TRANSACTIONS = 5_000
 #: Left out of one block, welcome in a later one.
 _KEEP = frozenset({"tx.gas-share", "tx.block-full", "tx.nonce-gap"})
-
-#: Hands transactions to the sequencer; one answer each, in order. Raises UnavailableError when it is out of reach.
-Forward = Callable[[list[bytes]], list[Admission]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,23 +44,31 @@ class _Executed:
 
 
 class EmbeddedChain:
-    """One node's chain. Any thread may read, call or submit; blocks are made or imported one at a time."""
+    """One node's chain. Any thread may read, call or submit; blocks are made, imported or adopted one at a time."""
 
-    def __init__(self, native: embedded.NativeChain, store: ChainStore, *, forward: Forward | None = None) -> None:
+    def __init__(
+        self, native: embedded.NativeChain, store: ChainStore, *, forward: Forward | None = None, engine: str = SOLO
+    ) -> None:
         self.native = native
         self.store = store
+        #: Who orders the transactions: ``solo`` or ``cometbft``.
+        self.engine = engine
         self.pool = Mempool()
-        self._forward = forward
+        #: On a CometBFT network: the way to its pool, for what has to be handed in again.
+        self.forwarding = Forwarding(native, self.pool, forward) if forward and engine == COMETBFT else None
+        self._forward = self.forwarding.submit if self.forwarding else forward
         self._writing = threading.Lock()
         self._waiting = Waiting()
         self._stopped: LedgerError | None = None
 
     @classmethod
-    def open(cls, store: ChainStore, genesis: bytes, *, forward: Forward | None = None) -> EmbeddedChain:
+    def open(
+        cls, store: ChainStore, genesis: bytes, *, forward: Forward | None = None, engine: str = SOLO
+    ) -> EmbeddedChain:
         """Start from a genesis file (fresh folder) or from the stored rows.
 
-        ``forward`` makes this a follower: submitted transactions go through it to the sequencer instead of into the
-        pool. The store stays the caller's to close, after :meth:`close`.
+        With ``forward``, submitted transactions go through it to whoever orders them instead of into the pool. The
+        store stays the caller's to close, after :meth:`close`.
 
         Raises InvalidInputError(genesis.*), ConflictError(chain.other-genesis), and FatalError(chain.root-mismatch |
         chain.head-mismatch) when the folder does not hold what it says.
@@ -73,16 +82,18 @@ class EmbeddedChain:
         else:
             native = embedded.load_chain(genesis, store.load_rows())
             head = _head(native)
-            kept = store.block(head.height)
-            if kept is None or kept.hash != head.hash:
+            if store.awaits_base:
+                store.put_base(head.height, head.hash, head.header)
+            kept = store.header(head.height)
+            if kept is None or kept[0] != head.hash:
                 raise FatalError(
                     "chain.head-mismatch",
                     f"the state is at height {head.height}, the stored block of that height is another",
                     hint="restore the folder from a backup, or remove it and let the node catch up from the others",
                     expected=head.hash,
-                    actual=None if kept is None else kept.hash,
+                    actual=None if kept is None else kept[0],
                 )
-        return cls(native, store, forward=forward)
+        return cls(native, store, forward=forward, engine=engine)
 
     # --- reading ------------------------------------------------------------------------------------------------------
     @property
@@ -97,7 +108,7 @@ class EmbeddedChain:
 
     @property
     def is_follower(self) -> bool:
-        """True when transactions are forwarded to a sequencer."""
+        """True when transactions are handed to somebody else who orders them."""
         return self._forward is not None
 
     @property
@@ -172,15 +183,17 @@ class EmbeddedChain:
         if self._stopped is not None:
             raise UnavailableError(self._stopped.code, self._stopped.message, hint=self._stopped.hint)
         if self._forward is not None:
-            return self._forward(list(raws))
+            return [self._heard(answer) for answer in self._forward(list(raws))]
         return [self._admit(raw, judged) for raw, judged in zip(raws, self.native.check_txs(list(raws)), strict=True)]
+
+    def _heard(self, answer: Admission) -> Admission:
+        if answer.code == "tx.nonce-low" and self.transaction(answer.hash) is not None:
+            return Admission(hash=answer.hash)  # sent again after it got into a block: the first answer holds
+        return answer
 
     def _admit(self, raw: bytes, judged: tuple[bytes, bytes, int] | tuple[str, str]) -> Admission:
         if len(judged) == 2:
-            transaction = embedded.keccak256(raw)
-            if judged[0] == "tx.nonce-low" and self.transaction(transaction) is not None:
-                return Admission(hash=transaction)  # sent again after it got into a block: the first answer holds
-            return Admission(hash=transaction, code=judged[0], message=judged[1])
+            return self._heard(Admission(hash=embedded.keccak256(raw), code=judged[0], message=judged[1]))
         transaction, sender, nonce = judged
         try:
             self.pool.add(Pooled(hash=transaction, sender=sender, nonce=nonce, raw=raw))
@@ -273,6 +286,29 @@ class EmbeddedChain:
                 )
             return self._finish(self.native.verify_block(header, list(transactions)))
 
+    def adopt(self, commit: ConsensusCommit, committed: Callable[[], None]) -> StoredBlock | None:
+        """Keep what CometBFT decided at one consensus height; the chain block it made, None where it made none.
+
+        One synced batch with everything, then ``committed`` (the block becomes the head and CometBFT hears that it is
+        kept), then waiters and subscribers. Raises FatalError(chain.write-failed).
+        """
+        with self._writing:
+            self._require_running()
+            executed = None if commit.block is None else _read(commit.block)
+            self._keep(
+                f"consensus height {commit.height}", lambda: self.store.write_commit(commit, executed), committed
+            )
+            if commit.restored is not None:
+                head = self.head()
+                self.store.put_base(head.height, head.hash, head.header)
+            block = None if executed is None else self._announce(executed)
+            for sender in {row["from"] for row in executed.receipts} if executed is not None else ():
+                self.pool.settle(sender, self.nonce(sender))
+            for transaction, code, message in commit.refused:
+                if code not in _KEEP:  # those are handed in again by who waits for them
+                    self._waiting.refuse(transaction, Admission(hash=transaction, code=code, message=message).error())
+            return block
+
     def close(self) -> None:
         """Stop making blocks and release the waiters; a block being made is finished first."""
         with self._writing:
@@ -286,25 +322,25 @@ class EmbeddedChain:
             raise self._stopped
 
     def _finish(self, pending: embedded.ExecutedBlock) -> StoredBlock:
-        executed = _Executed(
-            height=pending.height,
-            hash=pending.hash,
-            header=pending.header,
-            transactions=tuple(pending.transactions),
-            receipts=tuple(pending.receipts),
-            writes=pending.writes,
-        )
+        executed = _read(pending)
+        self._keep(f"block {executed.height}", lambda: self.store.write_block(executed), self.native.commit)
+        return self._announce(executed)
+
+    def _keep(self, what: str, write: Callable[[], None], commit: Callable[[], None]) -> None:
+        """On disk first, then visible."""
         try:
-            self.store.write_block(executed)
-            self.native.commit()
+            write()
+            commit()
         except Exception as error:
             self._stopped = FatalError(
                 "chain.write-failed",
-                f"block {executed.height} could not be stored: {error}",
+                f"{what} could not be stored: {error}",
                 hint="check the disk and start the node again: it continues from the last whole block",
             )
             self._waiting.fail(self._stopped)
             raise self._stopped from error
+
+    def _announce(self, executed: _Executed) -> StoredBlock:
         hashes = tuple(cast(bytes, row["hash"]) for row in executed.receipts)
         block = StoredBlock(
             height=executed.height,
@@ -328,6 +364,17 @@ class EmbeddedChain:
         self.pool.discard(entry.hash for entry, _, _ in gone)
         for entry, code, message in gone:
             self._waiting.refuse(entry.hash, Admission(hash=entry.hash, code=code, message=message).error())
+
+
+def _read(pending: ExecutedBlock) -> _Executed:
+    return _Executed(
+        height=pending.height,
+        hash=pending.hash,
+        header=pending.header,
+        transactions=tuple(pending.transactions),
+        receipts=tuple(pending.receipts),
+        writes=list(pending.writes),
+    )
 
 
 def _head(native: embedded.NativeChain) -> ChainHead:

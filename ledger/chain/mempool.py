@@ -14,8 +14,8 @@ from ledger.errors import ConflictError, InvalidInputError, LedgerError, NotAllo
 #: Errors of the native core that are about membership rather than the shape of the transaction.
 _NOT_ALLOWED = frozenset({"tx.not-member", "tx.create-not-adopted"})
 _CONFLICT = frozenset({"tx.nonce-taken"})
-#: What the sequencer answers while it cannot take anything.
-_LATER = ("tx.pool-full", "chain.", "disk.", "peer.")
+#: What whoever orders answers while it cannot take anything.
+_LATER = ("tx.pool-full", "chain.", "comet.", "disk.", "peer.")
 _HINTS = {
     "tx.nonce-low": "the account has already used this nonce; read eth_getTransactionCount again",
     "tx.nonce-gap": "send the missing earlier nonces first; at most 64 may wait",
@@ -107,6 +107,29 @@ class Mempool:
             self._bytes += len(entry.raw)
             self._ready = True
             self._changed.notify_all()
+
+    def track(self, entry: Pooled) -> None:
+        """Remember a transaction that another pool holds, in the place of another one with its nonce; a full pool
+        remembers no more."""
+        with self._changed:
+            other = self._queues.get(entry.sender, {}).get(entry.nonce)
+            if other is not None and other.hash != entry.hash:
+                self.discard([other.hash])
+        try:
+            self.add(entry)
+        except UnavailableError:
+            return
+
+    def entries(self) -> list[Pooled]:
+        """Everything that waits."""
+        with self._changed:
+            return list(self._by_hash.values())
+
+    def settle(self, sender: bytes, committed: int) -> None:
+        """Forget what an account sent with nonces that are used up."""
+        with self._changed:
+            if sender in self._queues:
+                self._forget_below(sender, committed)
 
     def wait(self, timeout: float) -> bool:
         """Block until there may be something for a block, at most ``timeout`` seconds; False when there is not."""

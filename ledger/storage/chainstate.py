@@ -2,83 +2,26 @@
 
 Key layout under the store given: ``s`` rows of the native state machine (opaque), ``b`` height -> block, ``h`` block
 hash -> height, ``t`` transaction hash -> height and index, ``r`` height -> receipts, ``l`` height and log index -> log,
-``f`` height -> finality, ``a`` member -> anchor parts, ``g`` genesis digest.
+``f`` height -> finality, ``a`` member -> anchor parts, ``g`` genesis digest; on a CometBFT network also ``c`` the
+newest consensus height with its time and the application's row, ``n`` the block a snapshot restored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import msgspec
 
 from ledger.errors import ConflictError, FatalError, InvalidInputError
+from ledger.storage.chainrows import ConsensusCommit, ExecutedBlock, LogFilter, StoredBlock, StoredLog
 from ledger.storage.store import Batch, Store, u64
 
-_STATE, _BLOCK, _HASH, _TX, _RECEIPTS, _LOG, _FINALITY, _ANCHOR, _GENESIS = (
-    b"s", b"b", b"h", b"t", b"r", b"l", b"f", b"a", b"g",
+__all__ = ["ChainStore", "ConsensusCommit", "ExecutedBlock", "LogFilter", "StoredBlock", "StoredLog"]
+
+_STATE, _BLOCK, _HASH, _TX, _RECEIPTS, _LOG, _FINALITY, _ANCHOR, _GENESIS, _CONSENSUS, _BASE = (
+    b"s", b"b", b"h", b"t", b"r", b"l", b"f", b"a", b"g", b"c", b"n",
 )  # fmt: skip
-
-
-class ExecutedBlock(Protocol):
-    """What this store reads of the native pending block."""
-
-    @property
-    def height(self) -> int: ...
-    @property
-    def hash(self) -> bytes: ...
-    @property
-    def header(self) -> bytes: ...
-    @property
-    def transactions(self) -> Sequence[bytes]: ...
-    @property
-    def receipts(self) -> Sequence[Mapping[str, Any]]: ...
-    @property
-    def writes(self) -> Iterable[tuple[bytes, bytes | None]]: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredBlock:
-    """A block of the chain. ``header`` is RLP; ``transactions`` are raw bytes, ``transaction_hashes`` in step."""
-
-    height: int
-    hash: bytes
-    header: bytes
-    transactions: tuple[bytes, ...]
-    transaction_hashes: tuple[bytes, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredLog:
-    """One event. ``index`` counts within the block, ``transaction_index`` likewise."""
-
-    height: int
-    block_hash: bytes
-    index: int
-    transaction_index: int
-    transaction_hash: bytes
-    address: bytes
-    topics: tuple[bytes, ...]
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogFilter:
-    """``eth_getLogs``: heights inclusive; no addresses means any; a topic place is None (any) or the allowed values."""
-
-    first: int
-    last: int
-    addresses: frozenset[bytes] = frozenset()
-    topics: tuple[frozenset[bytes] | None, ...] = ()
-
-    def matches(self, log: StoredLog) -> bool:
-        """True when the event passes."""
-        if self.addresses and log.address not in self.addresses:
-            return False
-        if len(self.topics) > len(log.topics):
-            return False
-        return all(wanted is None or log.topics[place] in wanted for place, wanted in enumerate(self.topics))
 
 
 class _Located(msgspec.Struct, frozen=True, array_like=True):
@@ -141,20 +84,63 @@ class ChainStore:
             UnavailableError: ``disk.full``; nothing of the block was kept.
             FatalError: ``store.corrupt``.
         """
-        receipts = tuple(executed.receipts)
-        hashes = tuple(bytes(receipt["hash"]) for receipt in receipts)
         with self._store.batch() as batch:
-            _put_state(batch, executed.writes)
-            _put_block(batch, executed.height, executed.hash, executed.header, tuple(executed.transactions), hashes)
-            batch.put(_RECEIPTS + u64(executed.height), msgspec.msgpack.encode(receipts))
-            place = 0
-            for number, receipt in enumerate(receipts):
-                located = _Located(executed.height, number)
-                batch.put(_TX + hashes[number], msgspec.msgpack.encode(located))
-                for log in receipt["logs"]:
-                    row = (executed.hash, number, hashes[number], log["address"], tuple(log["topics"]), log["data"])
-                    batch.put(_LOG + u64(executed.height) + place.to_bytes(4, "big"), msgspec.msgpack.encode(row))
-                    place += 1
+            _put_executed(batch, executed)
+
+    def write_commit(self, commit: ConsensusCommit, executed: ExecutedBlock | None) -> None:
+        """Store one consensus height in one synced batch: the application's row, and the chain block where it made one
+        (``executed``: what was read of ``commit.block``), or a whole snapshot.
+
+        Raises: as :meth:`write_block`.
+        """
+        with self._store.batch() as batch:
+            batch.put(_CONSENSUS, msgspec.msgpack.encode((commit.height, commit.time_ms, commit.consensus)))
+            if commit.restored is not None:
+                for key, _ in self._store.scan(_STATE):
+                    batch.delete(key)
+                _put_state(batch, commit.restored)
+                batch.put(_BASE, b"")
+            if executed is not None:
+                _put_executed(batch, executed)
+
+    @property
+    def consensus(self) -> bytes | None:
+        """The application's row of the newest consensus height kept; None before the first."""
+        row = self._consensus_row()
+        return None if row is None else row[2]
+
+    @property
+    def consensus_at(self) -> tuple[int, int] | None:
+        """(consensus height, its signed time in Unix ms) of the newest kept; None before the first."""
+        row = self._consensus_row()
+        return None if row is None else row[:2]
+
+    def _consensus_row(self) -> tuple[int, int, bytes] | None:
+        data = self._store.get(_CONSENSUS)
+        if data is None:
+            return None
+        row: tuple[int, int, bytes] = self._decode(data, tuple[int, int, bytes])
+        return row
+
+    @property
+    def awaits_base(self) -> bool:
+        """True between the batch with a snapshot's rows and :meth:`put_base`."""
+        return self._store.get(_BASE) == b""
+
+    def put_base(self, height: int, block_hash: bytes, header: bytes) -> None:
+        """Keep the header of the block a snapshot restored: the block itself and those before it are not here."""
+        self._store.put(_BASE, msgspec.msgpack.encode((height, block_hash, header)))
+
+    def header(self, height: int) -> tuple[bytes, bytes] | None:
+        """(hash, RLP header) of a block or of a restored snapshot's head; None when unknown."""
+        block = self.block(height)
+        if block is not None:
+            return block.hash, block.header
+        data = self._store.get(_BASE)
+        if not data:
+            return None
+        base, block_hash, header = self._decode(data, tuple[int, bytes, bytes])
+        return (block_hash, header) if base == height else None
 
     @property
     def height(self) -> int | None:
@@ -282,6 +268,22 @@ class ChainStore:
                 f"a row of the chain store in {self._store.path} does not decode: {error}",
                 hint="restore the folder or let the node rejoin from the other members",
             ) from error
+
+
+def _put_executed(batch: Batch, executed: ExecutedBlock) -> None:
+    receipts = tuple(executed.receipts)
+    hashes = tuple(bytes(receipt["hash"]) for receipt in receipts)
+    _put_state(batch, executed.writes)
+    _put_block(batch, executed.height, executed.hash, executed.header, tuple(executed.transactions), hashes)
+    batch.put(_RECEIPTS + u64(executed.height), msgspec.msgpack.encode(receipts))
+    place = 0
+    for number, receipt in enumerate(receipts):
+        located = _Located(executed.height, number)
+        batch.put(_TX + hashes[number], msgspec.msgpack.encode(located))
+        for log in receipt["logs"]:
+            row = (executed.hash, number, hashes[number], log["address"], tuple(log["topics"]), log["data"])
+            batch.put(_LOG + u64(executed.height) + place.to_bytes(4, "big"), msgspec.msgpack.encode(row))
+            place += 1
 
 
 def _put_state(batch: Batch, writes: Iterable[tuple[bytes, bytes | None]]) -> None:

@@ -158,7 +158,7 @@ def test_a_nonce_given_up_on_is_filled_while_others_wait_behind_it(bench: Bench)
         while len(bench.chain.pool) == 0:
             assert not behind.done()
         with pytest.raises(UnavailableError, match=r"chain\.timeout"):
-            one._await(*given_up[:2], time.monotonic() + 0.05)
+            one._await(*given_up[:2], one.address, given_up[2], time.monotonic() + 0.05)
         one._in_flight.discard(given_up[2])
         assert one.send(directory, publication(bench, 1, "C"), timeout=20).receipt.nonce == given_up[2]
         assert behind.result().receipt.nonce == given_up[2] + 1
@@ -240,3 +240,49 @@ def test_a_replaced_account_goes_on_with_its_own_nonces(bench: Bench) -> None:
     outcome = account.send(directory, publication(bench, 2, "B"))
     assert (outcome.receipt.sender, outcome.receipt.nonce) == (bench.members[2].account.address, 0)
     assert account.address == bench.members[2].account.address
+
+
+def test_a_transaction_whose_nonce_another_one_took_is_sent_anew(bench: Bench) -> None:
+    """On a network with several pools what an earlier run of this node handed in elsewhere may be faster."""
+    rival = bench.sign(1, bench.contracts.directory.address, publication(bench, 1, "RIVAL"))
+    first = True
+
+    def submit(raw: bytes) -> bytes:
+        nonlocal first
+        if first:
+            # Admitted by a pool that loses it to the other one.
+            first = False
+            bench.chain.submit(rival)
+            bench.chain.produce(T0_MS)
+            return embedded.keccak256(raw)
+        return bench.chain.submit(raw)
+
+    outcome = sender(bench, 1, submit=submit).send(bench.contracts.directory.address, publication(bench, 1, "A"))
+    assert outcome.receipt.nonce == 1
+    assert bench.contracts.directory.dataset_count() == 2
+
+
+def test_a_refused_nonce_is_taken_anew_too(bench: Bench) -> None:
+    answers = iter([InvalidInputError("tx.nonce-low", "used up"), UnavailableError("chain.timeout", "none")])
+
+    def wait(hash_: bytes, timeout: float) -> Receipt:
+        error = next(answers, None)
+        if error is not None:
+            raise error
+        bench.chain.produce(T0_MS)
+        return bench.chain.wait(hash_, 5)
+
+    outcome = sender(bench, 1, wait=wait, submit=_dropping_first(bench)).send(
+        bench.contracts.directory.address, publication(bench, 1, "A")
+    )
+    assert outcome.receipt.nonce == 0
+
+
+def _dropping_first(bench: Bench) -> Callable[[bytes], bytes]:
+    seen: list[bytes] = []
+
+    def submit(raw: bytes) -> bytes:
+        seen.append(raw)
+        return embedded.keccak256(raw) if len(seen) == 1 else bench.chain.submit(raw)
+
+    return submit
