@@ -120,7 +120,7 @@ class City:
 
     def _measure(self, view: CityView) -> None:
         self._metrics.set("chain_height", "Height of the home node's head", view.chain.height)
-        self._metrics.set("chain_final_height", "Newest height with a quorum of cosignatures", view.final_height)
+        self._metrics.set("chain_final_height", "Newest height with a proof of finality", view.final_height)
         if view.view_age_ms is not None:
             self._metrics.set("chain_age_seconds", "Age of the chain's newest signed time", view.view_age_ms / 1000)
         self._metrics.set("datasets", "Datasets in the catalogue", len(view.chain.datasets))

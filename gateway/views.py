@@ -86,7 +86,7 @@ class CityMember:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CityView:
     """Everything the start page shows. ``view_age_ms``: age of the newest signed time of the chain, None when the home
-    node does not say; ``final_height``: newest height with a quorum of cosignatures."""
+    node does not say; ``final_height``: newest height with a proof of finality."""
 
     chain_digest: bytes
     chain_id: int

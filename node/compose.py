@@ -18,7 +18,6 @@ from ledger.model import KeyRole
 from ledger.storage.chainstate import StoredBlock
 from node import overdue
 from node.chain.blocks import BlockServicer
-from node.chain.chainloop import Follower
 from node.chain.ordering import make_orderer
 from node.context import Clock, NodeContext, system_clock
 from node.core import NodeCore
@@ -192,11 +191,10 @@ class Node:
 
     def loops(self) -> Iterator[Loop]:
         """Every background loop."""
-        yield from (self.orderer.loop, self.opening.loop, self._publishing, self.anchors.loop, self.indexing.loop)
+        yield from self.orderer.loops()
+        yield from (self.opening.loop, self._publishing, self.anchors.loop, self.indexing.loop)
         yield self.certificates.loop
         yield from (self._overdue, self.retirement.loop)
-        if isinstance(self.orderer, Follower):
-            yield self.orderer.cosigner
         yield self.crosscheck.loop
         yield from self.feeds.loops()
         yield from self.mirrors.loops()
@@ -216,7 +214,7 @@ class Node:
             member=core.member,
             config=core.config,
             genesis_digest=core.genesis.digest,
-            sequencer=core.genesis.sequencer,
+            engine=core.genesis.engine,
             signers=core.keys,
             chain=core.chain,
             contracts=core.contracts,
@@ -347,9 +345,10 @@ class Node:
         self.retired.set()
 
     def _stop_loops(self) -> None:
+        # First of all: on a BFT network CometBFT is answered to the last before the loops around it end.
+        self.orderer.stop()
         for loop in self.loops():
             loop.stop()
-        self.orderer.stop()
         # Whoever waits for a block or for finality hears now that none will come from here.
         self.core.chain.close()
         self.core.board.close()

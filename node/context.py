@@ -105,11 +105,11 @@ class ChainView(Protocol):
         """Milliseconds since the newest signed time of the chain."""
 
     def final_height(self) -> int:
-        """Height of the newest head with a quorum of cosignatures; 0 before the first."""
+        """Height of the newest block that is final; 0 before the first."""
 
     @property
-    def is_sequencer(self) -> bool:
-        """Whether this node orders the chain."""
+    def role(self) -> str:
+        """This node's part in ordering the chain: ``sequencer``, ``follower``, ``validator`` or ``member``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +141,8 @@ class NodeContext:
     member: str
     config: NodeConfig
     genesis_digest: bytes
-    sequencer: str
+    #: Who orders the chain: ``solo`` or ``cometbft``.
+    engine: str
     signers: KeyRing
     chain: EmbeddedChain
     contracts: Contracts
@@ -181,7 +182,7 @@ class NodeContext:
             raise UnavailableError(
                 "chain.stale",
                 f"the newest signed time of the chain is {age // 1_000} s old, more than {limit // 1_000} s",
-                hint="`civicledger doctor` says who is missing; probably the sequencer is stopped or unreachable",
+                hint="`civicledger doctor` says who is missing: the sequencer, or more than a third of the validators",
                 expected=limit,
                 actual=age,
             )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ledger.chain.engine import EmbeddedChain
 from ledger.log import DepartmentLog
 from ledger.storage.indexes import RecordIndex
+from node.chain.board import CometBoard
 from node.chain.heads import HeadBoard
 from node.chain.tracker import PeerTracker
 from node.metrics import Metrics
@@ -28,7 +29,7 @@ def public_status(node: Node) -> dict[str, Any]:
     return {
         "member": core.member,
         "origin": core.log.origin,
-        "engine": "solo",
+        "engine": core.genesis.engine,
         "chain": core.chain.genesis_digest.hex(),
         "height": head.height,
         "head": head.hash.hex(),
@@ -51,7 +52,7 @@ def register_gauges(
     metrics: Metrics,
     *,
     chain: EmbeddedChain,
-    board: HeadBoard,
+    board: HeadBoard | CometBoard,
     log: DepartmentLog,
     index: RecordIndex,
     publisher: CheckpointPublisher,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -70,6 +70,10 @@ class Sequencer:
         self._last_head = 0.0
         self._block_allowed = 0.0
         self.loop = Loop("sequencer", self._step, metrics=metrics, on_fatal=on_fatal)
+
+    def loops(self) -> Iterator[Loop]:
+        """Every loop of it."""
+        yield self.loop
 
     def stop(self) -> None:
         """Ask the loop to end."""
@@ -138,6 +142,10 @@ class Follower:
         self.cosigner = Loop(
             "cosigner", self._cosign, metrics=metrics, on_fatal=on_fatal, longest_delay_s=_LONGEST_DELAY_S
         )
+
+    def loops(self) -> Iterator[Loop]:
+        """Every loop of it."""
+        yield from (self.loop, self.cosigner)
 
     def stop(self) -> None:
         """End the stream and both loops."""

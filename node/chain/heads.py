@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from collections.abc import Callable
 
 from ledger.errors import NotFoundError, UntrustedError
 from ledger.evidence.finality import Head, SignedHead, SoloFinality, Validator, make_solo, verify_head, verify_solo
 from ledger.model import KeyRole
+from node.chain.board import FinalityBoard
 from node.chain.roster import Roster
 from node.context import Clock
 
@@ -28,8 +28,8 @@ def validators_of(roster: Roster, sequencer: str) -> tuple[Validator, ...]:
     return tuple(sorted(found, key=lambda validator: validator.key))
 
 
-class HeadBoard:
-    """What this node knows of the chain's signed heads. Thread-safe; ``wait_change`` is what streams wait on."""
+class HeadBoard(FinalityBoard[SoloFinality]):
+    """What this node knows of the solo chain's signed heads. Thread-safe."""
 
     def __init__(
         self,
@@ -44,19 +44,14 @@ class HeadBoard:
         stored: SoloFinality | None,
         oldest_time_ms: int,
     ) -> None:
+        super().__init__(clock=clock, stored=stored, oldest_time_ms=oldest_time_ms)
         self.sequencer = sequencer
         self._chain = chain
-        self._clock = clock
         self._roster = roster
         self._block_hash = block_hash
-        self.is_sequencer = is_sequencer
+        self._is_sequencer = is_sequencer
         self._store = store
-        self._condition = threading.Condition()
-        self._version = 0
-        self._closed = False
         self._newest: SignedHead | None = None
-        self._finality = stored
-        self._oldest_time_ms = oldest_time_ms
         #: head -> (the sequencer's signature, cosignatures by member)
         self._open: OrderedDict[Head, tuple[SignedHead, dict[str, SignedHead]]] = OrderedDict()
 
@@ -66,23 +61,13 @@ class HeadBoard:
         return self._newest
 
     @property
-    def finality(self) -> SoloFinality | None:
-        """The newest head with a quorum of cosignatures."""
-        return self._finality
-
-    def final_height(self) -> int:
-        """Its height; 0 before the first."""
-        return self._finality.head.height if self._finality else 0
+    def role(self) -> str:
+        """``sequencer`` or ``follower``."""
+        return "sequencer" if self._is_sequencer else "follower"
 
     def newest_time_ms(self) -> int:
         """The newest signed time known; before the first head of this run, what the store holds."""
-        signed = self._newest.head.time_ms if self._newest else 0
-        final = self._finality.head.time_ms if self._finality else 0
-        return max(signed, final, self._oldest_time_ms)
-
-    def age_ms(self) -> int:
-        """Milliseconds since the newest signed time."""
-        return max(0, self._clock() - self.newest_time_ms())
+        return max(self._newest.head.time_ms if self._newest else 0, super().newest_time_ms())
 
     def accept(self, signed: SignedHead) -> None:
         """Take a head of the sequencer whose block this node executed itself.
@@ -163,39 +148,6 @@ class HeadBoard:
                 self._finality = finality
             self._changed()
         return True
-
-    def changed(self) -> None:
-        """Wake everybody who waits: there is a new block."""
-        with self._condition:
-            self._changed()
-
-    def close(self) -> None:
-        """Wake everybody who waits, for good: the node stops."""
-        with self._condition:
-            self._closed = True
-            self._changed()
-
-    @property
-    def version(self) -> int:
-        """Grows with every change; for ``wait_change``."""
-        return self._version
-
-    def wait_change(self, seen: int, timeout: float) -> int:
-        """Wait until something changed since version ``seen`` or the time is over; the present version."""
-        with self._condition:
-            self._condition.wait_for(lambda: self._version != seen, timeout)
-            return self._version
-
-    def wait_final(self, height: int, timeout: float) -> SoloFinality | None:
-        """The newest finality as soon as it covers a height; None when the time is over first."""
-        with self._condition:
-            self._condition.wait_for(lambda: self._closed or self.final_height() >= height, timeout)
-            final = self._finality
-        return final if final is not None and final.head.height >= height else None
-
-    def _changed(self) -> None:
-        self._version += 1
-        self._condition.notify_all()
 
     def _check(self, signed: SignedHead, member: str) -> None:
         if signed.head.chain != self._chain:

@@ -29,7 +29,7 @@ class StatusService(node_pb2_grpc.StatusServiceServicer):
         return node_pb2.Status(
             member=context.member,
             origin=context.log.origin,
-            engine="solo",
+            engine=context.engine,
             height=head.height,
             head=head.hash,
             final_height=context.view.final_height(),
@@ -41,7 +41,7 @@ class StatusService(node_pb2_grpc.StatusServiceServicer):
             indexed_size=context.index.indexed_size,
             peers=[translate.peer(state) for state in context.peer_states()],
             version=VERSION,
-            role="sequencer" if context.view.is_sequencer else "follower",
+            role=context.view.role,
             witnesses=[translate.witness(state) for state in context.witnesses()],
             open_alarms=len(context.alarms.alarms()),
             closed=f"{closed.message} [{closed.code}]" if closed else "",
