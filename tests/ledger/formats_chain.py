@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import rlp
+from eth_keys.datatypes import Signature
 from eth_utils import keccak
 
 from ledger.chain.genesis import contract_addresses
-from ledger.evidence import envelope, finality, policy, receipt, state
+from ledger.evidence import envelope, finality, policy, qbft, receipt, state
 from ledger.keys import AccountSigner, Ed25519Signer
 from ledger.model import KeyRole, format_time, parse_time
 from ledger.verify import verify_bundle
@@ -131,6 +132,25 @@ def head_(given: Fields) -> Fields:
     item = signed.head
     message = finality.head_bytes(item.chain, item.height, item.hash, item.time_ms)
     return {"bytes": message.hex(), "key": signed.key.hex(), "signature": signed.signature.hex()}
+
+
+@example("qbft")
+def qbft_(given: Fields) -> Fields:
+    fields = rlp.decode(raw(given["header"]))
+    vanity, validators, vote, round_, seals = rlp.decode(fields[12])
+
+    def digest(kept_round: bytes) -> bytes:
+        extra = rlp.encode([vanity, validators, vote, kept_round, []])
+        return keccak(rlp.encode([*fields[:12], extra, *fields[13:]]))
+
+    sealers = [Signature(seal).recover_public_key_from_msg_hash(digest(round_)).to_address() for seal in seals]
+    decoded = qbft.decode_header(raw(given["header"]))
+    assert ["0x" + sealer.hex() for sealer in qbft.verify_seals(decoded, validators)] == sealers
+    return {
+        "seal digest": digest(round_).hex(),
+        "block hash": digest(b"").hex(),
+        "sealers": ", ".join(sealers),
+    }
 
 
 @example("bundle-shape")
