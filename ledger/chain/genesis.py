@@ -91,7 +91,7 @@ def build_genesis(
     if sequencer not in {member.uscc for member in members}:
         raise InvalidInputError("genesis.sequencer", f"the sequencer {sequencer} is no founding member")
     addresses = contract_addresses()
-    code = _creation_code(members, addresses, adopted)
+    code = creation_code(members, addresses, adopted)
     file: dict[str, Any] = {
         "chainId": chain_id,
         "contracts": [_contract_row(name, addresses, code[name]) for name in CONTRACTS],
@@ -145,9 +145,10 @@ def decode_genesis(data: bytes) -> Genesis:
     return genesis
 
 
-def _creation_code(
+def creation_code(
     members: Sequence[FoundingMember], addresses: Mapping[str, bytes], adopted: Sequence[bytes]
 ) -> dict[str, bytes]:
+    """Creation code with constructor arguments by contract name; ``addresses``: where each will stand."""
     founders = [
         (
             member_bytes32(member.uscc),

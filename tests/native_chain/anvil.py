@@ -37,6 +37,7 @@ class Anvil:
     """A running anvil."""
 
     def __init__(self, port: int) -> None:
+        self.url = f"http://127.0.0.1:{port}"
         self._link = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         self._number = 0
 
