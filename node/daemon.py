@@ -22,10 +22,13 @@ from node.logging import configure_logging
 
 logger = structlog.get_logger("node.daemon")
 
+#: How long a drain may take beyond the grace of the calls under way, seconds.
+_DRAIN_LIMIT_S = 60
+
 
 def run(folder: str) -> int:
     """Open, start, serve until SIGTERM or SIGINT, drain. Returns the exit code: 0 after a clean stop, 1 after an error,
-    which is one message with its code and next step on standard error.
+    which is one message with its code and next step on standard error, or when the drain hangs.
 
     Prints one JSON line ``{"event": "listening", …}`` on standard output when the ports answer, and ``{"event":
     "serving", …}`` when all services do, for whoever started the process. When the members retire the node's log, it is
@@ -55,7 +58,10 @@ def run(folder: str) -> int:
         for event, name in ((node.failed, "failure-watch"), (node.retired, "retirement-watch")):
             threading.Thread(target=_stop_when, args=(event, stop), name=name, daemon=True).start()
         stop.wait()
+        # Whatever hangs, the process ends: with the stacks of all threads, and as safely as by kill -9.
+        faulthandler.dump_traceback_later(config.drain_grace + _DRAIN_LIMIT_S, exit=True)
         node.drain()
+        faulthandler.cancel_dump_traceback_later()
         failure = node.failure or node.standstill.reason
         if failure is not None:
             return _refuse(failure)

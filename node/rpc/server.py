@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
+import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
@@ -13,6 +14,10 @@ from ledger.errors import ConflictError
 from node.identity.peers import MAX_MESSAGE
 from node.identity.tls import Identity, server_credentials
 
+logger = structlog.get_logger("node.rpc")
+
+#: What gRPC's core may take beyond the grace to cancel what is left, seconds.
+_AFTER_GRACE_S = 5.0
 SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_receive_message_length", MAX_MESSAGE),
     ("grpc.max_send_message_length", MAX_MESSAGE),
@@ -66,7 +71,8 @@ class GrpcServer:
         self._health.set("", status)
 
     def stop(self, grace: float) -> None:
-        """Take no new calls, give those under way ``grace`` seconds, return when all ended."""
+        """Take no new calls, give those under way ``grace`` seconds, return when all ended (or soon after)."""
         self.set_serving(serving=False)
         # The pool is left to its last reference: late events of the core may still be handed to it.
-        self.server.stop(grace).wait()
+        if not self.server.stop(grace).wait(grace + _AFTER_GRACE_S):
+            logger.warning("grpc.stuck")
