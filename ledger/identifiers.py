@@ -181,6 +181,11 @@ def witness_name(region: str, handle: str) -> str:
     return f"{parse_region(region)}.{parse_handle(handle)}.{WITNESS_SUFFIX}"
 
 
+def consensus_chain_id(genesis_digest: bytes) -> str:
+    """The chain id of a CometBFT network: ``civic-`` and the first 16 hex digits of the genesis digest."""
+    return f"civic-{genesis_digest.hex()[:16]}"
+
+
 def _show(text: object) -> str:
     """At most 64 characters of foreign input, safe to print."""
     return ascii(text)[:66]

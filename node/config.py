@@ -44,6 +44,18 @@ class ChainSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     admission_timeout: Seconds = 30
 
 
+class CometSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """CometBFT, on a network that it orders: where its peers reach it, how much it logs."""
+
+    p2p_host: str = "127.0.0.1"
+    p2p_port: Port = 26_656
+    #: The program; empty: looked for where ``scripts/comet`` and Go install it.
+    binary: str = ""
+    log_level: Annotated[str, msgspec.Meta(pattern="^(debug|info|error|none)$")] = "error"
+    #: A node that has no record of what it signed votes only when its key signed none of so many last blocks.
+    double_sign_check: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 5
+
+
 class LogSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How often the log publishes and anchors, and how patient witnessing is."""
 
@@ -94,6 +106,7 @@ class NodeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     https: Listen
     local: Listen
     chain: ChainSection = ChainSection()
+    comet: CometSection = CometSection()
     log: LogSection = LogSection()
     exchange: ExchangeSection = ExchangeSection()
     deadlines: DeadlineSection = DeadlineSection()
@@ -148,6 +161,11 @@ class NodeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     def log_folder_of(self, generation: int) -> Path:
         """The folder of one generation: ``log``, after a retirement ``log.2`` beside it."""
         return self.folder / ("log" if generation == 1 else f"log.{generation}")
+
+    @property
+    def comet_folder(self) -> Path:
+        """The home of CometBFT."""
+        return self.folder / "comet"
 
     @property
     def mirror_folder(self) -> Path:
@@ -221,7 +239,7 @@ def encode_config(config: NodeConfig) -> bytes:
     if config.passphrase_file:
         lines.append(f"passphrase_file = {_toml_text(config.passphrase_file)}")
     for name, section in msgspec.structs.asdict(config).items():
-        if not isinstance(section, msgspec.Struct):
+        if not isinstance(section, msgspec.Struct) or section == CometSection():
             continue
         lines += ["", f"[{name}]"]
         for key, value in msgspec.structs.asdict(section).items():

@@ -24,7 +24,7 @@ from node.chain.tracker import PeerTracker
 from node.config import NodeConfig, load_config
 from node.context import Clock
 from node.drain import Closing
-from node.identity.keyfiles import read_passphrase
+from node.identity.keyfiles import node_roles, read_passphrase
 from node.identity.keyring import KeyRing
 from node.identity.peers import PeerBook
 from node.metrics import Metrics
@@ -74,8 +74,9 @@ class NodeCore:
         """
         config = load_config(folder)
         passphrase = read_passphrase(config.folder, config.passphrase_file, environ)
-        keys = KeyRing(config.keys_folder, config.member.uscc, passphrase)
         genesis = _read_genesis(config.genesis_file)
+        roles = node_roles(decode_genesis(genesis).engine)
+        keys = KeyRing(config.keys_folder, config.member.uscc, passphrase, roles)
         closing = Closing()
         try:
             return cls(config, keys, genesis, clock, closing)

@@ -7,13 +7,26 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from ledger.chain.genesis import FoundingMember, build_genesis
 from ledger.errors import ConflictError
 from ledger.identifiers import parse_handle, parse_region, parse_uscc
 from ledger.keys import material
+from ledger.log.files import replace_file
 from ledger.model import KeyRole, Roles
-from node.config import ChainSection, Listen, LogSection, MemberSection, NodeConfig, encode_config
-from node.identity.keyfiles import NODE_ROLES, key_file, write_key, write_passphrase
+from node.comet.keys import node_id
+from node.config import (
+    ChainSection,
+    CometSection,
+    Listen,
+    LogSection,
+    MemberSection,
+    NodeConfig,
+    encode_config,
+    load_config,
+)
+from node.identity.keyfiles import COMET_ROLES, key_file, load_key, node_roles, write_key, write_passphrase
 from node.identity.peers import Peer, encode_peers
 from node.identity.tls import make_certificate, spki_der, spki_of_pem
 
@@ -35,8 +48,10 @@ class MemberPlan:
     https_port: int
     local_port: int
     host: str = "127.0.0.1"
-    #: A validator of a CometBFT network needs a consensus key; the solo engine has none.
+    #: On ``cometbft`` every member has a consensus key, so that it can become a validator; some are from the start.
+    engine: str = "solo"
     validator: bool = False
+    p2p_port: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +93,8 @@ def found_member(
         write_passphrase(folder / "passphrase", passphrase)
     materials: list[tuple[KeyRole, bytes]] = []
     account = certificate = b""
-    for role in NODE_ROLES:
+    p2p = ""
+    for role in node_roles(plan.engine):
         raw = random(32)
         secret = bytes([raw[0] & _CLEAR_TOP_BIT]) + raw[1:]
         signer = write_key(key_file(keys_folder, role), role, secret, passphrase)
@@ -87,6 +103,8 @@ def found_member(
             account = signer.public
         else:
             materials.append((role, material(role, public)))
+        if role is KeyRole.P2P:
+            p2p = f"{node_id(signer.public)}@{plan.host}:{plan.p2p_port}"
         if role is KeyRole.TLS:
             certificate = make_certificate(secret, plan.uscc, now_ms, int.from_bytes(random(16), "big") | 1)
             (keys_folder / "tls.crt").write_bytes(certificate)
@@ -96,6 +114,7 @@ def found_member(
         https=Listen(host=plan.host, port=plan.https_port),
         local=Listen(port=plan.local_port),
         chain=chain or ChainSection(),
+        comet=CometSection(p2p_host=plan.host, p2p_port=plan.p2p_port) if p2p else CometSection(),
         log=log or LogSection(),
     )
     (folder / "node.toml").write_bytes(encode_config(config))
@@ -117,18 +136,45 @@ def found_member(
             https=f"{plan.host}:{plan.https_port}",
             certificate=certificate,
             spki=spki_of_pem(certificate),
+            p2p=p2p,
         ),
     )
 
 
-def found_city(foundings: Sequence[Founding], *, chain_id: int, region: str, time_ms: int, sequencer: str) -> bytes:
-    """Build the genesis file, write it and ``peers.json`` into every member's folder, and return its bytes."""
+def add_comet_keys(
+    folder: Path, passphrase: bytes, *, random: Callable[[int], bytes], host: str, port: int
+) -> dict[KeyRole, bytes]:
+    """Give a folder that was made without an engine what a network on CometBFT needs: the keys that are missing and,
+    in ``node.toml``, where its peers reach it. Returns the public keys of both roles."""
+    config = load_config(folder)
+    made = {}
+    for role in COMET_ROLES:
+        path = key_file(config.keys_folder, role)
+        signer = load_key(path, role, passphrase) if path.exists() else write_key(path, role, random(32), passphrase)
+        made[role] = signer.public
+    section = msgspec.structs.replace(config.comet, p2p_host=host, p2p_port=port)
+    replace_file(folder / "node.toml", encode_config(msgspec.structs.replace(config, comet=section)))
+    return made
+
+
+def found_city(
+    foundings: Sequence[Founding],
+    *,
+    chain_id: int,
+    region: str,
+    time_ms: int,
+    sequencer: str,
+    engine: str = "solo",
+) -> bytes:
+    """Build the genesis file, write it and ``peers.json`` into every member's folder, and return its bytes.
+    ``sequencer`` is empty on ``cometbft``."""
     genesis = build_genesis(
         chain_id=chain_id,
         region=region,
         time_ms=time_ms,
         members=tuple(founding.member for founding in foundings),
         sequencer=sequencer,
+        engine=engine,
     )
     peers = encode_peers(tuple(founding.peer for founding in foundings))
     for founding in foundings:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import rlp
 from eth_abi.abi import encode
@@ -22,6 +22,10 @@ from ledger.model import KeyRole, Roles, format_time, parse_time
 #: Who makes the contracts of the genesis; no key belongs to it.
 DEPLOYER = bytes.fromhex("fffffffffffffffffffffffffffffffffffffffe")
 MAX_GENESIS_BYTES = 8 << 20
+SOLO: Final = "solo"
+COMETBFT: Final = "cometbft"
+#: Who may order the transactions of a chain made by this software.
+ENGINES: Final = (SOLO, COMETBFT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +42,10 @@ class FoundingMember:
     validator: bool
     keys: tuple[tuple[KeyRole, bytes], ...]
 
+    def key(self, role: KeyRole) -> bytes | None:
+        """The material of the first key listed for a role; None without one."""
+        return next((material for listed, material in self.keys if listed is role), None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -49,7 +57,8 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Genesis:
-    """A decoded genesis file. ``contracts`` and ``code_hashes``: by name, 20-byte address and 32-byte runtime hash."""
+    """A decoded genesis file. ``contracts`` and ``code_hashes``: by name, 20-byte address and 32-byte runtime hash.
+    ``sequencer`` is empty where CometBFT orders the transactions."""
 
     digest: bytes
     chain_id: int
@@ -66,6 +75,11 @@ class Genesis:
         """The founder with that code."""
         return next((member for member in self.members if member.uscc == uscc), None)
 
+    @property
+    def validators(self) -> tuple[FoundingMember, ...]:
+        """The founders that vote on a CometBFT network, in the file's order."""
+        return tuple(member for member in self.members if member.validator)
+
 
 def contract_addresses() -> dict[str, bytes]:
     """The addresses of the four contracts: the same in every chain, because deployer and order are fixed."""
@@ -79,23 +93,24 @@ def build_genesis(
     time_ms: int,
     members: Sequence[FoundingMember],
     sequencer: str,
+    engine: str = "solo",
     limits: Limits | None = None,
     adopted: Sequence[bytes] = (),
 ) -> bytes:
-    """Write a genesis file for the solo engine and run it once, so that what is returned is known to start.
+    """Write a genesis file and run it once, so that what is returned is known to start.
 
-    ``sequencer`` is the USCC of the member that makes blocks; ``adopted`` are keccak256 hashes of full creation code
-    members may deploy from the start. Raises InvalidInputError(genesis.*, identifier.*).
+    ``engine`` is ``solo``, with ``sequencer`` the USCC of the member that makes blocks, or ``cometbft``, with an empty
+    ``sequencer`` and at least one validator. ``adopted`` are keccak256 hashes of full creation code members may deploy
+    from the start. Raises InvalidInputError(genesis.*, identifier.*).
     """
     limits = limits or Limits()
-    if sequencer not in {member.uscc for member in members}:
-        raise InvalidInputError("genesis.sequencer", f"the sequencer {sequencer} is no founding member")
+    _check_order(engine, sequencer, members)
     addresses = contract_addresses()
     code = creation_code(members, addresses, adopted)
     file: dict[str, Any] = {
         "chainId": chain_id,
         "contracts": [_contract_row(name, addresses, code[name]) for name in CONTRACTS],
-        "engine": {"name": "solo", "sequencer": sequencer},
+        "engine": {"name": engine, "sequencer": sequencer} if engine == SOLO else {"name": engine},
         "limits": {"blockGas": limits.block_gas, "txBytes": limits.tx_bytes},
         "members": [_member_row(member) for member in members],
         "region": parse_region(region),
@@ -112,14 +127,15 @@ def decode_genesis(data: bytes) -> Genesis:
     file = codec.decode(data, max_bytes=MAX_GENESIS_BYTES)
     try:
         _only(file, {"chainId", "contracts", "engine", "limits", "members", "region", "time", "v"})
-        _only(file["engine"], {"name", "sequencer"})
-        _only(file["limits"], {"blockGas", "txBytes"})
-        if file["v"] != 1 or file["engine"]["name"] != "solo":
+        engine = file["engine"]["name"]
+        if file["v"] != 1 or engine not in ENGINES:
             raise InvalidInputError(
                 "genesis.version",
-                f"version {file['v']} with engine {file['engine']['name']} is not known here",
-                hint="this software runs version 1 with the solo engine",
+                f"version {file['v']} with engine {engine} is not known here",
+                hint=f"this software runs version 1 with the engines {', '.join(ENGINES)}",
             )
+        _only(file["engine"], {"name", "sequencer"} if engine == SOLO else {"name"})
+        _only(file["limits"], {"blockGas", "txBytes"})
         if not isinstance(file["members"], list) or [row["name"] for row in file["contracts"]] != list(CONTRACTS):
             raise InvalidInputError("genesis.contracts", f"a genesis lists members and makes {', '.join(CONTRACTS)}")
         made = {row["name"]: row for row in file["contracts"]}
@@ -129,8 +145,8 @@ def decode_genesis(data: bytes) -> Genesis:
             chain_id=_natural(file["chainId"]),
             region=parse_region(file["region"]),
             time_ms=parse_time(file["time"]),
-            engine=file["engine"]["name"],
-            sequencer=parse_uscc(file["engine"]["sequencer"]),
+            engine=engine,
+            sequencer=parse_uscc(file["engine"]["sequencer"]) if engine == SOLO else "",
             limits=Limits(block_gas=_natural(file["limits"]["blockGas"]), tx_bytes=_natural(file["limits"]["txBytes"])),
             members=members,
             contracts=MappingProxyType({name: _hex(row["address"], 20) for name, row in made.items()}),
@@ -140,9 +156,27 @@ def decode_genesis(data: bytes) -> Genesis:
         raise InvalidInputError("genesis.field", f"the genesis file lacks or mistypes a field: {error!r}") from error
     if dict(genesis.contracts) != contract_addresses():
         raise InvalidInputError("genesis.contracts", "the contracts stand at other addresses than their order gives")
-    if genesis.member(genesis.sequencer) is None:
-        raise InvalidInputError("genesis.sequencer", f"the sequencer {genesis.sequencer} is no founding member")
+    _check_order(genesis.engine, genesis.sequencer, genesis.members)
     return genesis
+
+
+def _check_order(engine: str, sequencer: str, members: Sequence[FoundingMember]) -> None:
+    """Somebody must be able to order transactions from the first block on."""
+    if engine == SOLO:
+        if sequencer not in {member.uscc for member in members}:
+            raise InvalidInputError("genesis.sequencer", f"the sequencer {sequencer} is no founding member")
+        return
+    if engine != COMETBFT or sequencer:
+        raise InvalidInputError("genesis.engine", f"no such engine, or one without a sequencer: {engine} {sequencer}")
+    validators = [member for member in members if member.validator]
+    keys = [material for member in validators for role, material in member.keys if role is KeyRole.CONSENSUS]
+    if not validators or len(keys) != len(validators) or len(set(keys)) != len(keys):
+        raise InvalidInputError(
+            "genesis.validators",
+            "a network on CometBFT needs validators, each with one consensus key of its own",
+            expected=len(validators),
+            actual=len(set(keys)),
+        )
 
 
 def creation_code(

@@ -12,11 +12,12 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from ledger.chain.genesis import COMETBFT, SOLO
 from ledger.errors import ConflictError, LedgerError, NotFoundError
 from ledger.identifiers import parse_handle
 from ledger.model import KeyRole, Roles
 from node.city.ports import free_ports
-from node.city.roster import Founder
+from node.city.roster import Founder, choose_validators
 from node.config import ChainSection, LogSection, load_config
 from node.context import system_clock
 from node.founding import Founding, MemberPlan, found_city, found_member
@@ -38,6 +39,8 @@ class Card:
     grpc: str
     https: str
     certificate: str
+    #: ``<node id>@host:port``; empty where there is no CometBFT network.
+    p2p: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -52,6 +55,7 @@ class City:
     region: str
     chain_id: int
     handles: tuple[str, ...]
+    engine: str = SOLO
 
     def member_folder(self, handle: str) -> Path:
         """Folder of a member's node."""
@@ -63,9 +67,10 @@ class City:
         return self.folder / "gateway"
 
 
-def make_member_folder(folder: Path, founder: Founder, *, ports: tuple[int, int, int]) -> Card:
-    """One member's folder with fresh keys. Raises ConflictError(node.exists)."""
-    founding = _found(folder, founder, ports, None, None)
+def make_member_folder(folder: Path, founder: Founder, *, ports: tuple[int, ...], engine: str = SOLO) -> Card:
+    """One member's folder with fresh keys; ``ports``: gRPC, HTTPS, local and, on ``cometbft``, p2p.
+    Raises ConflictError(node.exists)."""
+    founding = _found(folder, founder, ports, None, None, engine=engine)
     return Card(
         uscc=founder.uscc,
         handle=founder.handle,
@@ -75,6 +80,7 @@ def make_member_folder(folder: Path, founder: Founder, *, ports: tuple[int, int,
         grpc=founding.peer.grpc,
         https=founding.peer.https,
         certificate=founding.peer.certificate.decode(),
+        p2p=founding.peer.p2p,
     )
 
 
@@ -84,6 +90,9 @@ def _found(
     ports: Sequence[int],
     chain: ChainSection | None,
     log: LogSection | None,
+    *,
+    engine: str = SOLO,
+    host: str = "127.0.0.1",
 ) -> Founding:
     plan = MemberPlan(
         uscc=founder.uscc,
@@ -94,6 +103,10 @@ def _found(
         grpc_port=ports[0],
         https_port=ports[1],
         local_port=ports[2],
+        p2p_port=ports[3] if engine == COMETBFT else 0,
+        host=host,
+        engine=engine,
+        validator=engine == COMETBFT and founder.validator is True,
     )
     return found_member(folder, plan, random=os.urandom, now_ms=system_clock(), chain=chain, log=log)
 
@@ -103,35 +116,50 @@ def init_city(
     founders: Sequence[Founder],
     *,
     chain_id: int,
+    engine: str = SOLO,
     chain: ChainSection | None = None,
     log: LogSection | None = None,
 ) -> City:
-    """Found a city in a new folder. Raises ConflictError(city.exists); nothing existing is overwritten."""
+    """Found a city in a new folder. Nothing existing is overwritten. On ``cometbft`` each member gets a loopback address
+    of its own, as it would have a machine of its own.
+
+    Raises ConflictError(city.exists), InvalidInputError(roster.validators).
+    """
     if (folder / CITY_FILE).exists():
         raise ConflictError(
             "city.exists", f"{folder} holds a city already", hint=f"start it: civicledger city up {folder}"
         )
+    bft = engine == COMETBFT
+    if bft:
+        founders = choose_validators(founders)
     folder.mkdir(parents=True, exist_ok=True)
-    ports = free_ports(3 * len(founders) + 2)
+    hosts = [f"127.0.0.{at + 1}" if bft else "127.0.0.1" for at in range(len(founders))]
+    # The third is the local one, always on 127.0.0.1.
+    ports = [[*free_ports(2, host), *free_ports(1), *free_ports(int(bft), host)] for host in hosts]
     foundings = [
-        _found(folder / founder.handle, founder, ports[3 * at : 3 * at + 3], chain, log)
+        _found(folder / founder.handle, founder, ports[at], chain, log, engine=engine, host=hosts[at])
         for at, founder in enumerate(founders)
     ]
-    sequencer = next(founder.uscc for founder in founders if founder.sequencer)
+    home = next((at for at, founder in enumerate(founders) if founder.sequencer), 0)
     genesis = found_city(
-        foundings, chain_id=chain_id, region=founders[0].region, time_ms=system_clock(), sequencer=sequencer
+        foundings,
+        chain_id=chain_id,
+        region=founders[0].region,
+        time_ms=system_clock(),
+        sequencer="" if bft else founders[home].uscc,
+        engine=engine,
     )
-    home = next(at for at, founder in enumerate(founders) if founder.sequencer)
-    _make_gateway(folder / "gateway", founders[home], ports[3 * home + 2], ports[-2:], genesis)
+    _make_gateway(folder / "gateway", founders[home], ports[home][2], free_ports(2), genesis)
     (folder / "gateway" / "peers.json").write_bytes((folder / founders[0].handle / "peers.json").read_bytes())
     city = City(
         folder=folder,
         region=founders[0].region,
         chain_id=chain_id,
         handles=tuple(founder.handle for founder in founders),
+        engine=engine,
     )
     text = json.dumps(
-        {"v": 1, "region": city.region, "chainId": chain_id, "members": list(city.handles)},
+        {"v": 1, "region": city.region, "chainId": chain_id, "engine": engine, "members": list(city.handles)},
         ensure_ascii=False,
         indent=1,
     )
@@ -145,7 +173,13 @@ def load_city(folder: Path) -> City:
     try:
         value = json.loads(path.read_text("utf-8"))
         handles = tuple(parse_handle(handle) for handle in value["members"])
-        city = City(folder=folder, region=value["region"], chain_id=value["chainId"], handles=handles)
+        city = City(
+            folder=folder,
+            region=value["region"],
+            chain_id=value["chainId"],
+            handles=handles,
+            engine=value.get("engine", SOLO),
+        )
     except FileNotFoundError as error:
         raise NotFoundError(
             "city.missing", f"there is no city in {folder}", hint=f"found one: civicledger city init {folder}"

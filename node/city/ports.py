@@ -13,8 +13,8 @@ _LOWEST = 10_000
 _given: set[int] = set()
 
 
-def free_ports(count: int) -> list[int]:
-    """TCP ports of the loopback interface on which nobody listens, all different, none given twice by one process.
+def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:
+    """TCP ports of a loopback address on which nobody listens, all different, none given twice by one process.
 
     They lie below the range from which the system takes the client side of connections: a node that restarts must not
     find its port taken by one.
@@ -25,7 +25,7 @@ def free_ports(count: int) -> list[int]:
         if port in _given:
             continue
         with socket.socket() as one, suppress(OSError):
-            one.bind(("127.0.0.1", port))
+            one.bind((host, port))
             _given.add(port)
             ports.append(port)
     return ports

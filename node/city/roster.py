@@ -1,14 +1,14 @@
 """Who founds a city: read from a roster file, or the demonstration's five bodies.
 
-A roster is JSON: ``{"region":"310000","members":[{"uscc","name","handle","roles":[..],"sequencer":bool}]}``. The
-demonstration's bodies do not exist: their USCC are well-formed (check characters hold) in a made-up organisation-code
+A roster is JSON: ``{"region":"310000","members":[{"uscc","name","handle","roles":[..],"sequencer":bool}]}``, on
+CometBFT with ``"validator":bool`` in place of ``"sequencer"``. The demonstration's bodies do not exist: their USCC are well-formed (check characters hold) in a made-up organisation-code
 range, and their names say 演示 (demonstration).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,9 @@ from ledger.identifiers import parse_handle, parse_region, parse_uscc
 from node.cli.inputs import too_deep
 
 ROLES = ("supervisor", "auditor", "quality")
+#: Three of four can go on without the fourth; up to seven all members validate unless the roster says who.
+LEAST_VALIDATORS = 4
+MOST_BY_DEFAULT = 7
 _ORG_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _ORG_WEIGHTS = (3, 7, 9, 10, 5, 8, 4, 2)
 
@@ -34,6 +37,8 @@ class Founder:
     region: str
     roles: tuple[str, ...]
     sequencer: bool
+    #: None: not said. Who votes on CometBFT is decided by ``choose_validators``.
+    validator: bool | None = None
 
 
 def demo_uscc(region: str, number: int) -> str:
@@ -67,7 +72,30 @@ def demo_roster(region: str = "310000") -> tuple[Founder, ...]:
     )
 
 
-def read_roster(path: Path) -> tuple[Founder, ...]:
+def choose_validators(founders: Sequence[Founder]) -> tuple[Founder, ...]:
+    """The same founders, each with ``validator`` decided: those that say so, or, where nobody does, all of four to
+    seven. Raises InvalidInputError(roster.validators) for fewer than four: none of them could fail."""
+    said = any(founder.validator is not None for founder in founders)
+    if not said and len(founders) > MOST_BY_DEFAULT:
+        raise InvalidInputError(
+            "roster.validators",
+            f"{len(founders)} founding members: say which of them validate",
+            hint='"validator": true for at least four members of the roster; the others re-execute every block all the same',
+        )
+    decided = tuple(replace(founder, validator=founder.validator is True if said else True) for founder in founders)
+    count = sum(founder.validator is True for founder in decided)
+    if count < LEAST_VALIDATORS:
+        raise InvalidInputError(
+            "roster.validators",
+            f"a network on CometBFT begins with at least {LEAST_VALIDATORS} validators: with fewer, none may fail",
+            hint="name more validators in the roster, or found the city on the solo engine",
+            expected=LEAST_VALIDATORS,
+            actual=count,
+        )
+    return decided
+
+
+def read_roster(path: Path, engine: str = "solo") -> tuple[Founder, ...]:
     """A roster file. Raises InvalidInputError(roster.*) naming the member and field."""
     try:
         value = decode(path.read_bytes().strip(), max_bytes=1 << 20) if path.suffix == ".jcs" else _plain_json(path)
@@ -84,7 +112,7 @@ def read_roster(path: Path) -> tuple[Founder, ...]:
         doubled = sorted({entry for entry in seen if seen.count(entry) > 1})
         if doubled:
             raise InvalidInputError("roster.duplicate", f"two members have the {field} {doubled[0]}")
-    if sum(founder.sequencer for founder in founders) != 1:
+    if engine == "solo" and sum(founder.sequencer for founder in founders) != 1:
         raise InvalidInputError(
             "roster.sequencer", 'exactly one member must have "sequencer": true (engine solo)', hint=_HINT
         )
@@ -113,7 +141,7 @@ def _plain_json(path: Path) -> Any:
 def _founder(item: object, region: str, at: int) -> Founder:
     if not isinstance(item, dict):
         raise InvalidInputError("roster.malformed", f"member {at} is not an object", hint=_HINT)
-    unknown = set(item) - {"uscc", "name", "handle", "roles", "sequencer", "region"}
+    unknown = set(item) - {"uscc", "name", "handle", "roles", "sequencer", "validator", "region"}
     if unknown:
         raise InvalidInputError("roster.field", f"member {at} has an unknown field {sorted(unknown)[0]!r}", hint=_HINT)
     roles = item.get("roles", [])
@@ -129,4 +157,5 @@ def _founder(item: object, region: str, at: int) -> Founder:
         region=parse_region(str(item.get("region", region))),
         roles=tuple(roles),
         sequencer=item.get("sequencer", False) is True,
+        validator=item["validator"] is True if "validator" in item else None,
     )

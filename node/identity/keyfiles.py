@@ -15,7 +15,7 @@ from ledger.errors import ConflictError, FatalError, InvalidInputError, NotFound
 from ledger.keys import AccountSigner, Ed25519Signer, P256Signer, Signer
 from ledger.model import KeyRole
 
-#: The roles a node of the embedded engine holds. ``consensus`` and ``p2p`` come with a CometBFT network.
+#: The roles a node of the solo engine holds.
 NODE_ROLES: tuple[KeyRole, ...] = (
     KeyRole.ACCOUNT,
     KeyRole.SEQUENCER,
@@ -25,8 +25,17 @@ NODE_ROLES: tuple[KeyRole, ...] = (
     KeyRole.RECEIPT,
     KeyRole.ISSUER,
 )
+#: The roles whose keys CometBFT signs with, in a process of its own.
+COMET_ROLES: tuple[KeyRole, ...] = (KeyRole.CONSENSUS, KeyRole.P2P)
 _ED25519 = frozenset({KeyRole.CONSENSUS, KeyRole.SEQUENCER, KeyRole.P2P, KeyRole.LOG, KeyRole.WITNESS, KeyRole.RECEIPT})
 MIN_PASSPHRASE = 12
+
+
+def node_roles(engine: str) -> tuple[KeyRole, ...]:
+    """The roles a node holds on an engine: nobody orders alone on a CometBFT network, everybody may come to vote."""
+    if engine != "cometbft":
+        return NODE_ROLES
+    return (*COMET_ROLES, *(role for role in NODE_ROLES if role is not KeyRole.SEQUENCER))
 
 
 def key_file(folder: Path, role: KeyRole) -> Path:

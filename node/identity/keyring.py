@@ -10,7 +10,7 @@ from pathlib import Path
 from ledger.errors import ConflictError, FatalError, NotFoundError
 from ledger.keys import Signer, material
 from ledger.model import KeyRole
-from node.identity.keyfiles import NODE_ROLES, key_file, load_secret, make_signer, write_key
+from node.identity.keyfiles import COMET_ROLES, NODE_ROLES, key_file, load_secret, make_signer, write_key
 from node.identity.tls import Identity, key_pem, make_certificate, spki_der, spki_of_pem
 
 
@@ -24,7 +24,7 @@ class KeyRing(Mapping[KeyRole, Signer]):
     reconciles and gives the new signers to the parts that use them.
     """
 
-    def __init__(self, folder: Path, uscc: str, passphrase: bytes) -> None:
+    def __init__(self, folder: Path, uscc: str, passphrase: bytes, roles: tuple[KeyRole, ...] = NODE_ROLES) -> None:
         self.folder = folder
         self.passphrase = passphrase
         self._uscc = uscc
@@ -33,7 +33,7 @@ class KeyRing(Mapping[KeyRole, Signer]):
         self._materials: dict[KeyRole, bytes] = {}
         #: Opened once: their files are slow to decrypt, and a loop asks for them.
         self._staged: dict[KeyRole, tuple[Signer, bytes]] = {}
-        for role in NODE_ROLES:
+        for role in roles:
             self._load(role)
         self.identity = Identity(key=b"", certificate=b"")
         self._load_identity()
@@ -55,6 +55,15 @@ class KeyRing(Mapping[KeyRole, Signer]):
     def material(self, role: KeyRole) -> bytes:
         """The 32-byte material of a role's key, as on chain."""
         return self._materials[role]
+
+    def secret(self, role: KeyRole) -> bytes:
+        """The 32-byte secret of a key that another process signs with (``consensus``, ``p2p``).
+
+        Raises: FatalError(key.wrong-kind) for any other role: those never leave their signer.
+        """
+        if role not in COMET_ROLES:
+            raise FatalError("key.wrong-kind", f"the {role.word} key stays in this process")
+        return load_secret(key_file(self.folder, role), role, self.passphrase)
 
     def stage(self, role: KeyRole, secret: bytes, now_ms: int, serial: int = 0) -> tuple[Signer, bytes]:
         """Keep a new key beside the present one: (signer, material). ``serial`` is for a new ``tls`` certificate.
@@ -114,7 +123,7 @@ class KeyRing(Mapping[KeyRole, Signer]):
         staged. Returns the roles of those taken up."""
         adopted = []
         with self.changing:
-            for role in NODE_ROLES:
+            for role in tuple(self):
                 staged = self.staged(role)
                 if staged is not None and is_active(role, staged[1]):
                     self.adopt(role)

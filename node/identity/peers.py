@@ -7,6 +7,7 @@ SHA-256 of its public key is the active ``tls`` key of that member on chain (des
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from ledger.identifiers import parse_uscc
 from ledger.log.files import replace_file
 from node.identity.tls import Identity, certificate_name, channel_credentials, spki_of_pem
 
+_NODE_ID = re.compile(r"[0-9a-f]{40}")
 #: Largest message either side of a gRPC call may send, bytes.
 MAX_MESSAGE = 8 << 20
 CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
@@ -39,20 +41,23 @@ CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
-    """One member's node: ``grpc`` and ``https`` are ``host:port``; ``certificate`` is PEM; ``spki`` 32 bytes."""
+    """One member's node: ``grpc`` and ``https`` are ``host:port``; ``certificate`` is PEM; ``spki`` 32 bytes; ``p2p``,
+    where there is a CometBFT network, is ``<node id>@host:port``, the id 40 hex digits."""
 
     uscc: str
     grpc: str
     https: str
     certificate: bytes
     spki: bytes
+    p2p: str = ""
 
 
-class _Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class _Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     uscc: str
     grpc: str
     https: str
     certificate: str
+    p2p: str = ""
 
 
 class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -83,7 +88,7 @@ def decode_peers(data: bytes) -> tuple[Peer, ...]:
 def encode_peers(peers: tuple[Peer, ...]) -> bytes:
     """The bytes of a ``peers.json``, in order of member."""
     entries = [
-        _Entry(uscc=peer.uscc, grpc=peer.grpc, https=peer.https, certificate=peer.certificate.decode())
+        _Entry(uscc=peer.uscc, grpc=peer.grpc, https=peer.https, certificate=peer.certificate.decode(), p2p=peer.p2p)
         for peer in sorted(peers, key=lambda peer: peer.uscc)
     ]
     return msgspec.json.format(msgspec.json.encode(_File(v=1, peers=entries)), indent=1) + b"\n"
@@ -91,9 +96,13 @@ def encode_peers(peers: tuple[Peer, ...]) -> bytes:
 
 def _peer(entry: _Entry) -> Peer:
     certificate = entry.certificate.encode()
-    for address in (entry.grpc, entry.https):
+    node_id, at, p2p = entry.p2p.partition("@")
+    if entry.p2p and not (at and _NODE_ID.fullmatch(node_id)):
+        raise ValueError(f"{entry.p2p!r} is not <node id>@host:port")
+    for address in (entry.grpc, entry.https, *([p2p] if at else [])):
         host, _, port = address.rpartition(":")
-        if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
+        # A comma would make two peers of one in CometBFT's list.
+        if not host or "," in host or not port.isdecimal() or not 0 < int(port) < 65_536:
             raise ValueError(f"{address!r} is not host:port")
     return Peer(
         uscc=parse_uscc(entry.uscc),
@@ -101,6 +110,7 @@ def _peer(entry: _Entry) -> Peer:
         https=entry.https,
         certificate=certificate,
         spki=spki_of_pem(certificate),
+        p2p=entry.p2p,
     )
 
 

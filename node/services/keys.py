@@ -10,7 +10,7 @@ from ledger.errors import ConflictError, LedgerError, NotFoundError
 from ledger.keys import AccountSigner, Signer
 from ledger.model import KeyRole
 from ledger.v1 import department_pb2, department_pb2_grpc
-from node.identity.keyfiles import NODE_ROLES
+from node.identity.keyfiles import COMET_ROLES
 from node.rpc import translate
 from node.rpc.auth import Call
 from node.services import fields
@@ -43,7 +43,7 @@ class KeyService(department_pb2_grpc.KeyServiceServicer):
         finished at the next start by what the chain says.
 
         Raises: ConflictError(key.rotating) while another rotation is under way."""
-        fields.word("role", request.role, [role.word for role in NODE_ROLES])
+        fields.word("role", request.role, [role.word for role in self._context.signers if role not in COMET_ROLES])
         role = KeyRole.from_word(request.role)
         if not self._rotating.acquire(blocking=False):
             raise ConflictError(

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from ledger.keys import AccountSigner
 from ledger.model import KeyRole
-from node.identity.keyfiles import NODE_ROLES
 from node.trail import records as trail
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ def settle(node: NodeContext) -> tuple[KeyRole, ...]:
     their roles. Cheap when nothing is staged; any number of threads may call it."""
     ring = node.signers
     with ring.changing:
-        before = {role: ring.material(role) for role in NODE_ROLES}
+        before = {role: ring.material(role) for role in ring}
         adopted = ring.reconcile(lambda role, material: is_active(node, role, material))
         for role in adopted:
             _take_up(node, role)

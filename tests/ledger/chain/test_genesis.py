@@ -14,6 +14,7 @@ from ledger.chain.devnet import CHAIN_ID, REGION, DevMember
 from ledger.chain.embedded import keccak256, new_chain
 from ledger.chain.genesis import MAX_GENESIS_BYTES, Limits, build_genesis, contract_addresses, decode_genesis
 from ledger.errors import InvalidInputError
+from ledger.model import KeyRole
 
 from .conftest import T0_MS
 
@@ -105,7 +106,9 @@ def change(path: str, value: object) -> Callable[[dict[str, Any]], None]:
         (change("region", "31000"), "identifier.region"),
         (change("time", "2026-11-22"), "time.format"),
         (change("v", 2), "genesis.version"),
-        (change("engine.name", "cometbft"), "genesis.version"),
+        (change("engine.name", "external"), "genesis.version"),
+        (change("engine.name", "cometbft"), "genesis.field"),
+        (change("engine", {"name": "solo"}), "genesis.field"),
         (change("chainId", True), "genesis.field"),
         (change("limits.blockGas", 0), "genesis.field"),
         (change("contracts.0.name", "Other"), "genesis.contracts"),
@@ -135,3 +138,34 @@ def test_a_missing_field_is_refused(genesis: bytes) -> None:
     with pytest.raises(InvalidInputError) as refused:
         decode_genesis(codec.encode(file))
     assert refused.value.code == "genesis.field"
+
+
+def bft(founders: tuple[DevMember, ...], **changes: Any) -> bytes:
+    return build(founders, **({"engine": "cometbft", "sequencer": ""} | changes))
+
+
+def test_a_network_without_a_sequencer_has_validators(members: tuple[DevMember, ...]) -> None:
+    founders = [replace(member.founder, validator=number < 4) for number, member in enumerate(members)]
+    read = decode_genesis(bft(members, members=founders))
+    assert (read.engine, read.sequencer) == ("cometbft", "")
+    assert read.validators == tuple(founders[:4])
+    keys = [member.key(KeyRole.CONSENSUS) for member in read.validators]
+    assert keys == [member.signer(KeyRole.CONSENSUS).public for member in members[:4]]
+    assert founders[0].key(KeyRole.ISSUER) is None
+
+
+def test_every_validator_has_a_key_of_its_own(members: tuple[DevMember, ...]) -> None:
+    first = members[0].founder
+    keyless = replace(first, keys=tuple(key for key in first.keys if key[0] is not KeyRole.CONSENSUS))
+    idle = [replace(member.founder, validator=False) for member in members]
+    for founders in ([keyless, *(member.founder for member in members[1:])], idle):
+        with pytest.raises(InvalidInputError) as refused:
+            bft(members, members=founders)
+        assert refused.value.code == "genesis.validators"
+
+
+@pytest.mark.parametrize("changes", [{"sequencer": "11310000MB2F000017"}, {"engine": "external"}])
+def test_an_engine_that_does_not_fit_is_refused(members: tuple[DevMember, ...], changes: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInputError) as refused:
+        bft(members, **changes)
+    assert refused.value.code == "genesis.engine"

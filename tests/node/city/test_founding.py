@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,19 @@ import pytest
 from ledger.chain.genesis import decode_genesis
 from ledger.codec import encode
 from ledger.directory.catalogue import decode_metadata
-from ledger.errors import ConflictError, InvalidInputError, NotFoundError
+from ledger.errors import ConflictError, FatalError, InvalidInputError, NotFoundError
 from ledger.identifiers import parse_uscc
+from ledger.model import KeyRole
 from node.city.data import divisions, holidays, own_files
-from node.city.found import init_city, load_city
+from node.city.found import init_city, load_city, make_member_folder
 from node.city.ports import free_ports
-from node.city.roster import demo_roster, demo_uscc, read_roster
+from node.city.roster import Founder, choose_validators, demo_roster, demo_uscc, read_roster
+from node.comet.keys import node_id
 from node.config import load_config
+from node.founding import add_comet_keys
+from node.identity.keyfiles import make_signer, node_roles, read_passphrase
+from node.identity.keyring import KeyRing
+from node.identity.peers import decode_peers
 
 
 def roster(**changes: Any) -> dict[str, Any]:
@@ -138,3 +145,104 @@ def test_own_files_that_are_not_there(tmp_path: Path, make: str, code: str) -> N
     with pytest.raises((NotFoundError, InvalidInputError)) as caught:
         own_files(folder, demo_uscc("310000", 2))
     assert caught.value.code == code
+
+
+def founders(count: int, **changes: Any) -> tuple[Founder, ...]:
+    made = [
+        Founder(
+            uscc=demo_uscc("310000", number),
+            name=f"局{number}",
+            handle=f"m{number}",
+            region="310000",
+            roles=(),
+            sequencer=False,
+            **changes,
+        )
+        for number in range(1, count + 1)
+    ]
+    return tuple(made)
+
+
+@pytest.mark.parametrize(
+    ("given", "voting"),
+    [
+        (founders(4), 4),
+        (founders(7), 7),
+        ((*founders(5, validator=True)[:4], *founders(9)[4:]), 4),
+        ((*founders(5, validator=True), *founders(6, validator=False)[5:]), 5),
+    ],
+)
+def test_who_votes_on_cometbft(given: tuple[Founder, ...], voting: int) -> None:
+    assert [founder.validator for founder in choose_validators(given)] == [at < voting for at in range(len(given))]
+
+
+@pytest.mark.parametrize("given", [founders(3), founders(8), founders(6, validator=False), founders(3, validator=True)])
+def test_a_network_that_no_member_may_leave_is_not_founded(given: tuple[Founder, ...], tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        init_city(tmp_path / "city", given, chain_id=77, engine="cometbft")
+    assert caught.value.code == "roster.validators"
+    assert not (tmp_path / "city").exists()
+
+
+def test_a_roster_of_a_network_names_validators_and_no_sequencer(tmp_path: Path) -> None:
+    value = {"region": "310000", "members": [{**roster()["members"][1], "validator": True}]}
+    (founder,) = read_roster(written(tmp_path, value), "cometbft")
+    assert (founder.validator, founder.sequencer) == (True, False)
+    with pytest.raises(InvalidInputError) as caught:
+        read_roster(written(tmp_path, value))
+    assert caught.value.code == "roster.sequencer"
+
+
+def test_a_city_on_cometbft_has_keys_addresses_and_no_sequencer(tmp_path: Path) -> None:
+    given = (*founders(4, validator=True), *founders(5)[4:])
+    city = init_city(tmp_path / "city", given, chain_id=77, engine="cometbft")
+    assert load_city(tmp_path / "city") == city
+    assert city.engine == "cometbft"
+    genesis = decode_genesis((city.member_folder("m1") / "genesis.json").read_bytes())
+    assert (genesis.engine, genesis.sequencer) == ("cometbft", "")
+    assert [member.handle for member in genesis.validators] == ["m1", "m2", "m3", "m4"]
+    peers = {peer.uscc: peer for peer in decode_peers((city.member_folder("m1") / "peers.json").read_bytes())}
+    hosts = set()
+    for member in genesis.members:
+        config = load_config(city.member_folder(member.handle))
+        ring = KeyRing(
+            config.keys_folder, member.uscc, read_passphrase(config.folder, "", {}), node_roles(genesis.engine)
+        )
+        assert {role: ring.material(role) for role, _ in member.keys} == dict(member.keys)
+        assert set(ring) == {role for role, _ in member.keys} | {KeyRole.ACCOUNT}
+        assert KeyRole.SEQUENCER not in ring
+        public = ring[KeyRole.P2P].public
+        assert peers[member.uscc].p2p == f"{node_id(public)}@{config.comet.p2p_host}:{config.comet.p2p_port}"
+        assert make_signer(KeyRole.CONSENSUS, ring.secret(KeyRole.CONSENSUS)).public == ring.material(KeyRole.CONSENSUS)
+        with pytest.raises(FatalError):
+            ring.secret(KeyRole.ACCOUNT)
+        hosts.add(config.comet.p2p_host)
+        assert config.grpc.host == config.https.host == config.comet.p2p_host
+        assert config.local.host == "127.0.0.1"
+    assert hosts == {f"127.0.0.{number}" for number in range(1, 6)}
+
+
+def test_a_folder_made_before_gets_the_keys_of_a_network(tmp_path: Path) -> None:
+    folder = tmp_path / "one"
+    make_member_folder(folder, founders(1)[0], ports=(7_001, 7_002, 7_003))
+    passphrase = read_passphrase(folder, "", {})
+    made = add_comet_keys(folder, passphrase, random=os.urandom, host="10.0.0.7", port=26_656)
+    assert set(made) == {KeyRole.CONSENSUS, KeyRole.P2P}
+    assert add_comet_keys(folder, passphrase, random=os.urandom, host="10.0.0.8", port=26_656) == made
+    config = load_config(folder)
+    assert (config.comet.p2p_host, config.comet.p2p_port) == ("10.0.0.8", 26_656)
+    ring = KeyRing(config.keys_folder, config.member.uscc, passphrase, node_roles("cometbft"))
+    assert ring.material(KeyRole.CONSENSUS) == made[KeyRole.CONSENSUS]
+
+
+@pytest.mark.parametrize(
+    "p2p", ["127.0.0.1:1", "a@127.0.0.1:1", "A" * 40 + "@h:1", "a" * 40 + "@h:x", "a" * 40 + "@a,b:1"]
+)
+def test_a_p2p_address_that_is_none_is_refused(tmp_path: Path, p2p: str) -> None:
+    city = init_city(tmp_path / "city", demo_roster(), chain_id=77)
+    file = json.loads((city.member_folder("data") / "peers.json").read_text())
+    assert "p2p" not in file["peers"][0]
+    file["peers"][0]["p2p"] = p2p
+    with pytest.raises(InvalidInputError) as caught:
+        decode_peers(json.dumps(file).encode())
+    assert caught.value.code == "peers.invalid"

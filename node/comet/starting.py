@@ -1,0 +1,72 @@
+"""From a node's folder to a CometBFT that is ready to be started."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ledger.chain.genesis import decode_genesis
+from ledger.model import KeyRole
+from node.comet.binary import check_version, find_cometbft
+from node.comet.home import write_home
+from node.comet.process import CometProcess
+from node.comet.rpc import CometRpc
+from node.comet.settings import HomeSettings
+from node.comet.sockets import socket_path
+from node.config import NodeConfig
+from node.identity.keyring import KeyRing
+from node.identity.peers import PeerBook
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comet:
+    """A CometBFT that is prepared and not yet started. ``app_socket``: where the state machine must listen before."""
+
+    process: CometProcess
+    rpc: CometRpc
+    home: Path
+    app_socket: str
+    #: The other members' nodes as ``peers.json`` has them now: ``<node id>@host:port``.
+    addresses: Callable[[], tuple[str, ...]]
+
+
+def prepare_comet(
+    config: NodeConfig, keys: KeyRing, genesis: bytes, peers: PeerBook, *, clock: Callable[[], int]
+) -> Comet:
+    """Find the program, write its home, and put process and RPC together. Starts nothing.
+
+    Raises: NotFoundError(comet.missing), ConflictError(comet.version, comet.socket-folder),
+    InvalidInputError(comet.engine), FatalError(comet.home, comet.sign-state).
+    """
+    binary = find_cometbft(config.comet.binary)
+    check_version(binary)
+    home = config.comet_folder
+    app, rpc_file = socket_path(home, "app.sock"), socket_path(home, "rpc.sock")
+    address = f"unix://{rpc_file}"
+
+    def addresses() -> tuple[str, ...]:
+        peers.refresh()
+        return tuple(peer.p2p for uscc, peer in sorted(peers.items()) if peer.p2p and uscc != config.member.uscc)
+
+    settings = HomeSettings(
+        name=config.member.handle,
+        app=f"unix://{app}",
+        rpc=address,
+        p2p=f"{config.comet.p2p_host}:{config.comet.p2p_port}",
+        peers=addresses(),
+        max_tx_bytes=decode_genesis(genesis).limits.tx_bytes,
+        empty_interval_s=config.chain.heartbeat_interval,
+        log_level=config.comet.log_level,
+        double_sign_check=config.comet.double_sign_check,
+    )
+    write_home(home, genesis=genesis, settings=settings)
+    process = CometProcess(
+        binary,
+        home,
+        consensus=keys.secret(KeyRole.CONSENSUS),
+        p2p=keys.secret(KeyRole.P2P),
+        clock=clock,
+        sockets=(rpc_file,),
+    )
+    return Comet(process=process, rpc=CometRpc(address), home=home, app_socket=str(app), addresses=addresses)

@@ -1,0 +1,107 @@
+"""CometBFT by itself, with its own key-value sample in place of our state machine: homes and processes for tests."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from ledger.chain.devnet import CHAIN_ID, REGION, DevMember, dev_members
+from ledger.chain.genesis import build_genesis
+from ledger.errors import LedgerError, NotFoundError
+from ledger.model import KeyRole
+from node.city.ports import free_ports
+from node.comet.binary import find_cometbft
+from node.comet.home import write_home
+from node.comet.keys import node_id
+from node.comet.process import CometProcess
+from node.comet.rpc import CometRpc
+from node.comet.settings import HomeSettings
+from node.comet.sockets import socket_path
+from node.context import system_clock
+
+T = TypeVar("T")
+TIME_MS = 1_763_784_000_000
+
+
+def cometbft() -> Path:
+    """The program; the test is skipped where it is not installed (``scripts/setup --dev`` installs it)."""
+    try:
+        return find_cometbft()
+    except NotFoundError as error:
+        pytest.skip(f"{error.message}: {error.hint}")
+
+
+def genesis_of(validators: int) -> bytes:
+    """A city on CometBFT whose first members validate."""
+    founders = [replace(member.founder, validator=number < validators) for number, member in enumerate(dev_members())]
+    return build_genesis(
+        chain_id=CHAIN_ID, region=REGION, time_ms=TIME_MS, members=founders, sequencer="", engine="cometbft"
+    )
+
+
+def settings_of(home: Path, **changes: Any) -> HomeSettings:
+    """Settings with the key-value sample, on free ports."""
+    values: dict[str, Any] = {
+        "name": home.name,
+        "app": "kvstore",
+        "rpc": f"unix://{socket_path(home, 'rpc.sock')}",
+        "p2p": f"127.0.0.1:{free_ports(1)[0]}",
+        "empty_interval_s": 3_600,
+    }
+    return HomeSettings(**(values | changes))
+
+
+class Comet:
+    """One home and its process."""
+
+    def __init__(self, home: Path, member: DevMember, genesis: bytes, **changes: Any) -> None:
+        self.home = home
+        self.member = member
+        self.settings = settings_of(home, **changes)
+        write_home(home, genesis=genesis, settings=self.settings)
+        self.rpc = CometRpc(self.settings.rpc)
+        self.process = self.make_process()
+
+    def make_process(self) -> CometProcess:
+        """Another process of this home; not started."""
+        return CometProcess(
+            cometbft(),
+            self.home,
+            consensus=self.member.seeds[KeyRole.CONSENSUS],
+            p2p=self.member.seeds[KeyRole.P2P],
+            clock=system_clock,
+            sockets=(Path(self.settings.rpc.removeprefix("unix://")),),
+        )
+
+    @property
+    def peer(self) -> str:
+        """Its address for the others."""
+        return f"{node_id(self.member.signer(KeyRole.P2P).public)}@{self.settings.p2p}"
+
+    def height(self) -> int:
+        """The newest height; 0 while it does not answer."""
+        with suppress(LedgerError):
+            return int(self.rpc.status()["sync_info"]["latest_block_height"])
+        return 0
+
+    def stop(self) -> None:
+        """End it."""
+        self.process.stop()
+        self.rpc.close()
+
+
+def until(read: Callable[[], T], seconds: float = 60.0) -> T:
+    """The first true answer; fails when there is none in time."""
+    deadline = time.monotonic() + seconds
+    while True:
+        with suppress(LedgerError):
+            if answer := read():
+                return answer
+        assert time.monotonic() < deadline, "this did not come true in time"
+        time.sleep(0.05)

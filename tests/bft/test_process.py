@@ -1,0 +1,203 @@
+"""A real CometBFT under our hand: started, asked, killed, restarted, refused, stopped; one key signs in one process."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ledger.chain.devnet import dev_members
+from ledger.errors import ConflictError, NotFoundError, UnavailableError
+from ledger.keys import Ed25519Signer
+from ledger.model import KeyRole
+from node.comet.home import write_home
+from node.comet.keys import encode_private_key
+from node.comet.rpc import CometRpc
+from node.comet.settings import SIGN_STATE
+from tests.bft.comet_homes import Comet, cometbft, genesis_of, settings_of, until
+
+
+@pytest.fixture(scope="module")
+def genesis() -> bytes:
+    return genesis_of(1)
+
+
+@pytest.fixture
+def comet(tmp_path: Path, genesis: bytes) -> Iterator[Comet]:
+    """A validator that is a network by itself, not started."""
+    cometbft()
+    one = Comet(tmp_path / "home", dev_members()[0], genesis)
+    yield one
+    one.stop()
+
+
+def alive(pid: int) -> bool:
+    """Whether a process is there and is no zombie."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in ("Z", "X")
+
+
+def grow(comet: Comet, number: int) -> int:
+    """Make a height by a transaction of the sample; the height then."""
+    before = comet.height()
+    assert comet.rpc.broadcast([b"k%d=v" % number])[0].admitted
+    return until(lambda: comet.height() > before and comet.height())
+
+
+def test_it_runs_answers_and_comes_back_after_a_kill(comet: Comet) -> None:
+    comet.process.start()
+    until(lambda: comet.height() >= 1)
+    rpc = comet.rpc
+    # The sample refuses what has no "=", says so itself, and is asked by nobody here: only CometBFT's own word counts.
+    admitted = rpc.broadcast([b"a=1", b"b=2", b"a=1"])
+    assert [one.code for one in admitted] == ["", "", ""]
+    assert len({one.hash for one in admitted}) == 2
+    told = CometRpc(rpc.address, refusals=lambda hashes: [("tx.nonce-low", "used")] * len(hashes)).broadcast([b"c=3"])
+    assert [(one.code, one.message) for one in told] == [("tx.nonce-low", "used")]
+    assert rpc.broadcast([b"x" * 200_000])[0].code == "tx.malformed"
+    assert len(rpc.broadcast([b"n%d=1" % number for number in range(2_500)])) == 2_500
+    until(lambda: rpc.mempool() == (0, 0))
+    height = comet.height()
+    signed = json.loads(rpc.commit(height))["signed_header"]
+    assert signed["header"]["height"] == str(height)
+    (validator,) = json.loads(rpc.validators(height))["validators"]
+    assert base64.b64decode(validator["pub_key"]["value"]) == comet.member.signer(KeyRole.CONSENSUS).public
+    assert json.loads(rpc.consensus_params(height))["consensus_params"]["block"]["max_bytes"] == str(4 << 20)
+    for ask in (rpc.commit, rpc.validators, rpc.consensus_params):
+        with pytest.raises(NotFoundError) as missing:
+            ask(height + 1_000)
+        assert missing.value.code == "comet.height"
+    with pytest.raises(UnavailableError) as refused:
+        rpc.call("no_such_method")
+    assert refused.value.code == "comet.refused"
+
+    first = comet.process.pid
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+    until(lambda: comet.process.pid not in (None, first))
+    assert until(lambda: comet.height() >= height)
+    view = comet.process.view()
+    assert (view.running, view.restarts) == (True, 1)
+    assert view.last_error
+    assert grow(comet, 1) > height
+
+    pid = comet.process.pid
+    assert pid is not None
+    comet.process.stop()
+    assert not alive(pid)
+    assert comet.process.view().pid is None
+    with pytest.raises(UnavailableError) as gone:
+        rpc.status()
+    assert gone.value.code == "comet.unreachable"
+
+
+def test_the_keys_are_on_no_disk(comet: Comet) -> None:
+    comet.process.start()
+    until(lambda: comet.height() >= 1)
+    secret = json.loads(encode_private_key(comet.member.seeds[KeyRole.CONSENSUS]))["priv_key"]["value"].encode()
+    files = [path for path in comet.home.rglob("*") if path.is_file()]
+    assert len(files) > 5
+    assert not [path for path in files if secret in path.read_bytes()]
+    assert comet.home.stat().st_mode & 0o077 == 0
+    assert Path(comet.settings.rpc.removeprefix("unix://")).stat().st_mode & 0o077 == 0
+
+
+def test_one_that_does_not_listen_to_sigterm_is_killed(comet: Comet) -> None:
+    comet.process.start()
+    pid = until(lambda: comet.process.pid)
+    os.kill(pid, signal.SIGSTOP)
+    comet.process.stop(0.5)
+    assert not alive(pid)
+
+
+def test_a_taken_port_is_named_and_waited_for(comet: Comet) -> None:
+    host, _, port = comet.settings.p2p.rpartition(":")
+    with socket.socket() as other:
+        other.bind((host, int(port)))
+        other.listen()
+        comet.process.start()
+        problem = until(lambda: comet.process.problem)
+        assert (problem.code, port in problem.message) == ("comet.port-in-use", True)
+        assert not comet.process.failed.is_set()
+    assert until(lambda: comet.height() >= 1)
+
+
+def test_one_key_signs_in_one_process(comet: Comet, tmp_path: Path, genesis: bytes) -> None:
+    comet.process.start()
+    until(lambda: comet.process.alive)
+    copy = Comet(tmp_path / "copy", comet.member, genesis)
+    with pytest.raises(ConflictError) as refused:
+        copy.process.start()
+    assert refused.value.code == "comet.consensus-key-in-use"
+    with pytest.raises(ConflictError) as refused:
+        comet.make_process().start()
+    assert refused.value.code == "comet.home-in-use"
+    comet.process.stop()
+    copy.process.start()
+    assert until(lambda: copy.height() >= 1)
+    copy.stop()
+
+
+def test_it_dies_with_the_node(comet: Comet, genesis: bytes) -> None:
+    """A node that is killed leaves no validator behind."""
+    code = (
+        "import sys, threading; from pathlib import Path; from ledger.chain.devnet import dev_members\n"
+        "from tests.bft.comet_homes import Comet, genesis_of\n"
+        "comet = Comet(Path(sys.argv[1]), dev_members()[0], genesis_of(1)); comet.process.start()\n"
+        "while comet.process.pid is None: pass\n"
+        "print(comet.process.pid, flush=True); threading.Event().wait()\n"
+    )
+    root = Path(__file__).resolve().parents[2]
+    node = subprocess.Popen([sys.executable, "-c", code, comet.home], stdout=subprocess.PIPE, cwd=root)
+    assert node.stdout is not None
+    pid = int(node.stdout.readline())
+    assert alive(pid)
+    node.kill()
+    node.wait()
+    node.stdout.close()
+    until(lambda: not alive(pid))
+    # And what it held is free again.
+    comet.process.start()
+    assert until(lambda: comet.height() >= 1)
+
+
+def test_a_key_is_exchanged_while_it_runs(comet: Comet) -> None:
+    def key() -> bytes:
+        return base64.b64decode(comet.rpc.status()["validator_info"]["pub_key"]["value"])
+
+    comet.process.start()
+    assert until(key) == comet.member.signer(KeyRole.CONSENSUS).public
+    secret = b"\x07" * 32
+    comet.process.exchange(secret)
+    fresh = Ed25519Signer(KeyRole.CONSENSUS, secret).public
+    assert until(lambda: key() == fresh)
+    assert comet.process.restarts == 0
+
+
+def test_a_key_that_signed_lately_waits_where_that_is_not_remembered(comet: Comet, genesis: bytes) -> None:
+    comet.process.start()
+    until(lambda: comet.height() >= 1)
+    for number in range(3):
+        grow(comet, number)
+    comet.process.stop()
+    (comet.home / SIGN_STATE).unlink()
+    settings = settings_of(comet.home, rpc=comet.settings.rpc, p2p=comet.settings.p2p, double_sign_check=5)
+    write_home(comet.home, genesis=genesis, settings=settings)
+    comet.process.start()
+    assert until(lambda: comet.process.problem).code == "comet.double-sign-guard"
+    comet.process.stop()
+    # The operator who knows that the key is nowhere else says so.
+    write_home(comet.home, genesis=genesis, settings=settings_of(comet.home, rpc=settings.rpc, p2p=settings.p2p))
+    comet.process.start()
+    grow(comet, 9)
