@@ -11,8 +11,7 @@ import pytest
 
 from ledger.chain.devnet import dev_members
 from ledger.model import KeyRole
-from node.comet.view import ConsensusView, MemberKeys
-from node.comet.watch import ConsensusWatch
+from node.comet.view import ConsensusView, ConsensusWatch, MemberKeys
 from node.context import system_clock
 from tests.bft.comet_homes import Comet, cometbft, genesis_of, until
 
