@@ -17,7 +17,6 @@ from ledger.errors import ConflictError, FatalError
 from ledger.keys import Ed25519Signer
 from ledger.model import KeyRole
 
-#: An old process that is being killed may hold its guards a moment longer, seconds.
 _PATIENCE_S = 5.0
 _POLL_S = 0.05
 

@@ -117,15 +117,17 @@ class CometProcess:
         return self._output.tail(count)
 
     # --- running ------------------------------------------------------------------------------------------------------
-    def start(self) -> None:
-        """Take the guards and start it; returns at once.
+    def start(self, *, patience_s: float = 5.0) -> None:
+        """Take the guards and start it; returns at once. ``patience_s``: how long a process before it, that is being
+        killed, may still hold them.
 
         Raises: ConflictError(comet.consensus-key-in-use, comet.home-in-use) when another process has the key or home.
         """
         if self._thread is not None:
             return
-        self._guard = KeyGuard(self.home, self._consensus)
+        self._guard = KeyGuard(self.home, self._consensus, patience_s=patience_s)
         self._stopping = False
+        self.problem = None
         self.failed.clear()
         # PR_SET_PDEATHSIG counts the thread that forked as the parent: this one lives as long as the process.
         self._thread = threading.Thread(target=self._run, name="comet", daemon=True)

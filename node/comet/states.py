@@ -14,11 +14,11 @@ PREVOTE = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemberKeys:
-    """An active member's keys on a CometBFT network: its consensus and p2p public keys, 32 bytes each."""
+    """An active member's public keys on a CometBFT network, 32 bytes each: while it rotates one it has two."""
 
     uscc: str
-    consensus: bytes
-    p2p: bytes
+    consensus: tuple[bytes, ...]
+    p2p: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -122,7 +122,7 @@ class ConsensusWatch:
                 self._under_way, self._under_way_since = (at_height, at_round), now
             silent_s = now - self._under_way_since
             members = self._members()
-            by_key = {member.consensus: member for member in members}
+            by_key = {key: member for member in members for key in member.consensus}
             validators = tuple(
                 self._judge(
                     voter,
@@ -144,7 +144,7 @@ class ConsensusWatch:
                 round=at_round,
                 step=STEPS[at_step] if at_step < len(STEPS) else "",
                 catching_up=bool(sync["catching_up"]),
-                peers=tuple(sorted(member.uscc for member in members if node_id(member.p2p) in connected)),
+                peers=tuple(sorted(member.uscc for member in members if _is_there(member, connected))),
                 mempool_txs=int(waiting["total"]),
                 mempool_bytes=int(waiting["total_bytes"]),
                 mempool_limit_txs=MEMPOOL_TRANSACTIONS,
@@ -178,7 +178,7 @@ class ConsensusWatch:
 
     def _judge(self, voter: _Voter, member: MemberKeys | None, connected: set[str], *, voted: bool) -> ValidatorState:
         own = member is not None and member.uscc == self._own
-        there = own or (member is not None and node_id(member.p2p) in connected)
+        there = own or (member is not None and _is_there(member, connected))
         signed = [voter.address in commit.signed for commit in self._commits]
         # One commit without it says little: a commit is made with the first two thirds that came.
         absent = len(signed) == _COMMITS and not any(signed)
@@ -210,6 +210,10 @@ class ConsensusWatch:
             self._dialled_at = now
             # All of them: the list given is the whole list of those it keeps trying.
             self._rpc.dial(wanted)
+
+
+def _is_there(member: MemberKeys, connected: set[str]) -> bool:
+    return any(node_id(key) in connected for key in member.p2p)
 
 
 def _result(answer: Any) -> Any:

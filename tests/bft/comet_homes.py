@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,7 +12,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from ledger.chain.devnet import CHAIN_ID, REGION, DevMember, dev_members
+from ledger.chain.devnet import CHAIN_ID, REGION, DevMember, dev_member
 from ledger.chain.genesis import build_genesis
 from ledger.errors import LedgerError, NotFoundError
 from ledger.model import KeyRole
@@ -37,9 +38,15 @@ def cometbft() -> Path:
         pytest.skip(f"{error.message}: {error.hint}")
 
 
-def genesis_of(validators: int) -> bytes:
+def make_members(count: int = 5) -> tuple[DevMember, ...]:
+    """Members with keys of this run: the same keys in another run on this machine would be refused."""
+    run = secrets.token_hex(4)
+    return tuple(dev_member(number, f"m{number}-{run}", f"Department {number}") for number in range(1, count + 1))
+
+
+def genesis_of(members: tuple[DevMember, ...], validators: int) -> bytes:
     """A city on CometBFT whose first members validate."""
-    founders = [replace(member.founder, validator=number < validators) for number, member in enumerate(dev_members())]
+    founders = [replace(member.founder, validator=number < validators) for number, member in enumerate(members)]
     return build_genesis(
         chain_id=CHAIN_ID, region=REGION, time_ms=TIME_MS, members=founders, sequencer="", engine="cometbft"
     )

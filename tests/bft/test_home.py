@@ -19,12 +19,14 @@ from ledger.model import KeyRole
 from node.comet.home import encode_document, signed_before, write_home, write_keys
 from node.comet.keys import key_address, node_id
 from node.comet.settings import NODE_KEY, PRIVATE_KEY, SIGN_STATE, StateSync, encode_settings
-from tests.bft.comet_homes import TIME_MS, cometbft, genesis_of, settings_of
+from tests.bft.comet_homes import TIME_MS, cometbft, genesis_of, make_members, settings_of
+
+MEMBERS = make_members()
 
 
 @pytest.fixture(scope="module")
 def genesis() -> bytes:
-    return genesis_of(4)
+    return genesis_of(MEMBERS, 4)
 
 
 def keys_of(table: dict[str, Any]) -> set[str]:
@@ -55,7 +57,7 @@ def test_cometbft_takes_the_configuration_and_the_keys(tmp_path: Path, genesis: 
     sync = StateSync(sources=("unix:///a", "unix:///b"), height=7, hash=b"\xab" * 32, period_s=3_600)
     settings = settings_of(tmp_path, name='a "quoted" \\ name 局\x7f', state_sync=sync if joining else None)
     write_home(tmp_path, genesis=genesis, settings=settings)
-    member = dev_members()[0]
+    member = MEMBERS[0]
     write_keys(tmp_path, consensus=member.seeds[KeyRole.CONSENSUS], p2p=member.seeds[KeyRole.P2P])
     told = json.loads(comet("show-validator", home=tmp_path))
     written = json.loads((tmp_path / PRIVATE_KEY).read_text())
@@ -70,11 +72,10 @@ def test_cometbft_takes_the_configuration_and_the_keys(tmp_path: Path, genesis: 
 
 def test_the_document_carries_the_genesis_file_and_its_validators(genesis: bytes) -> None:
     document = json.loads(encode_document(genesis))
-    members = dev_members()
     assert base64.b64decode(document["app_state"]) == genesis
     assert document["chain_id"] == consensus_chain_id(hashlib.sha256(genesis).digest())
     keys = [base64.b64decode(one["pub_key"]["value"]) for one in document["validators"]]
-    assert keys == [member.signer(KeyRole.CONSENSUS).public for member in members[:4]]
+    assert keys == [member.signer(KeyRole.CONSENSUS).public for member in MEMBERS[:4]]
     assert {one["power"] for one in document["validators"]} == {"1"}
     assert document["genesis_time"] == "2025-11-22T04:00:00.000Z"
 
@@ -107,9 +108,9 @@ def test_the_signing_state_is_never_touched_and_ends_the_waiting(tmp_path: Path,
 def test_a_home_of_another_network_is_refused_once_it_has_data(tmp_path: Path, genesis: bytes) -> None:
     settings = settings_of(tmp_path)
     write_home(tmp_path, genesis=genesis, settings=settings)
-    write_home(tmp_path, genesis=genesis_of(5), settings=settings)
+    write_home(tmp_path, genesis=genesis_of(MEMBERS, 5), settings=settings)
     (tmp_path / "data" / "state.db").mkdir()
-    write_home(tmp_path, genesis=genesis_of(5), settings=settings)
+    write_home(tmp_path, genesis=genesis_of(MEMBERS, 5), settings=settings)
     with pytest.raises(FatalError) as refused:
         write_home(tmp_path, genesis=genesis, settings=settings)
     assert refused.value.code == "comet.other-genesis"

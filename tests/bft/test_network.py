@@ -9,18 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from ledger.chain.devnet import dev_members
 from ledger.model import KeyRole
 from node.comet.view import ConsensusView, ConsensusWatch, MemberKeys
 from node.context import system_clock
-from tests.bft.comet_homes import Comet, cometbft, genesis_of, until
+from tests.bft.comet_homes import Comet, cometbft, genesis_of, make_members, until
 
-MEMBERS = dev_members()[:4]
+MEMBERS = make_members(4)
 KEYS = tuple(
     MemberKeys(
         uscc=member.uscc,
-        consensus=member.signer(KeyRole.CONSENSUS).public,
-        p2p=member.signer(KeyRole.P2P).public,
+        consensus=(member.signer(KeyRole.CONSENSUS).public,),
+        p2p=(member.signer(KeyRole.P2P).public,),
     )
     for member in MEMBERS
 )
@@ -30,7 +29,7 @@ KEYS = tuple(
 def network(tmp_path: Path) -> Iterator[tuple[Comet, ...]]:
     """Four processes on four addresses. Nobody knows anybody: the watches make them meet."""
     cometbft()
-    genesis = genesis_of(4)
+    genesis = genesis_of(MEMBERS, 4)
     comets = tuple(Comet(tmp_path / member.founder.handle, member, genesis, empty_interval_s=1) for member in MEMBERS)
     for comet in comets:
         comet.process.start()

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from ledger.chain.devnet import dev_members
 from ledger.errors import ConflictError, NotFoundError, UnavailableError
 from ledger.keys import Ed25519Signer
 from ledger.model import KeyRole
@@ -22,19 +21,21 @@ from node.comet.home import write_home
 from node.comet.keys import encode_private_key
 from node.comet.rpc import CometRpc
 from node.comet.settings import SIGN_STATE
-from tests.bft.comet_homes import Comet, cometbft, genesis_of, settings_of, until
+from tests.bft.comet_homes import Comet, cometbft, genesis_of, make_members, settings_of, until
+
+MEMBERS = make_members()
 
 
 @pytest.fixture(scope="module")
 def genesis() -> bytes:
-    return genesis_of(1)
+    return genesis_of(MEMBERS, 1)
 
 
 @pytest.fixture
 def comet(tmp_path: Path, genesis: bytes) -> Iterator[Comet]:
     """A validator that is a network by itself, not started."""
     cometbft()
-    one = Comet(tmp_path / "home", dev_members()[0], genesis)
+    one = Comet(tmp_path / "home", MEMBERS[0], genesis)
     yield one
     one.stop()
 
@@ -138,10 +139,10 @@ def test_one_key_signs_in_one_process(comet: Comet, tmp_path: Path, genesis: byt
     until(lambda: comet.process.alive)
     copy = Comet(tmp_path / "copy", comet.member, genesis)
     with pytest.raises(ConflictError) as refused:
-        copy.process.start()
+        copy.process.start(patience_s=0.2)
     assert refused.value.code == "comet.consensus-key-in-use"
     with pytest.raises(ConflictError) as refused:
-        comet.make_process().start()
+        comet.make_process().start(patience_s=0.2)
     assert refused.value.code == "comet.home-in-use"
     comet.process.stop()
     copy.process.start()
@@ -149,25 +150,28 @@ def test_one_key_signs_in_one_process(comet: Comet, tmp_path: Path, genesis: byt
     copy.stop()
 
 
-def test_it_dies_with_the_node(comet: Comet, genesis: bytes) -> None:
+def test_it_dies_with_the_node(comet: Comet, tmp_path: Path) -> None:
     """A node that is killed leaves no validator behind."""
     code = (
-        "import sys, threading; from pathlib import Path; from ledger.chain.devnet import dev_members\n"
-        "from tests.bft.comet_homes import Comet, genesis_of\n"
-        "comet = Comet(Path(sys.argv[1]), dev_members()[0], genesis_of(1)); comet.process.start()\n"
-        "while comet.process.pid is None: pass\n"
-        "print(comet.process.pid, flush=True); threading.Event().wait()\n"
+        "import sys, threading; from pathlib import Path; from ledger.chain.devnet import dev_member\n"
+        "from tests.bft.comet_homes import Comet, genesis_of, until\n"
+        "member = dev_member(1, sys.argv[3], 'Department 1')\n"
+        "comet = Comet(Path(sys.argv[1]), member, genesis_of((member,), 1)); comet.process.start()\n"
+        "pid = until(lambda: comet.process.pid); Path(sys.argv[2]).write_text(f'{pid};'); threading.Event().wait()\n"
     )
     root = Path(__file__).resolve().parents[2]
-    node = subprocess.Popen([sys.executable, "-c", code, comet.home], stdout=subprocess.PIPE, cwd=root)
-    assert node.stdout is not None
-    pid = int(node.stdout.readline())
-    assert alive(pid)
-    node.kill()
-    node.wait()
-    node.stdout.close()
+    told = tmp_path / "told"
+    command = [sys.executable, "-c", code, tmp_path / "other", told, comet.member.founder.handle]
+    node = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=root)
+    try:
+        until(lambda: told.exists() and told.read_text().endswith(";"))
+        pid = int(told.read_text()[:-1])
+        assert alive(pid)
+    finally:
+        node.kill()
+        node.wait()
     until(lambda: not alive(pid))
-    # And what it held is free again.
+    # And its key is free again.
     comet.process.start()
     assert until(lambda: comet.height() >= 1)
 
@@ -200,4 +204,5 @@ def test_a_key_that_signed_lately_waits_where_that_is_not_remembered(comet: Come
     # The operator who knows that the key is nowhere else says so.
     write_home(comet.home, genesis=genesis, settings=settings_of(comet.home, rpc=settings.rpc, p2p=settings.p2p))
     comet.process.start()
+    until(lambda: comet.height() >= 4)
     grow(comet, 9)
