@@ -83,13 +83,22 @@ def make_qbft(chain: bytes, header: bytes, handover: Sequence[bytes], pin: QbftP
     trusted, kept = pin.validators, []
     for raw in handover:
         step = decode_header(raw)
-        if not pin.height < step.height < decode_header(header).height or step.extra.validators in ((), trusted):
+        if not pin.height < step.height <= decode_header(header).height or step.extra.validators in ((), trusted):
             continue
         kept.append(_pick(step, step.extra.validators, trusted))
         trusted = step.extra.validators
     made = QbftFinality(chain=chain, header=_pick(decode_header(header), trusted, trusted), handover=tuple(kept))
     verify_qbft(made, pin, chain)
     return made
+
+
+def hands_over(header: QbftHeader, trusted: tuple[bytes, ...]) -> bool:
+    """Whether a header as served (all its seals) is a step from the trusted set to the one it names."""
+    following = header.extra.validators
+    try:
+        return bool(following) and bool(_hand_over(_pick(header, following, trusted), trusted))
+    except UntrustedError:
+        return False
 
 
 def verify_qbft(finality: QbftFinality, pin: QbftPin, chain: bytes) -> SealedHead:
@@ -109,9 +118,11 @@ def verify_qbft(finality: QbftFinality, pin: QbftPin, chain: bytes) -> SealedHea
             )  # fmt: skip
         trusted, height = _hand_over(step, trusted), step.height
     header = finality.header
-    if finality.handover and header.height <= height:
+    # The block may be the very one at which the set changed.
+    last = finality.handover[-1] if finality.handover else None
+    if last is not None and (header.height < height or (header.height == height and header.hash != last.hash)):
         raise UntrustedError(
-            "qbft.handover", "the hand-over leads beyond the block", expected=height + 1, actual=header.height
+            "qbft.handover", "the hand-over leads beyond the block", expected=height, actual=header.height
         )
     found = verify_seals(header, trusted)
     _check_exact(header, found, quorum(len(trusted)))

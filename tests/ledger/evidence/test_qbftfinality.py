@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 
 from ledger import codec
 from ledger.errors import LedgerError, UntrustedError
-from ledger.evidence.qbft import QbftHeader, encode_header, sealers
+from ledger.evidence.qbft import encode_header, sealers
 from ledger.evidence.qbftfinality import (
     QbftFinality,
     QbftPin,
     SealedHead,
     decode_qbft,
     encode_qbft,
+    hands_over,
     make_qbft,
     qbft_object,
     verify_qbft,
@@ -87,12 +88,32 @@ def test_hand_overs() -> None:
     assert refused(replace(made, handover=made.handover[::-1])) == "qbft.exact"
     assert refused(replace(made, handover=(made.handover[0], *made.handover))) == "qbft.handover"
     assert refused(replace(made, handover=(*made.handover, made.handover[1]))) == "qbft.handover"
-    assert refused(replace(made, header=replace_height(other, 8))) == "qbft.handover"
+    assert refused(replace(made, header=sealed(header(other, height=7), (1, 2, 3)))) == "qbft.handover"
+    another = header(other, height=8, round_=1, proposer=2)
+    assert refused(replace(made, header=sealed(another, (1, 2, 3)))) == "qbft.handover"
     assert refused(made, replace(PIN, height=7)) == "qbft.handover"
 
 
-def replace_height(members: Sequence[int], height: int) -> QbftHeader:
-    return sealed(header(members, height=height), sorted(members)[:3])
+def test_the_block_at_which_the_set_changes() -> None:
+    five = (*FOUR, 4)
+    raw = block(five, 7, five)
+    made = make_qbft(CHAIN, raw, [raw], PIN)
+    assert [item.height for item in made.handover] == [7]
+    head = verify_qbft(made, PIN, CHAIN)
+    assert (head.height, head.validators) == (7, addresses(five))
+    assert decode_qbft(encode_qbft(made)) == made
+
+
+def test_what_hands_over() -> None:
+    five = (*FOUR, 4)
+    trusted = addresses(FOUR)
+    assert hands_over(sealed(header(five), five), trusted)
+    assert hands_over(sealed(header((0, 1, 2)), (0, 1, 2)), trusted)
+    assert not hands_over(sealed(header(five), (0, 1, 2)), trusted)
+    assert not hands_over(sealed(header((0, 1, 5, 6)), (0, 1, 5, 6)), trusted)
+    assert not hands_over(sealed(header(FOUR), FOUR), trusted)
+    assert not hands_over(sealed(header(FOUR, listed=False), FOUR), trusted)
+    assert not hands_over(header(five), trusted)
 
 
 def test_a_set_that_the_old_one_did_not_seal_is_not_followed() -> None:
