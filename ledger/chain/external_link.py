@@ -7,11 +7,14 @@ slow, too talkative, of another make, or behind a balancer.
 from __future__ import annotations
 
 import http.client
+import io
 import itertools
+import socket
 import ssl
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -167,6 +170,9 @@ class RpcLink:
             raise
 
     def _post(self, connection: http.client.HTTPConnection, body: bytes, deadline: float) -> tuple[int, bytes]:
+        if connection.sock is not None:
+            connection.sock.settimeout(self._timeout)
+        connection.response_class = partial(_Response, deadline)  # type: ignore[assignment]
         connection.request("POST", self._path, body, self._headers)
         response = connection.getresponse()
         parts, size = [], 0
@@ -174,8 +180,6 @@ class RpcLink:
             size += len(chunk)
             if size > self._max_bytes:
                 raise _nonsense(f"{self.url} answered with more than {self._max_bytes} bytes")
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"the answer is not complete after {self._timeout:g} s")
             parts.append(chunk)
         response.close()  # only now may the connection be used again
         if response.will_close:
@@ -208,6 +212,34 @@ class RpcLink:
             f"{self.url} answered with HTTP status {status}",
             hint="401 and 403 ask for a token; 429 and 5xx pass: the node tries again",
         )
+
+
+class _Timely(io.RawIOBase):
+    """A socket's bytes up to a deadline: neither headers nor body can trickle in for ever."""
+
+    def __init__(self, held: io.BufferedReader, sock: socket.socket, deadline: float) -> None:
+        self._held, self._sock, self._deadline = held, sock, deadline
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the answer is not complete in time")
+        self._sock.settimeout(left)
+        return self._sock.recv_into(buffer)
+
+    def close(self) -> None:
+        # The socket counts who reads it by the file it made itself.
+        self._held.close()
+        super().close()
+
+
+class _Response(http.client.HTTPResponse):
+    def __init__(self, deadline: float, sock: socket.socket, **options: Any) -> None:
+        super().__init__(sock, **options)
+        self.fp = io.BufferedReader(_Timely(self.fp, sock, deadline))
 
 
 def refused(what: str, refusal: RpcError) -> LedgerError:

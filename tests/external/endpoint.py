@@ -20,12 +20,14 @@ Answer = Callable[[str, list[Any]], Any]
 
 class Endpoint:
     """A server on loopback. ``answer`` gives a call's result or raises RpcError; ``raw``, where set, takes the whole
-    body and gives status and bytes instead. ``seen``: the calls so far; ``headers``: of the newest request."""
+    body and gives status and bytes instead. ``one_by_one`` ends each connection behind its answer: without a word, as
+    when its keep-alive ran out, or ``announced``. ``seen``: the calls so far; ``headers``: of the newest request."""
 
     def __init__(self, answer: Answer, *, tls: ssl.SSLContext | None = None) -> None:
         self.answer = answer
         self.raw: Callable[[bytes], tuple[int, bytes]] | None = None
         self.one_by_one = False
+        self.announced = False
         self.seen: list[str] = []
         self.headers: dict[str, str] = {}
         self.connections = 0
@@ -90,10 +92,12 @@ class _Handler(BaseHTTPRequestHandler):
         endpoint.headers = dict(self.headers)
         status, body = endpoint.handle(self.rfile.read(int(self.headers["Content-Length"])))
         self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
+        if endpoint.announced:
+            self.send_header("Connection", "close")  # the body ends with the connection
+        else:
+            self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
-        # Says nothing of it, as an endpoint does whose keep-alive ran out.
         self.close_connection = endpoint.one_by_one
 
     def log_message(self, format: str, *args: Any) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
+import socket
 import ssl
 import threading
 from ipaddress import ip_address
@@ -71,9 +73,10 @@ def test_calls_and_batches() -> None:
         assert closed.value.code == "chain.closed"
 
 
-def test_a_connection_that_ended_is_replaced() -> None:
+@pytest.mark.parametrize("announced", [True, False])
+def test_a_connection_that_ended_is_replaced(announced: bool) -> None:
     with Endpoint(echo) as endpoint:
-        endpoint.one_by_one = True
+        endpoint.one_by_one, endpoint.announced = True, announced
         link = RpcLink(endpoint.url)
         for place in range(5):
             assert link.request("one", place) == ["one", place]
@@ -154,13 +157,44 @@ def test_nobody_there_and_nobody_answering() -> None:
         link.close()
 
 
+@pytest.mark.parametrize("part", ["headers", "body"])
+def test_an_answer_that_trickles_in_is_cut_off(part: str) -> None:
+    pause = threading.Event()
+
+    def trickle(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.sendall(b"HTTP/1.1 200 OK\r\n")
+            if part == "body":
+                connection.sendall(b"Content-Length: 100000000\r\n\r\n")
+            while True:
+                connection.sendall(b"x")
+                pause.wait(0.02)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = threading.Thread(target=trickle, args=(listener,), daemon=True)
+        server.start()
+        link = RpcLink(f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=0.3)
+        with pytest.raises(UnavailableError) as slow:
+            link.request("one")
+        assert slow.value.code == "chain.unreachable"
+        assert "in time" in slow.value.message or "timed out" in slow.value.message
+        link.close()
+    # The connection is given up, so that the other side ends too.
+    server.join(60)
+    assert not server.is_alive()
+
+
 def test_tls_with_an_authority_of_ones_own(tmp_path: Path) -> None:
     ours, other = (certificate(tmp_path, name) for name in ("ours", "other"))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(ours)
     with Endpoint(echo, tls=context) as endpoint:
         link = RpcLink(endpoint.url, ca_file=str(ours))
-        assert link.request("one") == ["one"]
+        for ends in (False, False, True, True):
+            endpoint.one_by_one = endpoint.announced = ends
+            assert link.request("one") == ["one"]
+        assert endpoint.connections == 2
         link.close()
         with pytest.raises(UnavailableError) as untrusted:
             RpcLink(endpoint.url, ca_file=str(other)).request("one")
