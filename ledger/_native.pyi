@@ -192,7 +192,7 @@ class Chain:
         transactions; None when none is valid. Pending replaces any earlier pending. time_ms below the parent's second
         is raised to it. Beside the codes of check_tx, a transaction may be left out for tx.gas-share and tx.block-full
         (both fit a later block) and tx.invalid. Raises InvalidInputError(block.consensus-height) when it does not
-        grow."""
+        grow, FatalError(chain.version) when the network's rules have a version from this block on that this code lacks."""
 
     def verify_block(self, header: bytes, txs: Sequence[bytes]) -> ExecutedBlock:
         """Re-execute a foreign block on top of the head into pending. Raises UntrustedError(block.*) naming the first
@@ -275,6 +275,86 @@ class ExecutedBlock:
     def writes(self) -> list[tuple[bytes, bytes | None]]:
         """Rows to put (or delete: None) in one batch. Keys are opaque to the caller but for their first byte
         (docs/formats.md): the loader only needs the rows back."""
+
+# --- the ABCI application (CometBFT v0.38, docs/formats.md) -------------------------------------------------------------
+@final
+class AbciServer:
+    """ABCI 2.0 application over a unix socket, mode 0600, around one Chain. All protocol work is native, on its own
+    threads; only storing is Python: what ``next_commit`` hands out goes into one synced batch, then ``committed`` is
+    called and CometBFT gets its answer. Nothing else may execute or commit on that chain."""
+
+    def __init__(
+        self,
+        chain: Chain,
+        genesis: bytes,
+        consensus: bytes | None,
+        *,
+        snapshots: str | None = None,
+        snapshot_every: int = 1000,
+    ) -> None:
+        """``consensus``: the consensus row of the last stored commit, None before the first. ``snapshots``: a folder for
+        snapshots of every ``snapshot_every`` consensus heights, of which the newest two are kept; None makes none.
+        Raises InvalidInputError(abci.genesis), FatalError(abci.row-version | abci.row | abci.row-mismatch),
+        UnavailableError(abci.snapshots)."""
+
+    def listen(self, path: str) -> None:
+        """Raises InvalidInputError(abci.socket-path) also when the path is over 103 bytes long,
+        ConflictError(abci.socket-busy | abci.listening), UnavailableError(abci.socket | abci.stopped)."""
+
+    def next_commit(self, timeout: float) -> AbciCommit | None:
+        """What has to be stored, the same until it is; None after ``timeout`` seconds, and at once after ``stop``,
+        ``fail`` or a failure."""
+
+    def committed(self) -> None:
+        """It is stored: the block is the head now, CometBFT is answered. Raises ConflictError(abci.no-commit),
+        FatalError(abci.pending)."""
+
+    def fail(self, message: str) -> None:
+        """It could not be stored: nothing is answered any more, the connections close, ``failure`` is abci.store."""
+
+    def stop(self) -> None:
+        """Close the socket and join all threads. May be called again."""
+
+    def failure(self) -> tuple[str, str] | None:
+        """(code, message) when the application stopped by itself: abci.genesis, abci.order, abci.height, abci.time,
+        abci.store, abci.socket, chain.version, native.panic."""
+
+    def stats(self) -> dict[str, int]:
+        """Counters since the start: height, heights, blocks, transactions, left_out, check_tx, check_tx_refused,
+        recheck_tx, recheck_tx_dropped, proposals_made, proposals_judged, proposals_refused, validator_updates,
+        connections, snapshots_made, snapshots_failed, chunks_served, chunks_applied, chunks_refused."""
+
+@final
+class AbciCommit:
+    """What one Commit of CometBFT stores."""
+
+    @property
+    def height(self) -> int:
+        """Consensus height."""
+
+    @property
+    def time_ms(self) -> int:
+        """Its time, Unix milliseconds."""
+
+    @property
+    def block(self) -> ExecutedBlock | None:
+        """None when the height made no chain block."""
+
+    @property
+    def consensus(self) -> bytes:
+        """The row to give to the next AbciServer; stored in the same synced batch as the block."""
+
+    @property
+    def refused(self) -> list[tuple[bytes, str, str]]:
+        """(transaction hash, code, message) of those left out."""
+
+    @property
+    def validators(self) -> list[bytes]:
+        """Consensus keys in force from two heights later, ascending."""
+
+    @property
+    def restored(self) -> list[tuple[bytes, bytes]] | None:
+        """A snapshot was taken: every state row; they replace all that are stored. ``block`` is None then."""
 
 def header_fields(header: bytes) -> dict[str, object]:
     """Strict decode of a 16-field header: {"hash", "parent", "state_root", "transactions_root", "receipts_root",

@@ -48,9 +48,12 @@ _RUST_WORDS = {
     "unavailable": "UnavailableError",
     "Fatal": "FatalError",
     "fatal": "FatalError",
+    "protocol": "FatalError",
+    "stored": "FatalError",
 }
 #: Class of a native code whose call the patterns above do not read: by its area.
 _RUST_AREAS = {
+    "abci": "FatalError",
     "block": "UntrustedError",
     "chain": "FatalError",
     "evm": "InvalidInputError",
@@ -63,7 +66,7 @@ _RUST_AREAS = {
     "state": "UntrustedError",
     "tx": "InvalidInputError",
 }
-_NOT_CODES = re.compile(r".*\.(dat|idx|rs|json|new|tmp|errors)\Z")
+_NOT_CODES = re.compile(r".*\.(dat|idx|rs|json|new|tmp|sock|errors)\Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

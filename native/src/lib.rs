@@ -1,5 +1,6 @@
 //! civicledger's native core: pure modules, the log engine, and one door to Python.
 
+pub mod abci;
 pub mod chain;
 #[cfg(feature = "python")]
 mod door;

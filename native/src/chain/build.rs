@@ -6,6 +6,7 @@ use alloy_primitives::{Address, B256};
 use rayon::prelude::*;
 
 use super::block::{Frame, Included, Sealed, first_difference, seal};
+use super::consortium::check_version;
 use super::engine::{Chain, Executed};
 use super::evm::{BlockHashes, Machine};
 use super::fail;
@@ -19,7 +20,10 @@ use crate::error::{Class, Error};
 const CHUNK: usize = 32;
 
 /// A decoded transaction with its sender.
-type Opened = Result<(Transaction, Address), Error>;
+pub(super) type Opened = Result<(Transaction, Address), Error>;
+
+/// A pending block, or why each transaction was left out.
+pub type Built = Result<Arc<Executed>, Vec<(usize, Error)>>;
 
 /// What the transactions of a block came to.
 #[derive(Default)]
@@ -30,7 +34,7 @@ struct Ran {
 
 impl Chain {
     /// Decode and recover, once per transaction while it waits.
-    fn open(&self, raw: &[u8]) -> Opened {
+    pub(super) fn open(&self, raw: &[u8]) -> Opened {
         let tx = Transaction::decode(raw, self.limits().tx_bytes)?;
         let from = match self.senders.get(&tx.hash) {
             Some(known) => known,
@@ -43,16 +47,21 @@ impl Chain {
         Ok((tx, from))
     }
 
-    /// Admission on the committed state: (hash, sender, nonce). Errors: `tx.*`.
-    pub fn check_tx(&self, raw: &[u8]) -> Result<(B256, Address, u64), Error> {
+    /// Admission on the committed state: the transaction and its sender. Errors: `tx.*`.
+    pub fn admit(&self, raw: &[u8]) -> Result<(Transaction, Address), Error> {
         let (tx, from) = self.open(raw)?;
         let head = self.head();
         judge_alone(&head.state, self.limits(), &tx, from)?;
         judge_nonce(&head.state, &tx, from)?;
-        Ok((tx.hash, from, tx.nonce))
+        Ok((tx, from))
     }
 
-    /// Make a pending block of what is valid; None when nothing is. Errors: `block.consensus-height`.
+    /// Admission on the committed state: (hash, sender, nonce). Errors: `tx.*`.
+    pub fn check_tx(&self, raw: &[u8]) -> Result<(B256, Address, u64), Error> {
+        self.admit(raw).map(|(tx, from)| (tx.hash, from, tx.nonce))
+    }
+
+    /// Make a pending block of what is valid; None when nothing is. Errors: `block.consensus-height`, `chain.version`.
     pub fn execute<R: AsRef<[u8]> + Sync>(
         &self,
         raws: &[R],
@@ -60,6 +69,17 @@ impl Chain {
         consensus_height: u64,
         cap: usize,
     ) -> Result<Option<Arc<Executed>>, Error> {
+        self.finalize(raws, time_ms, consensus_height, cap).map(Result::ok)
+    }
+
+    /// `execute` that says why nothing is valid.
+    pub fn finalize<R: AsRef<[u8]> + Sync>(
+        &self,
+        raws: &[R],
+        time_ms: u64,
+        consensus_height: u64,
+        cap: usize,
+    ) -> Result<Built, Error> {
         let _writer = self.lock();
         let head = self.head();
         let before = head.sealed.consensus_height();
@@ -81,6 +101,7 @@ impl Chain {
             return Err(fail::untrusted("block.empty", "a block without transactions is never made"));
         }
         let built = self.build(&head, raws, theirs.header.timestamp, theirs.consensus_height(), usize::MAX)?;
+        let built = built.ok();
         let checked = same(built.as_deref(), &theirs);
         if checked.is_err() {
             self.drop_pending();
@@ -96,15 +117,12 @@ impl Chain {
         timestamp: u64,
         consensus_height: u64,
         cap: usize,
-    ) -> Result<Option<Arc<Executed>>, Error> {
+    ) -> Result<Built, Error> {
         self.drop_pending();
-        let frame = Frame {
-            parent: head.sealed.hash,
-            number: head.sealed.header.number + 1,
-            timestamp,
-            gas_limit: self.limits().block_gas,
-            consensus_height,
-        };
+        let number = head.sealed.header.number + 1;
+        check_version(&head.state, number)?;
+        let frame =
+            Frame { parent: head.sealed.hash, number, timestamp, gas_limit: self.limits().block_gas, consensus_height };
         let hashes = |number| self.hash_at(number);
         let context = seal(frame, B256::ZERO, &[]).context(self.limits().chain_id);
         let mut machine = Machine::new(&head.state, context, &hashes as BlockHashes<'_>);
@@ -123,7 +141,7 @@ impl Chain {
             run(&mut machine, judge, opened.into_iter().flatten(), cap)
         })?;
         if ran.included.is_empty() {
-            return Ok(None);
+            return Ok(Err(ran.refused));
         }
         let changes = machine.finish();
         let mut state = head.state.clone();
@@ -131,7 +149,7 @@ impl Chain {
         let sealed = Arc::new(seal(frame, state.root(), &ran.included));
         let mut writes = block_rows(&sealed, &state, &changes, &undo);
         writes.extend(self.set_pending(Held::new(Arc::clone(&sealed), state, undo)));
-        Ok(Some(Arc::new(Executed { sealed, included: ran.included, refused: ran.refused, writes })))
+        Ok(Ok(Arc::new(Executed { sealed, included: ran.included, refused: ran.refused, writes })))
     }
 }
 

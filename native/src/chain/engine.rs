@@ -10,6 +10,7 @@ use alloy_primitives::B256;
 use super::block::{Included, Sealed};
 use super::rules::Limits;
 use super::senders::Senders;
+use super::state::Undo;
 use super::store::{Loader, Write, block_rows, forget_row, genesis_row};
 use super::window::{Held, Snapshot, Window};
 use super::{fail, genesis};
@@ -131,6 +132,27 @@ impl Chain {
         self.read().window.hash(height)
     }
 
+    /// The head, with the headers and ways back of the newest `count` blocks, ascending.
+    pub(super) fn newest(&self, count: usize) -> (Arc<Snapshot>, Vec<(Arc<Sealed>, Arc<Undo>)>) {
+        let inner = self.read();
+        (Arc::clone(inner.window.head()), inner.window.newest(count))
+    }
+
+    /// The pending block with its state.
+    pub fn pending(&self) -> Option<Arc<Snapshot>> {
+        self.read().pending.as_ref().and_then(|pending| pending.block.whole())
+    }
+
+    /// Continue from another chain's states; nothing is pending then.
+    pub(super) fn replace(&self, other: Self) {
+        let _writer = self.lock();
+        let theirs = other.inner.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = self.write();
+        let ours = std::mem::replace(&mut *inner, theirs);
+        drop(inner);
+        drop(ours);
+    }
+
     /// The pending block becomes the head. Errors: `chain.no-pending`.
     pub fn commit(&self) -> Result<(), Error> {
         let _writer = self.lock();
@@ -155,7 +177,7 @@ impl Chain {
     }
 
     /// Forget the pending block.
-    pub(super) fn drop_pending(&self) {
+    pub fn drop_pending(&self) {
         let mut inner = self.write();
         let dropped = inner.pending.take();
         drop(inner);

@@ -9,22 +9,28 @@
 //! | `state` | accounts and storage of one block, forwards and back |
 //! | `evm` | revm, and nothing of it outside |
 //! | `rules` | who may change state |
+//! | `consortium` | validators and the version in force |
 //! | `block` | headers and receipts |
 //! | `genesis` | block 0 from its file |
 //! | `store` | rows that the caller keeps for us |
 //! | `window` | the states that can still be asked for |
 //! | `engine` | the chain: head, window, pending block |
 //! | `build` | making a block and re-making a foreign one |
+//! | `propose` | proposals of a BFT network: choosing and judging without executing |
+//! | `export` | the rows of the head for a late joiner, and taking them over |
 //! | `call` | calls and gas estimates |
 
 pub mod block;
 mod build;
 pub mod call;
+pub mod consortium;
 pub mod engine;
 pub mod evm;
+pub mod export;
 mod fail;
 pub mod genesis;
 pub mod proof;
+pub mod propose;
 mod recover;
 pub mod rules;
 mod senders;
@@ -35,4 +41,4 @@ pub mod tx;
 pub mod window;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -34,7 +34,7 @@ pub struct Limits {
 pub const CONSORTIUM: Address = address!("0xb464f7314d55ec6a9a0cf6f7f6df17af8ed5b352");
 
 /// Slot of `mapping(K => V)` at `base` for a 32-byte key word.
-fn mapping_slot(key: B256, base: u64) -> U256 {
+pub(super) fn mapping_slot(key: B256, base: u64) -> U256 {
     let mut bytes = [0_u8; 64];
     bytes[..32].copy_from_slice(key.as_slice());
     bytes[56..].copy_from_slice(&base.to_be_bytes());

@@ -136,6 +136,18 @@ impl State {
         self.codes.get(hash)
     }
 
+    /// Every account by its hashed address, in key order.
+    pub fn for_each(&self, f: impl FnMut(&B256, &Account)) {
+        self.accounts.for_each(f);
+    }
+
+    /// All code by its hash, in the hashes' order.
+    pub fn codes(&self) -> Vec<(&B256, &Code)> {
+        let mut codes: Vec<_> = self.codes.iter().collect();
+        codes.sort_unstable_by_key(|(hash, _)| **hash);
+        codes
+    }
+
     /// Proof of an account: nodes from the root.
     pub fn prove(&self, address: &Address) -> Vec<Bytes> {
         self.accounts.prove(&keccak256(address))

@@ -28,6 +28,9 @@ use crate::error::Error;
 /// A row to put, or to delete when the value is None.
 pub type Write = (Vec<u8>, Option<Vec<u8>>);
 
+/// A row as it stands in the store.
+pub type Entry = (Vec<u8>, Vec<u8>);
+
 const FIELDS: usize = 8 + 32 + 32;
 
 /// The rows of a block: what really changed (`undo` names it), the way back, the head.
@@ -41,16 +44,49 @@ pub fn block_rows(sealed: &Sealed, state: &State, changes: &Changes, undo: &Undo
             rows.push((key(b's', &[before.key.as_slice(), slot.as_slice()]), value));
         }
     }
-    rows.extend(changes.codes.iter().map(|(hash, code)| (key(b'c', &[hash.as_slice()]), Some(code.bytes().to_vec()))));
-    let height = sealed.header.number;
-    rows.push((undo_key(height), Some(encode_undo(sealed, undo))));
-    rows.push((vec![b'h'], Some([height.to_be_bytes().as_slice(), sealed.hash.as_slice()].concat())));
+    rows.extend(changes.codes.iter().map(|(hash, code)| put(code_entry(hash, code))));
+    rows.push(put(undo_entry(sealed, undo)));
+    rows.push(put(head_entry(sealed)));
     rows
+}
+
+fn put((key, value): Entry) -> Write {
+    (key, Some(value))
 }
 
 /// The row that ties the store to its genesis.
 pub fn genesis_row(digest: &B256) -> Write {
-    (vec![b'g'], Some(digest.to_vec()))
+    put(genesis_entry(digest))
+}
+
+/// Row `g`.
+pub fn genesis_entry(digest: &B256) -> Entry {
+    (vec![b'g'], digest.to_vec())
+}
+
+/// Row `h`.
+pub fn head_entry(sealed: &Sealed) -> Entry {
+    (vec![b'h'], [sealed.header.number.to_be_bytes().as_slice(), sealed.hash.as_slice()].concat())
+}
+
+/// Row `a`; `account` is keccak256 of its address.
+pub fn account_entry(account: &B256, fields: &Fields) -> Entry {
+    (key(b'a', &[account.as_slice()]), encode_fields(fields))
+}
+
+/// Row `s`; `account` and `slot` are hashed.
+pub fn slot_entry(account: &B256, slot: &B256, value: &U256) -> Entry {
+    (key(b's', &[account.as_slice(), slot.as_slice()]), value.to_be_bytes_trimmed_vec())
+}
+
+/// Row `c`.
+pub fn code_entry(hash: &B256, code: &Code) -> Entry {
+    (key(b'c', &[hash.as_slice()]), code.bytes().to_vec())
+}
+
+/// Row `d`.
+pub fn undo_entry(sealed: &Sealed, undo: &Undo) -> Entry {
+    (undo_key(sealed.header.number), encode_undo(sealed, undo))
 }
 
 /// The row that forgets how to go back from a block that left the proof window.

@@ -49,6 +49,11 @@ impl Held {
     pub fn header(&self) -> &Header {
         &self.sealed.header
     }
+
+    /// The block with its state, when it is held whole.
+    pub fn whole(&self) -> Option<Arc<Snapshot>> {
+        self.whole.clone()
+    }
 }
 
 /// Heights ascend without a gap; the last is the head. Never empty.
@@ -108,6 +113,12 @@ impl Window {
     pub fn hash(&self, height: u64) -> Option<B256> {
         let place = height.checked_sub(self.oldest())?;
         self.held.get(usize::try_from(place).ok()?).map(|held| held.sealed.hash)
+    }
+
+    /// Headers and ways back of the newest `count` blocks, ascending.
+    pub fn newest(&self, count: usize) -> Vec<(Arc<Sealed>, Arc<Undo>)> {
+        let first = self.held.len().saturating_sub(count);
+        self.held.range(first..).map(|held| (Arc::clone(&held.sealed), Arc::clone(&held.undo))).collect()
     }
 
     /// The way to the state at a height. Errors: `proof.window`, `chain.height`.

@@ -35,7 +35,7 @@ type Row<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>);
 
 /// The chain state machine.
 #[pyclass(frozen, module = "ledger._native")]
-pub struct Chain(engine::Chain);
+pub struct Chain(pub Arc<engine::Chain>);
 
 #[pymethods]
 impl Chain {
@@ -46,7 +46,7 @@ impl Chain {
         // A genesis deletes nothing.
         let rows = rows.into_iter().filter_map(|(key, value)| value.map(|value| (key, value)));
         let rows = rows.map(|(key, value)| (PyBytes::new(py, &key), PyBytes::new(py, &value))).collect();
-        Ok((Self(chain), rows))
+        Ok((Self(Arc::new(chain)), rows))
     }
 
     #[staticmethod]
@@ -58,7 +58,7 @@ impl Chain {
             call(|| loader.row(key.as_ref(), value.as_ref()))?;
         }
         let file = genesis.0.to_vec();
-        Ok(Self(call_detached(py, move || engine::Chain::load(&file, loader))?))
+        Ok(Self(Arc::new(call_detached(py, move || engine::Chain::load(&file, loader))?)))
     }
 
     #[pyo3(signature = (txs, time_ms, consensus_height, cap = Count(u64::MAX)))]

@@ -1,5 +1,6 @@
 //! The door to Python: converts arguments, errors and results, and nothing else. One file per area.
 
+mod abci;
 mod args;
 mod blob;
 mod chain;
@@ -14,6 +15,7 @@ use pyo3::prelude::*;
 
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    abci::register(module)?;
     chain::register(module)?;
     merkle::register(module)?;
     sign::register(module)?;

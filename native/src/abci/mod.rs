@@ -1,0 +1,37 @@
+//! The state machine as an ABCI 2.0 application of CometBFT v0.38, over a unix socket.
+//!
+//! | file | what it holds |
+//! | --- | --- |
+//! | `frame` | length-delimited messages, bounded |
+//! | `server` | the socket, its connections, stopping |
+//! | `app` | the application: what is shared, and which request goes where |
+//! | `start` | Info, InitChain |
+//! | `proposal` | PrepareProposal, ProcessProposal |
+//! | `finalize` | FinalizeBlock, Commit |
+//! | `pool` | CheckTx: one waiting transaction per sender and nonce |
+//! | `handover` | a Commit waits until the caller has stored it |
+//! | `row` | the stored consensus row |
+//! | `snapshot` | the state for nodes that join late |
+//! | `stats` | counters |
+//!
+//! Nothing here writes to the chain's store: `next_commit` hands out what has to be stored, `committed` says it is.
+
+pub mod app;
+mod fail;
+mod finalize;
+pub mod frame;
+mod handover;
+mod pool;
+mod proposal;
+pub mod row;
+pub mod server;
+pub mod snapshot;
+mod start;
+mod stats;
+
+#[cfg(test)]
+mod tests;
+
+pub use app::Application;
+pub use handover::Commit;
+pub use server::{Handler, Server};

@@ -1,0 +1,169 @@
+//! What is proposed, what is accepted, and what the mempool is told.
+
+use alloy_consensus::TxEip1559;
+use alloy_primitives::Bytes;
+
+use super::*;
+use crate::chain::rules::CONSORTIUM;
+use crate::chain::tests::{BLOCK_GAS, CHAIN_ID, draft, put, sign, store_address, write};
+
+const ROOM: i64 = 1 << 20;
+
+/// A write that asks for so much gas.
+fn heavy(n: u8, nonce: u64, gas_limit: u64) -> Vec<u8> {
+    let input = put(U256::from(nonce), U256::from(9));
+    sign(&member(n), TxEip1559 { gas_limit, ..draft(nonce, Some(store_address()), input) })
+}
+
+#[test]
+fn a_proposal_that_breaks_a_rule_is_refused() {
+    let node = Node::found(2);
+    let mut client = node.begin();
+    let good = [write(&member(1), 0, 1, 1), write(&member(2), 0, 1, 2), write(&member(1), 1, 1, 3)];
+    assert!(client.process(1, &[]));
+    assert!(client.process(1, &good));
+    let other_chain = TxEip1559 { chain_id: CHAIN_ID + 1, ..draft(0, Some(store_address()), Bytes::new()) };
+    let mut torn = write(&member(1), 0, 1, 1);
+    torn.pop();
+    let long = sign(&member(1), draft(0, Some(store_address()), vec![0; 140_000].into()));
+    let share = BLOCK_GAS / 2;
+    let bad: [(&str, Vec<Vec<u8>>); 12] = [
+        ("an outsider", vec![write(&member(9), 0, 1, 1)]),
+        ("an outsider among members", [&good[..], &[write(&member(9), 0, 1, 1)]].concat()),
+        ("a gap", vec![write(&member(1), 1, 1, 1)]),
+        ("the wrong order", vec![good[2].clone(), good[0].clone()]),
+        ("twice the same", vec![good[0].clone(), good[0].clone()]),
+        ("two of one nonce", vec![good[0].clone(), write(&member(1), 0, 1, 7)]),
+        ("another chain", vec![sign(&member(1), other_chain)]),
+        ("no transaction", vec![b"?".to_vec()]),
+        ("nothing", vec![Vec::new()]),
+        ("half a transaction", vec![torn]),
+        ("a long transaction", vec![long]),
+        ("more than a member's share", vec![heavy(1, 0, share), heavy(1, 1, 30_000)]),
+    ];
+    for (what, txs) in bad {
+        assert!(!client.process(1, &txs), "{what}");
+    }
+    // Each member may have its half.
+    assert!(client.process(1, &[heavy(1, 0, share), heavy(2, 0, share)]));
+    let stats: BTreeMap<_, _> = node.application.stats().into_iter().collect();
+    assert_eq!((stats["proposals_judged"], stats["proposals_refused"]), (15, 12));
+    // Nothing was executed.
+    assert_eq!(node.chain.head().sealed.header.number, 0);
+}
+
+#[test]
+fn what_is_proposed_is_accepted_by_everybody() {
+    let node = Node::found(3);
+    let mut client = node.begin();
+    let pool = [
+        write(&member(9), 0, 1, 1),
+        write(&member(1), 2, 1, 12),
+        write(&member(1), 0, 1, 10),
+        write(&member(1), 0, 1, 99),
+        write(&member(2), 1, 1, 21),
+        write(&member(1), 1, 1, 11),
+        b"?".to_vec(),
+        write(&member(3), 0, 1, 30),
+        heavy(3, 1, BLOCK_GAS),
+        write(&member(3), 2, 1, 32),
+    ];
+    let proposal = client.prepare(1, ROOM, &pool);
+    // Runs from the committed nonce: of member 1 three, of member 2 none (its nonce 0 is not here), of member 3 one.
+    let mut places: Vec<_> =
+        proposal.iter().map(|raw| pool.iter().position(|other| other == raw).expect("of the pool")).collect();
+    assert!(client.process(1, &proposal));
+    places.sort_unstable();
+    assert_eq!(places, [1, 2, 5, 7]);
+}
+
+#[test]
+fn members_take_turns_and_the_first_turn_goes_around() {
+    let node = Node::found(3);
+    let mut client = node.begin();
+    let pool: Vec<_> = (1..=3).flat_map(|n| (0..4).map(move |nonce| write(&member(n), nonce, 1, 1))).collect();
+    let senders = |proposal: &[Vec<u8>]| -> Vec<usize> {
+        proposal.iter().map(|raw| pool.iter().position(|other| other == raw).expect("of the pool") / 4).collect()
+    };
+    let mut firsts = Vec::new();
+    for height in 1..=3 {
+        let order = senders(&client.prepare(height, ROOM, &pool));
+        assert_eq!(order.len(), 12);
+        // Round after round the same order.
+        assert!(order.chunks(3).all(|round| round == &order[..3] && round.iter().sum::<usize>() == 3), "{order:?}");
+        firsts.push(order[0]);
+    }
+    firsts.sort_unstable();
+    assert_eq!(firsts, [0, 1, 2]);
+    // Room for five: nobody has more than two. A transaction takes a tag and its length beside its bytes.
+    let room = client.prepare(1, ROOM, &pool)[..5].iter().map(|raw| raw.len() as i64 + 3).sum();
+    let order = senders(&client.prepare(1, room, &pool));
+    assert_eq!(order.len(), 5);
+    assert!((0..3).all(|member| order.iter().filter(|sender| **sender == member).count() <= 2), "{order:?}");
+    assert!(client.prepare(1, room - 1, &pool).len() <= 5);
+    assert_ne!(client.prepare(1, room - 1, &pool), client.prepare(1, room, &pool));
+    assert!(client.prepare(1, 0, &pool).is_empty());
+    assert!(client.prepare(1, -1, &pool).is_empty());
+}
+
+#[test]
+fn a_block_of_proposals_respects_the_gas_of_all() {
+    let node = Node::found(5);
+    let mut client = node.begin();
+    let quarter = BLOCK_GAS / 4;
+    let pool: Vec<_> =
+        (1..=5).flat_map(|n| [heavy(n, 0, quarter / 2), heavy(n, 1, quarter / 2), heavy(n, 2, 30_000)]).collect();
+    let proposal = client.prepare(1, ROOM, &pool);
+    // Eight halves of a quarter fill the block; nobody has three.
+    assert_eq!(proposal.len(), 8);
+    assert!(client.process(1, &proposal));
+    let more = [&proposal[..], &[pool.iter().find(|raw| !proposal.contains(raw)).expect("left").clone()]].concat();
+    assert!(!client.process(1, &more));
+}
+
+#[test]
+fn a_nonce_is_taken_once_while_its_transaction_waits() {
+    let mut node = Node::found(2);
+    let mut client = node.begin();
+    let (first, second) = (write(&member(1), 0, 1, 1), write(&member(1), 0, 1, 2));
+    let code = |client: &mut Client, raw: &[u8], again| client.check(raw, again).codespace;
+    assert_eq!(code(&mut client, &first, false), "");
+    assert_eq!(code(&mut client, &first, false), "", "the same one again");
+    let refused = client.check(&second, false);
+    assert_eq!((refused.code, refused.codespace.as_str()), (1, "tx.nonce-taken"));
+    assert!(refused.log.contains(&format!("{}", keccak256(&first))), "{}", refused.log);
+    for nonce in 1..=64 {
+        assert_eq!(code(&mut client, &write(&member(1), nonce, 1, 1), false), "");
+    }
+    assert_eq!(code(&mut client, &write(&member(1), 65, 1, 1), false), "tx.nonce-gap");
+    // A height passes; CometBFT checks again what it still has: the first, and not the one of nonce 5.
+    node.height(&mut client, 1, &[]);
+    assert_eq!(code(&mut client, &first, true), "");
+    assert_eq!(code(&mut client, &second, false), "tx.nonce-taken");
+    assert_eq!(code(&mut client, &write(&member(1), 5, 9, 9), false), "", "its place is free");
+    // In a block: dropped when checked again, and never taken again.
+    node.height(&mut client, 2, &[first.clone()]);
+    assert_eq!(code(&mut client, &first, true), "tx.nonce-low");
+    assert_eq!(code(&mut client, &second, false), "tx.nonce-low");
+    // A CometBFT that starts anew has an empty mempool.
+    assert_eq!(code(&mut client, &write(&member(1), 1, 1, 1), false), "");
+    client.info();
+    assert_eq!(code(&mut client, &write(&member(1), 1, 2, 2), false), "");
+    let stats: BTreeMap<_, _> = node.application.stats().into_iter().collect();
+    assert_eq!((stats["recheck_tx"], stats["recheck_tx_dropped"], stats["check_tx_refused"]), (2, 1, 4));
+}
+
+#[test]
+fn a_suspended_member_is_out_of_the_mempool_and_of_proposals() {
+    let mut node = Node::found(2);
+    let mut client = node.begin();
+    let waiting = write(&member(2), 0, 1, 1);
+    assert_eq!(client.check(&waiting, false).code, 0);
+    let suspend = sign(&member(1), draft(0, Some(CONSORTIUM), put(mapping(member(2).id, 1), U256::from(2))));
+    // In the same block the parent state still holds it.
+    assert!(client.process(1, &[suspend.clone(), waiting.clone()]));
+    node.height(&mut client, 1, &[suspend]);
+    assert_eq!(client.check(&waiting, true).codespace, "tx.not-member");
+    assert!(!client.process(2, std::slice::from_ref(&waiting)));
+    assert!(client.prepare(2, ROOM, &[waiting]).is_empty());
+}
