@@ -24,7 +24,7 @@ from node.core import NodeCore
 from node.doctor import diagnose
 from node.exchange.recovery import recover
 from node.identity.keyfiles import key_file
-from node.identity.tls import load_identity, server_context
+from node.identity.tls import load_identity, next_name, server_context
 from node.identity.trust import CertificateKeeper, trust_roots
 from node.loops import Loop
 from node.mirror.service import Mirrors
@@ -244,7 +244,10 @@ class Node:
 
     def _listen(self) -> None:
         core, closing = self.core, self.core.closing
-        self._https_context = server_context(trust_roots(core.peers, core.keys.identity, core.rosters.current))
+        self._https_context = server_context(
+            trust_roots(core.peers, core.keys.identity, core.rosters.current),
+            lambda name: core.keys.next_context() if name == next_name(core.member) else None,
+        )
         self._load_certificate()
         https = core.config.https
         app = public_app(

@@ -17,6 +17,7 @@ __all__ = [
     "Transaction",
     "header_hash",
     "header_height",
+    "header_parent",
     "keccak256",
     "load_chain",
     "new_chain",
@@ -75,6 +76,11 @@ def header_hash(header: bytes) -> bytes:
 def header_height(header: bytes) -> int:
     """The height an RLP header states. Raises InvalidInputError(header.*)."""
     return cast(int, _native.header_fields(header)["height"])
+
+
+def header_parent(header: bytes) -> bytes:
+    """The hash of the block before, as an RLP header states it. Raises InvalidInputError(header.*)."""
+    return cast(bytes, _native.header_fields(header)["parent"])
 
 
 def read_transaction(raw: bytes) -> Transaction:

@@ -19,6 +19,7 @@ from node.chain.blockwire import finality_of, head_message, head_of
 from node.chain.heads import HeadBoard
 from node.chain.rejoining import Rejoining
 from node.chain.tracker import PeerTracker
+from node.chain.ways import Ways
 from node.config import ChainSection
 from node.context import Clock
 from node.identity.peers import PeerBook
@@ -126,6 +127,7 @@ class Follower:
         signer: Callable[[], Signer],
         peers: PeerBook,
         tracker: PeerTracker,
+        ways: Ways,
         metrics: Metrics,
         on_fatal: Callable[[LedgerError], None],
     ) -> None:
@@ -135,6 +137,7 @@ class Follower:
         self._peers = peers
         self._tracker = tracker
         self._metrics = metrics
+        self._ways = ways
         self._call: Any = None
         self._lock = threading.Lock()
         self._waiting: deque[SignedHead] = deque(maxlen=_COSIGN_BACKLOG)
@@ -157,28 +160,30 @@ class Follower:
 
     def _follow(self) -> float:
         sequencer = self._board.sequencer
-        stub = peer_pb2_grpc.BlockServiceStub(self._peers.channel(sequencer))
-        request = peer_pb2.FollowRequest(**{"from": self._chain.head().height + 1})
-        with self._lock:
-            if self.loop.stopping:
-                return 0.0
-            self._call = stub.Follow(request)
         heard = False
-        try:
-            for message in self._call:
-                heard = True
-                self._take(message)
-                self.loop.well()
+        with self._ways.next() as way:
+            stub = peer_pb2_grpc.BlockServiceStub(way.channel)
+            request = peer_pb2.FollowRequest(**{"from": self._chain.head().height + 1})
+            with self._lock:
                 if self.loop.stopping:
-                    break
-        except grpc.RpcError as error:
-            failure = from_rpc(error, f"the sequencer {sequencer}")
-            self._tracker.missed(sequencer, failure.message)
-            if not heard and not self.loop.stopping:
-                raise failure from error
-            logger.info("follow.ended", peer=sequencer, code=failure.code)
-        finally:
-            self._call.cancel()
+                    return 0.0
+                self._call = stub.Follow(request)
+            try:
+                for message in way.messages(self._call):
+                    heard = True
+                    self._take(message)
+                    self.loop.well()
+                    self._ways.worked()
+                    if self.loop.stopping:
+                        break
+            except grpc.RpcError as error:
+                failure = from_rpc(error, f"the sequencer {sequencer}")
+                self._tracker.missed(sequencer, failure.message)
+                if not heard and not self.loop.stopping:
+                    raise failure from error
+                logger.info("follow.ended", peer=sequencer, code=failure.code)
+            finally:
+                self._call.cancel()
         # A stream that worked and ended: the sequencer restarts or drains, so ask again soon.
         return 0.2
 

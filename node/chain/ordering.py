@@ -8,6 +8,7 @@ from ledger.errors import LedgerError
 from ledger.model import KeyRole
 from node.chain.chainloop import Follower, Sequencer
 from node.chain.rejoining import Rejoining
+from node.chain.ways import Ways
 from node.core import NodeCore
 
 
@@ -20,6 +21,13 @@ def make_orderer(core: NodeCore, on_fatal: Callable[[LedgerError], None]) -> Seq
             signer=lambda: core.keys[KeyRole.SEQUENCER],
             peers=core.peers,
             tracker=core.tracker,
+            ways=Ways(
+                sequencer=core.genesis.sequencer,
+                chain=core.chain,
+                roster=core.rosters.current,
+                peers=core.peers,
+                staged=core.keys.staged_identity,
+            ),
             metrics=core.metrics,
             on_fatal=on_fatal,
         )

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import os
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from ledger.errors import ConflictError, FatalError, NotFoundError
+from ledger.errors import ConflictError, FatalError, LedgerError, NotFoundError
 from ledger.keys import Signer, material
 from ledger.model import KeyRole
 from node.identity.keyfiles import COMET_ROLES, NODE_ROLES, key_file, load_secret, make_signer, write_key
-from node.identity.tls import Identity, key_pem, make_certificate, spki_der, spki_of_pem
+from node.identity.tls import (
+    Identity,
+    key_pem,
+    load_identity,
+    make_certificate,
+    server_context,
+    spki_der,
+    spki_of_pem,
+)
 
 
 class KeyRing(Mapping[KeyRole, Signer]):
@@ -33,6 +42,8 @@ class KeyRing(Mapping[KeyRole, Signer]):
         self._materials: dict[KeyRole, bytes] = {}
         #: Opened once: their files are slow to decrypt, and a loop asks for them.
         self._staged: dict[KeyRole, tuple[Signer, bytes]] = {}
+        self._staged_identity: Identity | None = None
+        self._next_context: tuple[bytes, ssl.SSLContext] | None = None
         for role in roles:
             self._load(role)
         self.identity = Identity(key=b"", certificate=b"")
@@ -51,6 +62,11 @@ class KeyRing(Mapping[KeyRole, Signer]):
     def certificate_file(self) -> Path:
         """The PEM certificate over the ``tls`` key."""
         return self.folder / "tls.crt"
+
+    @property
+    def next_certificate_file(self) -> Path:
+        """The PEM certificate of a rotation whose end is not known here."""
+        return self.folder / "tls.next.crt"
 
     def material(self, role: KeyRole) -> bytes:
         """The 32-byte material of a role's key, as on chain."""
@@ -79,7 +95,7 @@ class KeyRing(Mapping[KeyRole, Signer]):
             )
         if role is KeyRole.TLS:
             certificate = make_certificate(secret, self._uscc, now_ms, serial)
-            _write_durable(self.folder / "tls.next.crt", certificate)
+            _write_durable(self.next_certificate_file, certificate)
         signer = write_key(path, role, secret, self.passphrase)
         return signer, _material(role, signer, secret)
 
@@ -95,7 +111,7 @@ class KeyRing(Mapping[KeyRole, Signer]):
         os.replace(current, ended)
         os.replace(self._next(role), current)
         if role is KeyRole.TLS:
-            os.replace(self.folder / "tls.next.crt", self.certificate_file)
+            os.replace(self.next_certificate_file, self.certificate_file)
         _sync_folder(self.folder)
         self._staged.pop(role, None)
         self._load(role)
@@ -107,7 +123,7 @@ class KeyRing(Mapping[KeyRole, Signer]):
         self._next(role).unlink(missing_ok=True)
         self._staged.pop(role, None)
         if role is KeyRole.TLS:
-            (self.folder / "tls.next.crt").unlink(missing_ok=True)
+            self.next_certificate_file.unlink(missing_ok=True)
 
     def staged(self, role: KeyRole) -> tuple[Signer, bytes] | None:
         """The key of a rotation whose end is not known here: (signer, material)."""
@@ -116,7 +132,32 @@ class KeyRing(Mapping[KeyRole, Signer]):
                 secret = load_secret(self._next(role), role, self.passphrase)
                 signer = make_signer(role, secret)
                 self._staged[role] = signer, _material(role, signer, secret)
+                if role is KeyRole.TLS:
+                    certificate = self.next_certificate_file.read_bytes()
+                    self._staged_identity = Identity(key=key_pem(secret), certificate=certificate)
             return self._staged.get(role)
+
+    def staged_identity(self) -> Identity | None:
+        """The TLS identity of a rotation whose end is not known here: the chain may have made it the only active one.
+        It is presented where the present one is refused; only the chain makes it the present one."""
+        with self.changing:
+            return None if self.staged(KeyRole.TLS) is None else self._staged_identity
+
+    def next_context(self) -> ssl.SSLContext | None:
+        """A server's context with that identity; None when no rotation of the ``tls`` key is under way."""
+        with self.changing:
+            try:
+                staged = self.staged(KeyRole.TLS)
+                if staged is None:
+                    return None
+                if self._next_context is None or self._next_context[0] != staged[1]:
+                    context = server_context()
+                    load_identity(context, self.next_certificate_file, self._next(KeyRole.TLS), self.passphrase)
+                    self._next_context = staged[1], context
+            except (OSError, LedgerError):
+                # Adopted or dropped this very moment, or not readable: there is nothing to show.
+                return None
+            return self._next_context[1]
 
     def reconcile(self, is_active: Callable[[KeyRole, bytes], bool]) -> tuple[KeyRole, ...]:
         """Take up the staged keys that ``is_active(role, material)``, which asks the chain, knows; the others stay
@@ -145,7 +186,7 @@ class KeyRing(Mapping[KeyRole, Signer]):
         self._materials[role] = _material(role, signer, secret)
 
     def _load_identity(self) -> None:
-        fresh = self.folder / "tls.next.crt"
+        fresh = self.next_certificate_file
         if fresh.exists() and spki_of_pem(fresh.read_bytes()) == self._materials[KeyRole.TLS]:
             # Killed in adopt between the key and its certificate.
             os.replace(fresh, self.certificate_file)

@@ -218,12 +218,15 @@ class PeerBook(Mapping[str, Peer]):
                 if certificate == peer.certificate + peer.grpc.encode() and ours == own:
                     return channel
                 channel.close()
-            options = [*CHANNEL_OPTIONS, ("grpc.ssl_target_name_override", certificate_name(uscc))]
-            channel = grpc.secure_channel(
-                peer.grpc, channel_credentials(self._identity, peer.certificate), options=options
-            )
+            channel = _dial(peer, self._identity, peer.certificate)
             self._channels[uscc] = (peer.certificate + peer.grpc.encode(), own, channel)
             return channel
+
+    def dial(self, uscc: str, identity: Identity | None = None, certificate: bytes = b"") -> grpc.Channel:
+        """A channel of its own, which the caller closes: presenting another ``identity`` than :meth:`channel`, or to a
+        server with another ``certificate`` than that of ``peers.json``. Raises: NotFoundError(peers.unknown)."""
+        peer = self.require(uscc)
+        return _dial(peer, identity or self._identity, certificate or peer.certificate)
 
     def close(self) -> None:
         """Close every channel."""
@@ -231,3 +234,8 @@ class PeerBook(Mapping[str, Peer]):
             for _, _, channel in self._channels.values():
                 channel.close()
             self._channels.clear()
+
+
+def _dial(peer: Peer, identity: Identity, certificate: bytes) -> grpc.Channel:
+    options = [*CHANNEL_OPTIONS, ("grpc.ssl_target_name_override", certificate_name(peer.uscc))]
+    return grpc.secure_channel(peer.grpc, channel_credentials(identity, certificate), options=options)

@@ -50,6 +50,11 @@ def certificate_name(uscc: str) -> str:
     return f"{uscc.lower()}.member.civicledger"
 
 
+def next_name(uscc: str) -> str:
+    """The server name by which a node shows the certificate of a rotation whose end it has not seen."""
+    return f"next.{certificate_name(uscc)}"
+
+
 def make_certificate(secret: bytes, uscc: str, now_ms: int, serial: int) -> bytes:
     """A self-signed PEM certificate over a P-256 secret (32 bytes). ``serial`` is a random positive number of at most
     159 bits (RFC 5280 4.1.2.2)."""
@@ -134,19 +139,25 @@ def channel_credentials(identity: Identity | None, server_certificate: bytes) ->
     return grpc.ssl_channel_credentials(server_certificate, identity.key, identity.certificate)
 
 
-def server_context(roots: Callable[[], Iterable[bytes]] | None = None) -> ssl.SSLContext:
+def server_context(
+    roots: Callable[[], Iterable[bytes]] | None = None, named: Callable[[str], ssl.SSLContext | None] | None = None
+) -> ssl.SSLContext:
     """The HTTPS server's context: TLS 1.3. Its readers are the public and need no certificate.
 
     With ``roots`` (PEM certificates, asked for anew at every handshake) a client may present one of them; who it is
     and what it may read is judged at each request. A root once given stays known to the handshake: a key that ended is
-    refused by that judgement.
+    refused by that judgement. ``named`` may give another context for the name that the client asks for.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     if roots is not None:
         known: set[bytes] = set()
 
-        def learn(_tls: object, _name: object, _context: object) -> None:
+        def learn(tls: ssl.SSLObject, name: str | None, _context: ssl.SSLContext) -> None:
+            other = None if named is None or name is None else named(name)
+            if other is not None:
+                tls.context = other
+                return
             for pem in roots():
                 if pem not in known:
                     context.load_verify_locations(cadata=pem.decode())

@@ -17,7 +17,7 @@ from ledger.model import KeyRole
 from node.chain.roster import Roster
 from node.chain.tracker import PeerTracker
 from node.identity.peers import Peer, PeerBook
-from node.identity.tls import Identity, spki_of_pem
+from node.identity.tls import Identity, next_name, spki_of_pem
 from node.loops import Loop
 from node.metrics import Metrics
 
@@ -96,18 +96,23 @@ class CertificateKeeper:
         return _LOOK_S
 
     def _look(self, peer: Peer, roster: Roster) -> None:
-        """Take over the certificate a peer presents, if the chain knows its key as that member's."""
-        try:
-            presented = fetch_certificate(peer.https)
-        except UnavailableError:
-            return  # the feed to this peer says so already, with the reason
-        if presented != peer.certificate and roster.has_key(peer.uscc, KeyRole.TLS, spki_of_pem(presented)):
-            self._peers.learn(peer.uscc, presented)
-            logger.info("peer.certificate", peer=peer.uscc, material=spki_of_pem(presented))
+        """Take over the certificate a peer presents, if the chain knows its key as that member's: the one it uses, else
+        the one of a rotation whose block it has not seen (it cannot fetch that block unless we know this one)."""
+        for name in (None, next_name(peer.uscc)):
+            try:
+                presented = fetch_certificate(peer.https, name)
+            except UnavailableError:
+                return  # the feed to this peer says so already, with the reason
+            material = spki_of_pem(presented)
+            if roster.has_key(peer.uscc, KeyRole.TLS, material):
+                if presented != peer.certificate:
+                    self._peers.learn(peer.uscc, presented)
+                    logger.info("peer.certificate", peer=peer.uscc, material=material)
+                return
 
 
-def fetch_certificate(address: str) -> bytes:
-    """The PEM certificate a server presents at ``host:port``; nothing about it is checked here.
+def fetch_certificate(address: str, name: str | None = None) -> bytes:
+    """The PEM certificate a server presents at ``host:port`` when asked for ``name``; nothing about it is checked here.
 
     Raises: UnavailableError(peer.unreachable).
     """
@@ -119,7 +124,7 @@ def fetch_certificate(address: str) -> bytes:
     try:
         with (
             socket.create_connection((host.strip("[]"), int(port)), timeout=_TIMEOUT_S) as raw,
-            context.wrap_socket(raw) as wrapped,
+            context.wrap_socket(raw, server_hostname=name) as wrapped,
         ):
             der = wrapped.getpeercert(binary_form=True)
     except OSError as error:
