@@ -73,10 +73,19 @@ def _show(rows: list[dict[str, Any]]) -> None:
             t("hashes here", "本地哈希"),
             t("entries here", "本地条目"),
             t("last good look", "最近正常核对"),
+            t("all of it again within", "全部复核周期"),
             t("state", "状态"),
         ],
         [
-            (row["origin"], row["served"], row["hashes"], row["entries"], _time(row["good_ms"]), _state(row))
+            (
+                row["origin"],
+                row["served"],
+                row["hashes"],
+                row["entries"],
+                _time(row["good_ms"]),
+                _length(row["again_s"]),
+                _state(row),
+            )
             for row in rows
         ],
     )
@@ -91,6 +100,14 @@ def _state(row: dict[str, Any]) -> str:
         kinds = ", ".join(row["open_alarms"])
         return t(f"good now; not settled: {kinds}", f"当前正常；尚未处理的告警：{kinds}")
     return t("good", "正常")
+
+
+def _length(seconds: int) -> str:
+    if not seconds:
+        return "-"
+    hours, rest = divmod(seconds, 3_600)
+    minutes, seconds = divmod(rest, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
 
 
 def _time(ms: int) -> str:

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import http.client
 import io
+import socket
 import ssl
 import threading
 import time
 import zlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar, cast
 
 from ledger.errors import UnavailableError
 from node.identity.peers import Peer
 from node.identity.tls import client_context
 
+T = TypeVar("T")
+
 MAX_ANSWER = 1 << 20
+#: Answers of requests that are under way together, bytes: with the one that goes beyond it, no more is kept in memory.
+MAX_TOGETHER = 32 << 20
 #: Opening brackets in an answer: JSON nested without end must reach no decoder, whose own guard is the interpreter's
 #: recursion limit. What a node sends has a few; a tile's random bytes hold about 64.
 MAX_BRACKETS = 500
@@ -74,6 +81,24 @@ class _TimedReader(io.RawIOBase):
         return self._timed.inner.recv_into(buffer)
 
 
+class _Unclosed(io.BufferedReader):
+    """A stream of answers: http.client closes the file of each one, and the next one follows in it."""
+
+    def close(self) -> None:
+        """Nothing: the socket is closed with the connection."""
+
+
+class _Stream:
+    """What http.client takes for a socket when it reads one answer of several."""
+
+    def __init__(self, timed: _Timed) -> None:
+        self._reader = _Unclosed(_TimedReader(timed))
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        """The same for every answer."""
+        return self._reader
+
+
 class PinnedClient:
     """Requests to a peer's HTTPS address; only the certificate of ``peers.json`` is accepted. Thread-safe, one request
     at a time. Connecting, and then each request, ends after ``timeout`` seconds. With ``own`` it presents a
@@ -100,6 +125,12 @@ class PinnedClient:
         """POST. Raises: UnavailableError(peer.unreachable)."""
         return self._request("POST", path, body)
 
+    def read_all(self, wanted: Sequence[tuple[str, int]]) -> list[Answer]:
+        """:meth:`read` of several (path, most), all asked for before the first is answered (HTTP pipelining), so that a
+        long way costs its time once. The answers in order; fewer than asked for, but one at least, when the peer ends
+        the connection or they are more than :data:`MAX_TOGETHER` bytes. Raises: UnavailableError(peer.unreachable)."""
+        return self._twice(lambda: self._together(wanted))
+
     def close(self) -> None:
         """Drop the connection."""
         with self._lock:
@@ -111,53 +142,69 @@ class PinnedClient:
             self._connection = self._socket = None
 
     def _request(self, method: str, path: str, body: bytes | None, most: int = 0) -> Answer:
+        return self._twice(lambda: self._once(method, path, body, most))
+
+    def _twice(self, attempt: Callable[[], T]) -> T:
         with self._lock:
             kept = self._connection is not None
             try:
-                return self._once(method, path, body, most)
+                return attempt()
             except (OSError, http.client.HTTPException) as error:
                 self._drop()
                 if not kept or isinstance(error, TimeoutError):
                     raise self._unreachable(error) from error
             try:
-                # The kept connection may have been closed by the peer while idle: once more on a new one. Both
+                # The kept connection may have been closed by the peer while idle: once more on a new one. All
                 # requests this client makes may be repeated without harm.
-                return self._once(method, path, body, most)
+                return attempt()
             except (OSError, http.client.HTTPException) as error:
                 self._drop()
                 raise self._unreachable(error) from error
 
-    def _once(self, method: str, path: str, body: bytes | None, most: int = 0) -> Answer:
-        if self._connection is None:
+    def _connected(self) -> tuple[http.client.HTTPSConnection, _Timed]:
+        if self._connection is None or self._socket is None:
             host, _, port = self.peer.https.rpartition(":")
             self._connection = http.client.HTTPSConnection(
                 host, int(port), timeout=self._timeout, context=client_context(self.peer.certificate, self._own)
             )
             self._connection.connect()
             self._connection.sock = self._socket = _Timed(self._connection.sock)
-        if self._socket is not None:
-            self._socket.deadline = time.monotonic() + self._timeout
-        self._connection.request(method, path, body=body, headers={"Accept-Encoding": "gzip"} if most else {})
-        response = self._connection.getresponse()
-        # What does not compress grows a little by it.
-        bound = most + (most >> 10) + 1_024 if most and response.status == 200 else MAX_ANSWER
-        data = response.read(bound + 1)
-        if len(data) > bound:
-            raise http.client.HTTPException(f"the answer is larger than {bound} bytes")
+        self._socket.deadline = time.monotonic() + self._timeout
+        return self._connection, self._socket
+
+    def _once(self, method: str, path: str, body: bytes | None, most: int = 0) -> Answer:
+        connection, _ = self._connected()
+        connection.request(method, path, body=body, headers={"Accept-Encoding": "gzip"} if most else {})
+        response = connection.getresponse()
+        answer = _answer(response, most)
         if response.will_close:
             # http.client would connect anew by itself, without a deadline.
             self._drop()
-        if response.length:
-            raise http.client.HTTPException("the answer was cut short")
-        if most and response.status == 200:
-            packed = (response.headers.get("Content-Encoding") or "").lower() == "gzip"
-            data = _unpacked(data, most) if packed else data
-            if len(data) > most:
-                raise http.client.HTTPException(f"the answer is larger than {most} bytes")
-            return Answer(status=200, body=data)
-        if data.count(b"[") + data.count(b"{") > MAX_BRACKETS:
-            raise http.client.HTTPException("the answer is nested like nothing a node sends")
-        return Answer(status=response.status, body=data)
+        return answer
+
+    def _together(self, wanted: Sequence[tuple[str, int]]) -> list[Answer]:
+        _, timed = self._connected()
+        head = f" HTTP/1.1\r\nHost: {self.peer.https}\r\nAccept-Encoding: gzip\r\n\r\n"
+        timed.sendall("".join(f"GET {path}{head}" for path, _ in wanted).encode("ascii"))
+        stream = cast(socket.socket, _Stream(timed))
+        answers: list[Answer] = []
+        size = 0
+        for _, most in wanted:
+            timed.deadline = time.monotonic() + self._timeout
+            try:
+                response = http.client.HTTPResponse(stream, method="GET")
+                response.begin()
+                answers.append(_answer(response, most))
+            except (OSError, http.client.HTTPException) as error:
+                if not answers or isinstance(error, TimeoutError):
+                    raise
+                break
+            size += len(answers[-1].body)
+            if response.will_close or size > MAX_TOGETHER:
+                break
+        if len(answers) < len(wanted) or response.will_close:
+            self._drop()
+        return answers
 
     def _unreachable(self, error: Exception) -> UnavailableError:
         return UnavailableError(
@@ -165,6 +212,26 @@ class PinnedClient:
             f"the node of {self.peer.uscc} at https://{self.peer.https} cannot be reached: {error}",
             hint="check that it runs, that the address in peers.json is right, and that its certificate is the same",
         )
+
+
+def _answer(response: http.client.HTTPResponse, most: int) -> Answer:
+    """The whole answer; ``most`` bytes of what no decoder of JSON will see, or 0. Raises: HTTPException."""
+    # What does not compress grows a little by it.
+    bound = most + (most >> 10) + 1_024 if most and response.status == 200 else MAX_ANSWER
+    data = response.read(bound + 1)
+    if len(data) > bound:
+        raise http.client.HTTPException(f"the answer is larger than {bound} bytes")
+    if response.length:
+        raise http.client.HTTPException("the answer was cut short")
+    if most and response.status == 200:
+        packed = (response.headers.get("Content-Encoding") or "").lower() == "gzip"
+        data = _unpacked(data, most) if packed else data
+        if len(data) > most:
+            raise http.client.HTTPException(f"the answer is larger than {most} bytes")
+        return Answer(status=200, body=data)
+    if data.count(b"[") + data.count(b"{") > MAX_BRACKETS:
+        raise http.client.HTTPException("the answer is nested like nothing a node sends")
+    return Answer(status=response.status, body=data)
 
 
 def _unpacked(data: bytes, most: int) -> bytes:

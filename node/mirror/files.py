@@ -60,6 +60,11 @@ class MirrorFiles:
         #: The head under which hashes beyond ``head`` were verified; None when there are none.
         self.pending: bytes | None = None
 
+    @property
+    def entry_bytes(self) -> int:
+        """Bytes of the entries that are here."""
+        return self._bytes
+
     @classmethod
     def open(cls, folder: Path, member: str, origin: str) -> MirrorFiles:
         """Create or recover.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -30,7 +30,7 @@ from node.mirror.judging import (
     judge_note,
     log_vkeys,
 )
-from node.mirror.reader import LogReader
+from node.mirror.reader import AHEAD, LogReader
 from node.mirror.recheck import Recheck
 
 if TYPE_CHECKING:
@@ -99,6 +99,12 @@ class Follower:
             self._client.close()
             self._client = None
 
+    def looks(self) -> int:
+        """After how many looks everything that is here was compared again."""
+        if self.files is None or self.files.head is None:
+            return 1
+        return self._recheck.looks(self.files.head.size, self.files.entry_bytes)
+
     def look(self) -> Seen:
         """One poll: everything served is compared with everything kept; what is new and right is kept.
 
@@ -142,7 +148,7 @@ class Follower:
             if files.size and head.size >= files.size:
                 self._extends(files, tiles, seen, keys)
             if seen.witnessed and head.size >= files.size:
-                self._hashes(files, tiles, seen)
+                self._hashes(files, reader, tiles, seen)
         except UntrustedError as error:
             if error.code != "tile.mismatch":
                 raise
@@ -186,15 +192,19 @@ class Follower:
             proof,
         )
 
-    def _hashes(self, files: MirrorFiles, tiles: VerifiedTiles, seen: SeenHead) -> None:
+    def _hashes(self, files: MirrorFiles, reader: LogReader, tiles: VerifiedTiles, seen: SeenHead) -> None:
         head = seen.checkpoint
-        for number, index in enumerate(range(files.size // TILE_WIDTH, -(-head.size // TILE_WIDTH)), 1):
+        indexes = range(files.size // TILE_WIDTH, -(-head.size // TILE_WIDTH))
+        for number, index in enumerate(indexes):
             if files.size == head.size or self._stopping():
                 break
+            if number % AHEAD == 0:
+                # The tiles at the edge are here since the root was compared.
+                reader.ahead(_full_tiles(0, indexes[number : number + AHEAD], head.size))
             width = min(TILE_WIDTH, head.size - index * TILE_WIDTH)
             leaves = tiles.tile(head, 0, index, width)
             files.append_hashes(leaves[(files.size - index * TILE_WIDTH) * HASH :])
-            if number % _COMMIT_TILES == 0:
+            if (number + 1) % _COMMIT_TILES == 0:
                 files.commit(seen.note)
                 self._room()
         if files.size != head.size:
@@ -205,14 +215,17 @@ class Follower:
             logger.debug("mirror.head", member=self.member, size=head.size)
 
     def _keep_entries(self, files: MirrorFiles, reader: LogReader, size: int) -> None:
-        for number, index in enumerate(range(files.entries // TILE_WIDTH, -(-size // TILE_WIDTH)), 1):
+        indexes = range(files.entries // TILE_WIDTH, -(-size // TILE_WIDTH))
+        for number, index in enumerate(indexes):
             if files.entries >= size or self._stopping():
                 break
+            if number % AHEAD == 0:
+                reader.ahead(_full_tiles(None, indexes[number : number + AHEAD], size))
             tile = Tile(level=None, index=index, width=min(TILE_WIDTH, size - index * TILE_WIDTH))
             bundle = self._right_entries(files, reader, tile)
             at = bundle_end(bundle, files.entries - index * TILE_WIDTH)
             files.append_entries(bundle[at:], index * TILE_WIDTH + tile.width - files.entries)
-            if number % _COMMIT_TILES == 0:
+            if (number + 1) % _COMMIT_TILES == 0:
                 files.commit()
                 self._room()
         files.commit()
@@ -262,3 +275,7 @@ class Follower:
             self.close()
             self._client, self._presented = PinnedClient(peer, self._timeout, own), own
         return self._client
+
+
+def _full_tiles(level: int | None, indexes: Iterable[int], size: int) -> list[Tile]:
+    return [Tile(level=level, index=index) for index in indexes if (index + 1) * TILE_WIDTH <= size]

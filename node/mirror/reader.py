@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from ledger.errors import LedgerError, NotAllowedError, NotFoundError, UnavailableError
@@ -9,6 +11,9 @@ from ledger.evidence.note import MAX_NOTE_BYTES
 from ledger.evidence.tiles import MAX_BUNDLE_BYTES, TILE_WIDTH, Tile, narrower
 from ledger.evidence.tiletree import HASH
 from node.identity.pinned import Answer, PinnedClient
+
+#: Tiles that are asked for together.
+AHEAD = 32
 
 
 class _Refusal(msgspec.Struct, frozen=True):
@@ -22,6 +27,7 @@ class LogReader:
     def __init__(self, client: PinnedClient, prefix: str = "") -> None:
         self._client = client
         self._prefix = prefix
+        self._came: dict[str, Answer] = {}
 
     def note(self) -> bytes:
         """The newest checkpoint.
@@ -43,11 +49,22 @@ class LogReader:
         full = Tile(level=tile.level, index=tile.index)
         return narrower(tile, self._get(full.path, self._most(full)).body)
 
+    def ahead(self, tiles: Sequence[Tile]) -> None:
+        """Ask for these together, :data:`AHEAD` at most: :meth:`tile` answers with what came, until the next call.
+
+        Raises: UnavailableError(peer.unreachable).
+        """
+        self._came.clear()
+        wanted = [(f"{self._prefix}/{tile.path}", self._most(tile)) for tile in tiles[:AHEAD]]
+        if len(wanted) > 1:
+            self._came.update(zip((path for path, _ in wanted), self._client.read_all(wanted), strict=False))
+
     def _most(self, tile: Tile) -> int:
         return MAX_BUNDLE_BYTES if tile.level is None else TILE_WIDTH * HASH
 
     def _get(self, path: str, most: int) -> Answer:
-        answer = self._client.read(f"{self._prefix}/{path}", most)
+        full = f"{self._prefix}/{path}"
+        answer = self._came.get(full) or self._client.read(full, most)
         if answer.status == 200:
             return answer
         raise _refused(self._client.peer.uscc, path, answer)

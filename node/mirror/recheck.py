@@ -1,8 +1,13 @@
-"""Comparing again what a log served before: the right edge, random tiles, and a sweep that passes over all of it."""
+"""Comparing again what a log served before: all of it at every look where that costs little, else the right edge,
+random tiles, and a sweep that passes over the rest.
+
+The bytes themselves are fetched, without conditional requests: who rewrote a tile may well say "not modified".
+"""
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -11,14 +16,14 @@ from typing import Final
 
 from ledger.errors import LedgerError, NotAllowedError, NotFoundError, UnavailableError
 from ledger.evidence.tiles import MAX_LEVEL, TILE_WIDTH, Tile, narrower
-from ledger.evidence.tiletree import edge_widths
+from ledger.evidence.tiletree import HASH, edge_widths
 from node.mirror.files import MirrorFiles
 from node.mirror.judging import REWRITTEN, WITHHELD, Contradiction
-from node.mirror.reader import LogReader
+from node.mirror.reader import AHEAD, LogReader
 
-#: A sweep over the whole log is planned for this long, seconds: with the looks' own time it is over within a day.
+#: A sweep over the whole log is planned for this long at most, seconds: with the looks' own time it is over in a day.
 SWEEP_S: Final = 72_000
-#: The sweep's part of one look ends here, bytes: new entries are waiting, and the other node has work of its own.
+#: What a look takes for that ends here, bytes: new entries are waiting, and the other node has work of its own.
 SWEEP_BYTES: Final = 32 << 20
 #: A tile refused at this many looks in a row, the first of them ``patience`` seconds ago, is withheld.
 _REFUSALS: Final = 3
@@ -35,13 +40,22 @@ class _Refused:
 
 
 class Recheck:
-    """What is compared again at a look. ``sample``: random tiles, and the least the sweep goes on by; ``interval``:
-    seconds between looks; ``patience``: seconds for which a refusal may be a passing one."""
+    """What is compared again at a look. ``sample``: random tiles, and the least the sweep goes on by; ``budget()``:
+    bytes that a look may compare again, None for the whole log every time; ``interval``: seconds between looks;
+    ``patience``: seconds for which a refusal may be a passing one."""
 
     def __init__(
-        self, *, sample: int, interval: float, patience: float, draw: random.Random, stopping: Callable[[], bool]
+        self,
+        *,
+        sample: int,
+        budget: Callable[[], int | None],
+        interval: float,
+        patience: float,
+        draw: random.Random,
+        stopping: Callable[[], bool],
     ) -> None:
         self._sample = sample
+        self._budget = budget
         self._looks = max(1, int(SWEEP_S / interval))
         self._patience = patience
         self._draw = draw
@@ -53,8 +67,16 @@ class Recheck:
         self._refused: dict[tuple[int | None, int], _Refused] = {}
 
     def share(self, full: int) -> int:
-        """How many of ``full`` tiles the sweep compares at one look, as far as :data:`SWEEP_BYTES` go."""
+        """How many of ``full`` tiles the sweep compares at one look at least, as far as :data:`SWEEP_BYTES` go."""
         return min(full, max(self._sample, -(-full // self._looks)))
+
+    def looks(self, size: int, entry_bytes: int) -> int:
+        """After how many looks all of a log of ``size`` leaves, and entries of so many bytes, was compared again."""
+        budget, full = self._budget(), size // TILE_WIDTH
+        total = _tile_bytes(size) + entry_bytes
+        if budget is None or total <= budget or not full:
+            return 1
+        return -(-total // max(budget, min(SWEEP_BYTES, self.share(full) * total // full), 1))
 
     def compare(
         self, files: MirrorFiles, reader: LogReader, size: int, *, entries: bool
@@ -67,19 +89,22 @@ class Recheck:
         kept = min(files.entries, size) if entries else 0
         worst: Contradiction | LedgerError | None = None
         self._bytes = 0
-        for tile in self._chosen(size, kept):
-            if self._stopping():
-                break
-            try:
-                self._bytes += self._compare(files, reader, tile, size)
-                self._suspects.pop(tile, None)
-            except (Contradiction, NotAllowedError, UnavailableError) as error:
-                if not isinstance(error, Contradiction) and error.code not in _ANSWERED:
-                    raise
-                if tile.width == TILE_WIDTH and len(self._suspects) < _MAX_SUSPECTS:
-                    self._suspects[tile] = None
-                if worst is None or (isinstance(error, Contradiction) and not isinstance(worst, Contradiction)):
-                    worst = error
+        chosen = self._chosen(size, kept, files.entry_bytes if entries else 0)
+        while not self._stopping() and (batch := list(itertools.islice(chosen, AHEAD))):
+            reader.ahead([_asked(tile, size) for tile in batch])
+            for tile in batch:
+                if self._stopping():
+                    return worst
+                try:
+                    self._bytes += self._compare(files, reader, tile, size)
+                    self._suspects.pop(tile, None)
+                except (Contradiction, NotAllowedError, UnavailableError) as error:
+                    if not isinstance(error, Contradiction) and error.code not in _ANSWERED:
+                        raise
+                    if tile.width == TILE_WIDTH and len(self._suspects) < _MAX_SUSPECTS:
+                        self._suspects[tile] = None
+                    if worst is None or (isinstance(error, Contradiction) and not isinstance(worst, Contradiction)):
+                        worst = error
         return worst
 
     def served(self, reader: LogReader, tile: Tile) -> bytes:
@@ -106,8 +131,9 @@ class Recheck:
         self._refused.pop(key, None)
         return data
 
-    def _chosen(self, size: int, kept: int) -> Iterator[Tile]:
-        """The right edge, what was wrong before, a random sample, then the sweep's part."""
+    def _chosen(self, size: int, kept: int, entry_bytes: int) -> Iterator[Tile]:
+        """The right edge, what was wrong before, then everything; where that is too much, a random sample and the
+        sweep's part."""
         for level, width in edge_widths(size):
             yield Tile(level=level, index=(size >> (8 * level)) // TILE_WIDTH, width=width)
         if kept % TILE_WIDTH:
@@ -118,23 +144,28 @@ class Recheck:
         for tile in tuple(self._suspects):
             if tile.leaves_needed <= (kept if tile.level is None else size):
                 yield tile
+        budget = self._budget()
+        if budget is None or _tile_bytes(size) + entry_bytes <= budget:
+            for index in range(full):
+                yield from tiles_at(index, kept)
+            return
         for index in sorted({*self._draw.sample(range(full), min(self._sample, full)), full - 1}):
             yield from tiles_at(index, kept)
         if self._next is None:
             self._next = self._draw.randrange(full)
-        for _ in range(self.share(full)):
-            if self._bytes > SWEEP_BYTES:
+        share = self.share(full)
+        for passed in range(full):
+            most = max(SWEEP_BYTES, budget) if passed < share else budget
+            if self._bytes > most or not most:
                 break
             yield from tiles_at(self._next % full, kept)
             self._next = (self._next + 1) % full
 
     def _compare(self, files: MirrorFiles, reader: LogReader, tile: Tile, size: int) -> int:
-        if tile.level is None and tile.width < TILE_WIDTH:
-            # As wide as the head has it, of which as much is compared as is here.
-            width = min(TILE_WIDTH, size - tile.index * TILE_WIDTH)
-            served = narrower(tile, self.served(reader, Tile(level=None, index=tile.index, width=width)))
-        else:
-            served = self.served(reader, tile)
+        asked = _asked(tile, size)
+        served = self.served(reader, asked)
+        if asked != tile:
+            served = narrower(tile, served)
         before = files.tile(tile)
         if served != before:
             raise Contradiction(
@@ -142,6 +173,19 @@ class Recheck:
                 f"{tile.path} is not what it was: SHA-256 {_digest(before)} before, {_digest(served)} now",
             )
         return len(served)
+
+
+def _asked(tile: Tile, size: int) -> Tile:
+    """What is asked for to see a tile: a bundle at the edge as wide as the head has it, of which as much is compared as
+    is here."""
+    if tile.level is not None or tile.width == TILE_WIDTH:
+        return tile
+    return Tile(level=None, index=tile.index, width=min(TILE_WIDTH, size - tile.index * TILE_WIDTH))
+
+
+def _tile_bytes(size: int) -> int:
+    """Bytes of the hash tiles of ``size`` leaves; those above the leaves are a 255th of them."""
+    return size * HASH * TILE_WIDTH // (TILE_WIDTH - 1)
 
 
 def tiles_at(index: int, kept: int) -> Iterator[Tile]:

@@ -42,7 +42,8 @@ _PATIENCE_S: Final = 600.0
 
 
 class MirrorStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """How the mirror of one log is. Sizes are entries; times Unix milliseconds, 0 for never."""
+    """How the mirror of one log is. Sizes are entries; times Unix milliseconds, 0 for never; ``again_s`` in how many
+    seconds everything that is here was compared once more."""
 
     member: str
     origin: str
@@ -52,6 +53,7 @@ class MirrorStatus(msgspec.Struct, frozen=True, kw_only=True):
     served: int = 0
     looked_ms: int = 0
     good_ms: int = 0
+    again_s: int = 0
     alarm: str = ""
     detail: str = ""
     problem: str = ""
@@ -151,6 +153,7 @@ class Mirrors:
             entries=self._may_keep_entries,
             recheck=Recheck(
                 sample=self._section.sample,
+                budget=self._budget,
                 interval=float(self._section.interval),
                 patience=_PATIENCE_S,
                 draw=random.Random(),  # noqa: S311 - which tiles are compared is no secret
@@ -163,6 +166,12 @@ class Mirrors:
         )
         self._followers[member] = (follower, loop)
         loop.start()
+
+    def _budget(self) -> int | None:
+        """Bytes that one look at one log may compare again."""
+        if self._section.recheck == "all":
+            return None
+        return (self._section.recheck << 20) * self._section.interval // max(1, len(self._followers))
 
     def _room(self) -> None:
         """Raise UnavailableError(mirror.disk-low) when the own log needs what is left of the disk."""
@@ -199,6 +208,7 @@ class Mirrors:
             entries=files.entries,
             served=seen.size if seen is not None else (before.served if before else 0),
             looked_ms=now,
+            again_s=follower.looks() * self._section.interval,
             good_ms=now if seen is not None and not seen.alarm else (before.good_ms if before else 0),
             alarm=seen.alarm if seen is not None else (before.alarm if before else ""),
             detail=seen.detail if seen is not None else (before.detail if before else ""),

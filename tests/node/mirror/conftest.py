@@ -53,7 +53,7 @@ class Scene:
         self.room: Callable[[], None] = lambda: None
         self.open()
 
-    def open(self, sample: int = 100) -> None:
+    def open(self, sample: int = 100, budget: int | None = 0) -> None:
         core = self.node.core
         self.follower = Follower(
             self.member,
@@ -67,6 +67,7 @@ class Scene:
             ),
             recheck=Recheck(
                 sample=sample,
+                budget=lambda: budget,
                 interval=10.0,
                 patience=0.0,
                 draw=random.Random(7),
@@ -89,9 +90,9 @@ class Scene:
         assert self._opened is not None
         return self._opened
 
-    def restart(self, sample: int = 100) -> None:
+    def restart(self, sample: int = 100, budget: int | None = 0) -> None:
         self.close()
-        self.open(sample)
+        self.open(sample, budget)
 
     def close(self) -> None:
         self.follower.close()

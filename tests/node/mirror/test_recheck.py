@@ -42,8 +42,54 @@ def test_a_sweep_asks_for_every_tile(department: Scene, log: FakeLog) -> None:
     assert {path for path in log.asked if path.startswith("tile/0/")} == {f"tile/0/{n:03d}" for n in range(TILES)}
 
 
-def recheck(sample: int, interval: float) -> Recheck:
-    return Recheck(sample=sample, interval=interval, patience=0.0, draw=random.Random(1), stopping=lambda: False)
+@pytest.mark.parametrize("budget", [None, 1 << 20])
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("kind", ["0", "1", "entries"])
+def test_a_log_within_the_budget_is_compared_whole_at_every_look(
+    supervisor: Scene, log: FakeLog, seed: int, kind: str, budget: int | None
+) -> None:
+    log.grow(TILES * 256 + 9)
+    supervisor.restart(sample=1, budget=budget)
+    assert supervisor.follower.look().alarm == ""
+    assert supervisor.follower.looks() == 1
+    index = random.Random(seed).randrange(TILES)
+    path = f"tile/1/000.p/{TILES}" if kind == "1" else f"tile/{kind}/{index:03d}"
+    data = log.files()[path]
+    log.lies[path] = data.replace(entry(index * 256), entry(9)) if kind == "entries" else bytes(32) + data[32:]
+    assert supervisor.follower.look().alarm == "log.rewritten"
+    log.lies.clear()
+    assert supervisor.follower.look().alarm == ""
+
+
+def test_a_log_beyond_the_budget_is_compared_as_far_as_it_goes(department: Scene, log: FakeLog) -> None:
+    # The tiles of a request are asked for together, so a budget is kept to within one request.
+    log.grow(100 * 256)
+    department.restart(sample=1, budget=40 * 8192)
+    department.follower.look()
+    looks = department.follower.looks()
+    assert looks == 3
+    log.asked.clear()
+    for _ in range(looks):
+        department.follower.look()
+    asked = [path for path in log.asked if path.startswith("tile/0/")]
+    assert len(set(asked)) == 100
+    assert len(asked) < looks * (40 + 32 + 2)
+
+
+def test_how_long_a_sweep_takes_is_said() -> None:
+    leaves = 1 << 20
+    assert recheck(8, 10.0, 34 << 20).looks(leaves, 0) == 1
+    assert recheck(8, 10.0, 34 << 20).looks(leaves, 300 << 20) == 10
+    assert recheck(8, 10.0, None).looks(10**9, 10**12) == 1
+    assert recheck(8, 10.0).looks(200, 10_000) == 1
+    # Without a budget the day's sweep is left.
+    assert 0.8 * SWEEP_S <= recheck(1, 10.0).looks(10**8, 0) * 10 <= 86_400
+
+
+def recheck(sample: int, interval: float, budget: int | None = 0) -> Recheck:
+    return Recheck(
+        sample=sample, budget=lambda: budget, interval=interval, patience=0.0, draw=random.Random(1), stopping=bool
+    )
 
 
 @pytest.mark.parametrize("interval", [1.0, 10.0, 3_600.0, 86_400.0])
