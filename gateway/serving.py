@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-import uvicorn
 from cryptography.hazmat.primitives import serialization
-from starlette.applications import Starlette
 
 from gateway.chain import ChainReader
 from gateway.city import City
@@ -26,6 +22,7 @@ from ledger.chain.client import ChainClient
 from ledger.chain.genesis import decode_genesis
 from ledger.connections import PromptConnection
 from ledger.errors import ConflictError, FatalError, InvalidInputError, NotFoundError
+from ledger.webserver import HttpServer
 
 #: Unix milliseconds.
 Clock = Callable[[], int]
@@ -61,7 +58,17 @@ class Gateway:
         web = Web(self.city, verifier, Page(static), static, self.metrics, limit, verify_limit, clock)
         servicer = GatewayServicer(self.city, verifier, self.metrics, limit, verify_limit)
         context = _tls(config.certificate, config.key, config.passphrase)
-        self._https = HttpsServer(web.app(), config.https_host, config.https_port, context)
+        self._https = HttpServer(
+            web.app(),
+            config.https_host,
+            config.https_port,
+            context,
+            name="https",
+            connection=PromptConnection,
+            keep_alive_s=30,
+            grace_s=5,
+            settings="gateway.toml",
+        )
         try:
             self._grpc = GrpcServer(servicer, config.grpc_host, config.grpc_port, key, certificate)
         except ConflictError:
@@ -89,45 +96,6 @@ class Gateway:
         self._https.close()
         self._grpc.close()
         self.city.close()
-
-
-class HttpsServer:
-    """uvicorn on a socket of ours, in a thread."""
-
-    def __init__(self, app: Starlette, host: str, port: int, context: ssl.SSLContext) -> None:
-        self._socket = _bind(host, port)
-        self.port: int = self._socket.getsockname()[1]
-        config = uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            lifespan="off",
-            ws="none",
-            http=PromptConnection,
-            limit_concurrency=256,
-            timeout_keep_alive=30,
-            timeout_graceful_shutdown=5,
-            h11_max_incomplete_event_size=16_384,
-            ssl_context_factory=lambda _config, _default: context,
-        )
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(
-            target=self._server.run, kwargs={"sockets": [self._socket]}, name="https", daemon=True
-        )
-
-    def start(self) -> None:
-        """Serve; connections queue until the loop runs."""
-        self._socket.listen(256)
-        self._thread.start()
-
-    def close(self) -> None:
-        """Stop accepting and finish what is under way."""
-        self._server.should_exit = True
-        if self._thread.ident is not None:
-            self._thread.join(30)
-        self._socket.close()
 
 
 def load_key(path: Path, passphrase: Path) -> bytes:
@@ -175,20 +143,3 @@ def _read(path: Path) -> bytes:
         ) from error
     except OSError as error:
         raise FatalError("gateway.file", f"{path} cannot be read: {error.strerror}") from error
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio sets TCP_NODELAY only where the protocol is named: else an answer waits for a delayed acknowledgement.
-    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        bound.bind((host, port))
-    except OSError as error:
-        bound.close()
-        raise ConflictError(
-            "listen.in-use",
-            f"cannot listen on {host}:{port}: {error.strerror}",
-            hint="another program has the port, or this gateway runs already; the ports stand in gateway.toml",
-        ) from error
-    return bound

@@ -1,20 +1,18 @@
-"""Running a Starlette application on uvicorn in a thread of its own, and what all its answers share."""
+"""A node's HTTP(S) server, and what all its answers share."""
 
 from __future__ import annotations
 
-import socket
 import ssl
-import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import structlog
-import uvicorn
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from ledger.errors import STATUS, ConflictError, FatalError, InvalidInputError, LedgerError, NotFoundError
+from ledger.errors import STATUS, FatalError, InvalidInputError, LedgerError, NotFoundError
+from ledger.webserver import HttpServer
 from node.web.connections import MemberConnection
 
 logger = structlog.get_logger("node.web.webserver")
@@ -25,7 +23,6 @@ SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
 }
-_START_TIMEOUT_S = 30.0
 
 
 def error_response(error: LedgerError) -> JSONResponse:
@@ -91,60 +88,19 @@ def whole_number(text: str | None, name: str) -> int:
     return int(text)
 
 
-class WebServer:
-    """One listening HTTP(S) server. ``context`` None means plain HTTP: loopback only."""
+class WebServer(HttpServer):
+    """A node's listening server. ``context`` None means plain HTTP: loopback only."""
 
     def __init__(self, app: Any, host: str, port: int, context: ssl.SSLContext | None, *, name: str) -> None:
-        self._socket = _bind(host, port)
-        self.port: int = self._socket.getsockname()[1]
-        config = uvicorn.Config(
+        super().__init__(
             app,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            lifespan="off",
-            ws="none",
-            http=MemberConnection,
-            limit_concurrency=256,
-            timeout_keep_alive=75,
+            host,
+            port,
+            context,
+            name=name,
+            connection=MemberConnection,
+            keep_alive_s=75,
             # Idle connections of TLS clients do not answer a close at once; what is under way is short.
-            timeout_graceful_shutdown=1,
-            h11_max_incomplete_event_size=16_384,
-            ssl_context_factory=None if context is None else (lambda _config, _default: context),
+            grace_s=1,
+            settings="node.toml",
         )
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-
-    def _run(self) -> None:
-        self._server.run(sockets=[self._socket])
-
-    def start(self) -> None:
-        """Serve in a thread. Returns at once; connections queue in the socket until the loop runs."""
-        self._socket.listen(256)
-        self._thread.start()
-
-    def close(self) -> None:
-        """Stop accepting, finish what is under way (at most a second), free the port."""
-        self._server.should_exit = True
-        if self._thread.ident is not None:
-            self._thread.join(_START_TIMEOUT_S)
-        self._socket.close()
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # The protocol is named because asyncio sets TCP_NODELAY only then: else head and body of an answer wait 40 ms for
-    # the client's delayed acknowledgement.
-    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        bound.bind((host, port))
-    except OSError as error:
-        bound.close()
-        raise ConflictError(
-            "listen.in-use",
-            f"cannot listen on {host}:{port}: {error.strerror}",
-            hint="another program has the port, or this node runs already; the ports stand in node.toml",
-        ) from error
-    return bound

@@ -6,7 +6,6 @@ import hashlib
 import http.client
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from ledger.evidence.witness import format_request
 from ledger.storage.store import Store
 from ledger.storage.witness import WitnessStore
 from node.city.ports import free_ports
+from tests.faults.strace import need_strace
 from tests.node.trail.town import Town
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -100,19 +100,14 @@ def test_what_was_answered_is_held_after_a_kill(tmp_path: Path) -> None:
 
 
 def test_the_disk_has_it_before_the_answer_leaves(tmp_path: Path) -> None:
-    strace = shutil.which("strace")
-    if strace is None:
-        pytest.skip("strace is not on this machine")
+    need_strace(tmp_path)
     trace = tmp_path / "trace"
-    probe = subprocess.run([strace, "-o", os.devnull, "true"], capture_output=True, check=False)
-    if probe.returncode != 0:
-        pytest.skip(f"strace may not trace here: {probe.stderr.decode()[:100]}")
     (tmp_path / "owner").mkdir()
     owner = Town(tmp_path / "owner", 1).bodies[0]
     folder = tmp_path / "witness"
     folder.mkdir()
     calls = "trace=fdatasync,fsync,sendto,sendmsg,write,writev"
-    witness = Witness(folder, strace, "-f", "-y", "-s", "64", "-o", str(trace), "-e", calls)
+    witness = Witness(folder, "strace", "-f", "-y", "-s", "64", "-o", str(trace), "-e", calls)
     try:
         for new in (1, 2, 3):
             assert witness.post(new - 1, new, owner.note(LEAVES, new))[0] == 200
