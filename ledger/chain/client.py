@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import requests
-from web3 import HTTPProvider
-from web3.types import RPCEndpoint
 
 from ledger.chain.blocks import ChainHead, LogEntry, Receipt
 from ledger.chain.embedded import keccak256
@@ -22,12 +22,15 @@ _POLL_S = 0.05
 
 
 class ChainClient:
-    """Typed reads, calls and submission over HTTP (web3's provider). Thread-safe."""
+    """Typed reads, calls and submission over HTTP. Thread-safe. Nothing is repeated silently: a caller that gets
+    UnavailableError decides itself."""
 
     def __init__(self, url: str, *, timeout: float = 10.0) -> None:
         self.url = url
-        # No silent repetition: a caller that gets UnavailableError decides itself.
-        self._provider = HTTPProvider(url, request_kwargs={"timeout": timeout}, exception_retry_configuration=None)
+        self._timeout = timeout
+        self._numbers = itertools.count()
+        #: A connection is kept by each thread: web3, which would do so too, takes a second and more to import.
+        self._kept = threading.local()
 
     def request(self, method: str, *params: object) -> Any:
         """The result of any method.
@@ -36,17 +39,29 @@ class ChainClient:
         the contract's as ``contract.*``.
         """
         try:
-            answer = self._provider.make_request(RPCEndpoint(method), list(params))
+            answer = self._post(method, params)
         except (requests.RequestException, OSError, ValueError) as error:
             raise UnavailableError(
                 "chain.unreachable",
                 f"no answer from the chain at {self.url}: {type(error).__name__}",
                 hint="check that the node runs and that the address is its JSON-RPC address",
             ) from error
-        error_object = cast("Mapping[str, Any] | None", answer.get("error"))
-        if error_object is not None:
-            raise _error(method, error_object)
+        refused = answer.get("error")
+        if isinstance(refused, dict):
+            raise _error(method, refused)
         return answer.get("result")
+
+    def _post(self, method: str, params: Sequence[object]) -> dict[str, Any]:
+        session = getattr(self._kept, "session", None)
+        if session is None:
+            session = self._kept.session = requests.Session()
+        body: dict[str, Any] = {"jsonrpc": "2.0", "id": next(self._numbers), "method": method, "params": list(params)}
+        response = session.post(self.url, json=body, timeout=self._timeout)
+        response.raise_for_status()
+        answer = response.json()
+        if not isinstance(answer, dict):
+            raise ValueError("a JSON-RPC answer is an object")
+        return answer
 
     def chain_id(self) -> int:
         """The EIP-155 chain id."""

@@ -13,11 +13,12 @@ from ledger.v1 import node_pb2 as pb
 from ledger.v1 import node_pb2_grpc as rpc
 from ledger.verify import verify_bundle
 from node.cli.connect import JsonOption, NodeOption, connect
+from node.cli.groups import SAYS
 from node.cli.inputs import MAX_NUMBER
 from node.cli.output import err, facts, out, print_error, print_json, table
 from node.cli.texts import t
 
-app = typer.Typer(help=t("Proof files (证明文件, .civic).", "证明文件（.civic）。"), no_args_is_help=True)
+app = typer.Typer(help=SAYS["bundle"], no_args_is_help=True)
 MAX_BUNDLE = 1 << 20
 MAX_POLICY = 1 << 20
 

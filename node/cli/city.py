@@ -17,13 +17,12 @@ from node.city.found import City, init_city, load_city
 from node.city.processes import CityProcesses
 from node.city.roster import demo_roster, read_roster
 from node.cli.connect import JsonOption, connect
+from node.cli.groups import SAYS
 from node.cli.output import err, out, print_json, table
 from node.cli.texts import t
 from node.config import ChainSection, LogSection, load_config
 
-app = typer.Typer(
-    help=t("A city on this machine: init, up (城市).", "本机上的一座城市：建立、启动。"), no_args_is_help=True
-)
+app = typer.Typer(help=SAYS["city"], no_args_is_help=True)
 #: Length of the demonstration's bulk trail.
 BULK = 100_000
 #: Chain id of demonstration cities; a real city chooses its own.

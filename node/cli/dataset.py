@@ -23,13 +23,12 @@ from node.cli.connect import (
     every,
     resolve_member,
 )
+from node.cli.groups import SAYS
 from node.cli.inputs import MAX_NUMBER, parse_json
 from node.cli.output import facts, out, print_json, table
 from node.cli.texts import t
 
-app = typer.Typer(
-    help=t("Datasets: publish, find, withdraw (数据资源).", "数据资源：发布、查询、撤回。"), no_args_is_help=True
-)
+app = typer.Typer(help=SAYS["dataset"], no_args_is_help=True)
 CHUNK = 1 << 20
 
 

@@ -27,10 +27,11 @@ from node.cli.connect import (
     resolve_member,
     row_conditions,
 )
+from node.cli.groups import SAYS
 from node.cli.output import SHORT, err, facts, print_json, table
 from node.cli.texts import t
 
-app = typer.Typer(help=t("Exchanges under grants (数据共享).", "授权下的数据共享。"), no_args_is_help=True)
+app = typer.Typer(help=SAYS["exchange"], no_args_is_help=True)
 
 
 @app.command(

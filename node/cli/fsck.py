@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ledger.errors import InvalidInputError, LedgerError, NotFoundError
-from ledger.evidence.checkpoint import Checkpoint, parse_checkpoint, parse_note
+from ledger.evidence.checkpoint import Checkpoint, Note, parse_checkpoint, parse_note
 from ledger.evidence.tiletree import VerifiedTiles
 from ledger.identifiers import origin
 from ledger.log.check import fsck as fsck_log
@@ -17,7 +17,7 @@ from ledger.log.source import FolderSource, HttpSource, LogSource, split_url
 from ledger.log.treecheck import check_tree
 from ledger.model import KeyRole
 from node.cli.logkeys import keys_of_log
-from node.cli.logviews import DIFFERS, OK, UNCHECKED, Check, Views, chain_views, policy_views
+from node.cli.logviews import DIFFERS, OK, UNCHECKED, Check, Views, policy_views
 from node.cli.progress import progress
 from node.cli.texts import t
 from node.config import NodeConfig, load_config
@@ -66,7 +66,7 @@ def check_own(config: NodeConfig, *, alone: bool) -> Found:
         name = name if note is None else parse_checkpoint(note.text).origin
     except LedgerError:
         note = None  # the check of the files says what is wrong with it
-    views = Views(heads=(), checks=()) if alone else chain_views(config, name, note)
+    views = Views(heads=(), checks=()) if alone else _chain_views(config, name, note)
     with progress(t("re-deriving every hash", "重新计算所有哈希")) as told:
         keys = keys_of_log(config, ask=not alone)
         report = fsck_log(folder, seen=[head for _, head in views.heads], keys=keys, progress=told)
@@ -97,7 +97,7 @@ def check_from(
     if policy is not None:
         views = policy_views(policy, head.origin, note)
     elif config is not None:
-        views = chain_views(config, head.origin, note)
+        views = _chain_views(config, head.origin, note)
     else:
         detail = t("give --policy FILE or --node FOLDER", "请用 --policy 或 --node 指定依据")
         views = Views(heads=(), checks=(Check(what="signature", outcome=UNCHECKED, detail=detail),))
@@ -157,6 +157,13 @@ def make_source(place: str, *, config: NodeConfig | None, ca: Path | None, envir
     if config is not None:
         load_identity(context, *_own(config, environ))
     return HttpSource(place, context=context)
+
+
+def _chain_views(config: NodeConfig, origin: str, note: Note | None) -> Views:
+    # Imported where it is asked for: half a second that a check without a chain need not wait.
+    from node.cli.chainviews import chain_views
+
+    return chain_views(config, origin, note)
 
 
 def _own(config: NodeConfig, environ: dict[str, str]) -> tuple[Path, Path, bytes]:

@@ -24,13 +24,12 @@ from node.cli.connect import (
     resolve_member,
     row_conditions,
 )
+from node.cli.groups import SAYS
 from node.cli.inputs import MAX_NUMBER
 from node.cli.output import facts, out, print_json, table
 from node.cli.texts import t
 
-app = typer.Typer(
-    help=t("Grants: ask, approve, refuse, revoke (授权).", "授权：申请、批准、拒绝、撤销。"), no_args_is_help=True
-)
+app = typer.Typer(help=SAYS["grant"], no_args_is_help=True)
 _DAY = 86_400
 
 

@@ -9,10 +9,11 @@ import typer
 from ledger.v1 import department_pb2 as pb
 from ledger.v1 import department_pb2_grpc as rpc
 from node.cli.connect import CALL_TIMEOUT, JsonOption, NodeOption, connect, resolve_member
+from node.cli.groups import SAYS
 from node.cli.output import out, print_json, table
 from node.cli.texts import t
 
-app = typer.Typer(help=t("Keys: list, rotate (密钥).", "密钥：查看、轮换。"), no_args_is_help=True)
+app = typer.Typer(help=SAYS["key"], no_args_is_help=True)
 
 
 @app.command("list", help=t("Keys with their roles and validity.", "列出密钥及其用途和有效期。"))

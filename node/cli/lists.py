@@ -11,11 +11,12 @@ import typer
 from ledger.v1 import department_pb2 as pb
 from ledger.v1 import department_pb2_grpc as rpc
 from node.cli.connect import CALL_TIMEOUT, JsonOption, NodeOption, connect, dataset_id, every, hex32, resolve_member
+from node.cli.groups import SAYS
 from node.cli.inputs import MAX_NUMBER
 from node.cli.output import out, print_json, table
 from node.cli.texts import t
 
-app = typer.Typer(help=t("The three lists (三清单).", "三清单：责任、需求、负面。"), no_args_is_help=True)
+app = typer.Typer(help=SAYS["list"], no_args_is_help=True)
 _HELP = {
     "responsibility": t("What a provider must supply, by when (责任清单).", "责任清单：提供方应在何时提供什么。"),
     "demand": t("What a consumer needs, for which matter (需求清单).", "需求清单：需求方为何事项需要什么。"),

@@ -14,15 +14,14 @@ from ledger.v1 import department_pb2 as pb
 from ledger.v1 import department_pb2_grpc as rpc
 from ledger.v1 import node_pb2, node_pb2_grpc
 from node.cli.connect import CALL_TIMEOUT, JsonOption, NodeOption, connect, node_folder
+from node.cli.groups import SAYS
 from node.cli.inputs import MAX_NUMBER
 from node.cli.output import out, print_json, table
 from node.cli.progress import progress
 from node.cli.texts import t
 from node.config import load_config
 
-app = typer.Typer(
-    help=t("The log: show, prove, check, export (日志).", "日志：查看、证明、检查、导出。"), no_args_is_help=True
-)
+app = typer.Typer(help=SAYS["log"], no_args_is_help=True)
 
 
 @app.command(help=t("The newest records (or from --first).", "查看最新记录（或从 --first 起）。"))

@@ -12,29 +12,15 @@ from contextlib import suppress
 import typer
 
 from ledger.errors import FatalError, LedgerError
+from node.cli.groups import DOCTOR, GROUPS, SAYS
 from node.cli.output import err, print_error
 from node.cli.texts import t, without_language
 
-#: group name -> module of its typer app
-GROUPS = {
-    "city": "node.cli.city",
-    "node": "node.cli.node",
-    "member": "node.cli.member",
-    "dataset": "node.cli.dataset",
-    "list": "node.cli.lists",
-    "grant": "node.cli.grant",
-    "exchange": "node.cli.exchange",
-    "record": "node.cli.records_query",
-    "log": "node.cli.logrestore",
-    "witness": "node.cli.witness",
-    "mirror": "node.cli.mirror",
-    "bundle": "node.cli.bundle",
-    "key": "node.cli.key",
-}
 
-
-def build(words: Sequence[str] = ()) -> typer.Typer:
-    """The command tree in the language of this run: only the group that ``words`` name, or all of them for help."""
+def build(words: Sequence[str] | None = None) -> typer.Typer:
+    """The command tree in the language of this run: whole, or with the ``words`` of a command line only the group that
+    they name, and where they name none (help, a slip) the groups without their commands: those take a second to load.
+    """
     app = typer.Typer(
         name="civicledger",
         help=t(
@@ -57,14 +43,21 @@ def build(words: Sequence[str] = ()) -> typer.Typer:
     ) -> None:
         del lang  # read before the tree was built: node.cli.texts
 
-    named = next((word for word in words if word in GROUPS or word == "doctor"), None)
+    named = None if words is None else next((word for word in words if word in GROUPS or word == "doctor"), "")
     for name, module in GROUPS.items():
         if named in (None, name):
             app.add_typer(importlib.import_module(module).app, name=name)
-    app.command(name="doctor", help=t("Explain what is wrong and the next step.", "说明问题所在和下一步。"))(
-        importlib.import_module("node.cli.doctor").doctor
-    )
+        elif not named:
+            app.add_typer(typer.Typer(help=SAYS[name]), name=name)
+    if named in (None, "doctor"):
+        app.command(name="doctor", help=DOCTOR)(importlib.import_module("node.cli.doctor").doctor)
+    elif not named:
+        app.command(name="doctor", help=DOCTOR)(_unnamed)
     return app
+
+
+def _unnamed() -> None:
+    """Stands for a command in the list of them."""
 
 
 def main() -> None:

@@ -10,11 +10,12 @@ from ledger.codec import encode
 from ledger.v1 import department_pb2 as pb
 from ledger.v1 import department_pb2_grpc as rpc
 from node.cli.connect import CALL_TIMEOUT, JsonOption, NodeOption, connect, list_members
+from node.cli.groups import SAYS
 from node.cli.inputs import MAX_NUMBER, parse_json
 from node.cli.output import out, print_json, table
 from node.cli.texts import t
 
-app = typer.Typer(help=t("Members and votes (成员).", "成员与表决。"), no_args_is_help=True)
+app = typer.Typer(help=SAYS["member"], no_args_is_help=True)
 
 
 @app.command("list", help=t("Who belongs to the city.", "列出成员。"))

@@ -11,16 +11,14 @@ import msgspec
 import typer
 
 from node.cli.connect import JsonOption, NodeOption, node_folder
+from node.cli.groups import SAYS
 from node.cli.output import out, print_json, table
 from node.cli.texts import t
 from node.config import load_config
 from node.mirror.service import MirrorStatus, read_status
 from node.trail.alarms import AlarmBook
 
-app = typer.Typer(
-    help=t("Mirrors of other members' logs (镜像).", "其他成员日志的镜像。"),
-    no_args_is_help=True,
-)
+app = typer.Typer(help=SAYS["mirror"], no_args_is_help=True)
 
 
 @app.callback()

@@ -11,13 +11,12 @@ import typer
 from ledger.v1 import node_pb2 as pb
 from ledger.v1 import node_pb2_grpc as rpc
 from node.cli.connect import CALL_TIMEOUT, JsonOption, NodeOption, connect, node_folder
+from node.cli.groups import SAYS
 from node.cli.output import facts, out, print_json, table
 from node.cli.texts import t
 from node.cli.witness import witness_row, witness_table
 
-app = typer.Typer(
-    help=t("A department's node: init, run, status (节点).", "部门节点：初始化、运行、状态。"), no_args_is_help=True
-)
+app = typer.Typer(help=SAYS["node"], no_args_is_help=True)
 
 
 @app.command(

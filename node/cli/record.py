@@ -28,6 +28,7 @@ from ledger.bulk import BulkSchema
 from ledger.errors import ConflictError, LedgerError
 from ledger.v1 import department_pb2_grpc as rpc
 from node.cli.connect import Connection, JsonOption, NodeOption, connect
+from node.cli.groups import SAYS
 from node.cli.output import err, out, print_json
 from node.cli.recordlines import LineBatch, LineReader, Refused
 from node.cli.recordstate import ImportState, check_head, head, load, save
@@ -35,7 +36,7 @@ from node.cli.recordstream import WINDOW, BatchSender
 from node.cli.texts import t
 from node.context import system_clock
 
-app = typer.Typer(help=t("Records of the own audit trail (审计记录).", "本部门审计记录。"), no_args_is_help=True)
+app = typer.Typer(help=SAYS["record"], no_args_is_help=True)
 #: Seconds between two writings of the state.
 _SAVE_S = 0.5
 

@@ -17,13 +17,11 @@ from ledger.evidence.tlogpolicy import MAX_POLICY_BYTES, parse_tlog_policy
 from ledger.v1 import node_pb2 as pb
 from ledger.v1 import node_pb2_grpc as rpc
 from node.cli.connect import CALL_TIMEOUT, JsonOption, NodeOption, connect
+from node.cli.groups import SAYS
 from node.cli.output import facts, out, print_json, table
 from node.cli.texts import t
 
-app = typer.Typer(
-    help=t("Witnessing: list, policy, evidence of forks, check (见证).", "见证：名单、策略、分叉证据、离线核验。"),
-    no_args_is_help=True,
-)
+app = typer.Typer(help=SAYS["witness"], no_args_is_help=True)
 
 
 @app.command(

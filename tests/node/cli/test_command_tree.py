@@ -122,3 +122,26 @@ def test_a_refusal_names_code_and_next_step_in_the_language_asked_for(tmp_path: 
 def test_a_refusal_is_json_on_demand(tmp_path: Path) -> None:
     done = command("node", "status", "--json", cwd=tmp_path)
     assert json.loads(done.stdout)["error"]["code"] == "config.missing"
+
+
+LIGHT = """
+import json, sys
+import typer
+from node.cli.main import build
+tree = typer.main.get_command(build(["--help"]))
+import node.cli.fsck
+print(json.dumps({
+    "said": {name: child.help for name, child in tree.commands.items()},
+    "imported": sorted({name.partition(".")[0] for name in sys.modules} | {name for name in sys.modules if "." in name}),
+}))
+"""
+
+
+def test_help_and_a_check_of_files_load_nothing_that_takes_a_second(helps: dict[str, dict[str, str]]) -> None:
+    done = run("-c", LIGHT)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    # The list of groups says of each what the group itself says.
+    assert found["said"] == {name: helps["en"][f"civicledger {name}"] for name in COMMANDS}
+    heavy = {"web3", "eth_abi", "pydantic", "rlp", "uvicorn", "node.compose", "node.cli.city", "ledger.chain.client"}
+    assert heavy.isdisjoint(found["imported"])
