@@ -20,7 +20,8 @@ from ledger.evidence.checkpoint import (
     verify_cosignature,
     verify_log_signature,
 )
-from ledger.log.files import CHECKPOINT_FILE, SIGNED_FILE, parse_head, read_note
+from ledger.log.files import CHECKPOINT_FILE, CONTRARY_FILE, SIGNED_FILE, parse_head, read_note
+from ledger.log.guard import contrary_heads
 
 #: Told (records done, records in all).
 Progress = Callable[[int, int], None]
@@ -90,6 +91,10 @@ def fsck(
                 unchecked += _check_signatures(name, parse_note(note), keys)
         except LedgerError as error:
             unread.append(FsckProblem(file=name, index=-1, detail=error.message))
+    try:
+        heads += [(CONTRARY_FILE, head) for head in contrary_heads(folder)]
+    except LedgerError as error:
+        unread.append(FsckProblem(file=CONTRARY_FILE, index=-1, detail=error.message))
     native: Any = _derive(folder, progress)
     size = int(native["size"])
     problems = [

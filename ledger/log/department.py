@@ -23,7 +23,7 @@ from ledger.evidence.checkpoint import Checkpoint, format_checkpoint, parse_chec
 from ledger.keys import Signer
 from ledger.log.export import export_tiles
 from ledger.log.files import CHECKPOINT_FILE, SIGNED_FILE, disk_errors, read_note, replace_file, restoring_folder
-from ledger.log.guard import compare, signed_heads, unguarded
+from ledger.log.guard import Contrary, compare, signed_heads, unguarded
 from ledger.log.writing import append_many
 from ledger.model import Record
 
@@ -35,8 +35,8 @@ class DepartmentLog:
     """The one writer of a log folder. Thread-safe: any number of callers append, read and publish."""
 
     __slots__ = (
-        "_beyond", "_clock", "_closed", "_contrary", "_engine", "_last", "_lock", "_note", "_path", "_signer",
-        "_why_closed", "origin",
+        "_beyond", "_clock", "_closed", "_contrary", "_engine", "_last", "_lock", "_note", "_path",
+        "_signer", "_why_closed", "origin",
     )  # fmt: skip
 
     def __init__(self, path: Path, engine: LogEngine, origin: str, signer: Signer, clock: Clock) -> None:
@@ -50,7 +50,7 @@ class DepartmentLog:
         #: The note of the last signed head while this log does not hold it; ``_note`` is then of what there is.
         self._beyond: bytes | None = None
         #: Heads that were seen and that this log does not hold: it opens when all of them hold again.
-        self._contrary: list[Checkpoint] = []
+        self._contrary = Contrary(path)
         self._closed = False
         self._why_closed: LedgerError | None = unguarded()
         self.origin = origin
@@ -162,8 +162,8 @@ class DepartmentLog:
 
         ``seen``: the heads that witnesses cosigned and the chain anchored. An empty ``seen`` is the caller's word that
         nobody saw anything. ``notes``: such heads as notes, whose signature by a key of this log was checked: one
-        beyond the log is kept on disk, so that it is known when nobody says so any more. What once contradicted the log
-        is compared again every time.
+        beyond the log, or of another history, is kept on disk, so that it is known when nobody says so any more. What
+        once contradicted the log is compared again every time, also after a restart.
 
         Raises:
             ConflictError: ``log.behind``, somebody saw a larger log (a restored backup); ``log.forked``, somebody saw
@@ -175,24 +175,25 @@ class DepartmentLog:
             if isinstance(self.why_closed, FatalError):
                 raise self.why_closed
             noted = {parse_checkpoint(parse_note(note).text): note for note in notes}
-            known = dict.fromkeys([*seen, *noted, *self._contrary, *([self._last] if self._last else [])])
+            known = dict.fromkeys([*seen, *noted, *self._contrary.heads, *([self._last] if self._last else [])])
             wrong: list[LedgerError] = []
             for head in known:
                 try:
                     compare(self._engine, self.origin, head)
                 except LedgerError as error:
                     wrong.append(error)
-                    if isinstance(error, ConflictError) and head not in self._contrary:
-                        self._contrary.append(head)
+                    if isinstance(error, ConflictError):
+                        self._contrary.add(head, noted.get(head))
             if wrong:
                 # A conflict outweighs a caller's mistake: that one must not hide why the log is closed.
                 self._why_closed = next((one for one in wrong if isinstance(one, ConflictError)), wrong[0])
                 self._keep_beyond(noted)
+                self._contrary.keep(self._replace)
                 raise self._why_closed
             if self._beyond is not None:
                 self._replace(CHECKPOINT_FILE, self._beyond)
                 self._note, self._beyond = self._beyond, None
-            self._contrary.clear()
+            self._contrary.forget()
             self._why_closed = None
 
     def publish(self) -> bytes:
@@ -354,6 +355,7 @@ class DepartmentLog:
     def _recall(self) -> None:
         """Find the last signed head. Its file is written first, so a crash may leave ``checkpoint`` one behind."""
         heads = signed_heads(self._path, self.origin)
+        self._contrary.recall(self.origin)
         if not heads:
             return
         self._last, self._note = heads[0]

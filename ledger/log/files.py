@@ -14,6 +14,8 @@ from ledger.evidence.checkpoint import Checkpoint, parse_checkpoint, parse_note
 
 SIGNED_FILE: Final = "signed"
 CHECKPOINT_FILE: Final = "checkpoint"
+#: Heads this log signed and does not hold; there is none in a log that is well.
+CONTRARY_FILE: Final = "contrary.json"
 #: A signed note is a few hundred bytes and a cosignature about 200: a file beyond this is not one of ours.
 _MAX_NOTE: Final = 65_536
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})

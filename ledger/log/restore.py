@@ -22,6 +22,7 @@ from ledger.evidence.checkpoint import Checkpoint
 from ledger.log.backup import Progress, check_folder, committed_size, copy_prefix, ignore_progress
 from ledger.log.files import (
     CHECKPOINT_FILE,
+    CONTRARY_FILE,
     SIGNED_FILE,
     disk_errors,
     parse_head,
@@ -29,6 +30,7 @@ from ledger.log.files import (
     replace_file,
     restoring_folder,
 )
+from ledger.log.guard import contrary_heads, encode_contrary
 from ledger.log.manifest import BATCHES, Manifest, read_manifest
 
 _ASIDE = ".before-restore-"
@@ -87,6 +89,7 @@ def restore(
             fresh.mkdir(mode=0o700, parents=True)
         try:
             _fill(source, fresh, manifest, signed[1], progress)
+            _carry_contrary(folder, fresh, origin)
         except BaseException:
             shutil.rmtree(fresh, ignore_errors=True)
             raise
@@ -117,6 +120,18 @@ def _fill(source: Path, fresh: Path, manifest: Manifest, signed: bytes, progress
     # Opened once by the engine that will write it: whatever it would refuse is known before anything is replaced.
     LogEngine.open(os.fspath(fresh)).close()
     check_folder(fresh, manifest.head, progress)
+
+
+def _carry_contrary(folder: Path, fresh: Path, origin: str) -> None:
+    """What contradicted the old folder is compared with the new one before it opens."""
+    try:
+        notes = contrary_heads(folder, origin).values()
+    except LedgerError:
+        # Damaged with the rest of the folder: the witnesses and the chain are asked at the next start.
+        return
+    if notes:
+        with disk_errors(fresh):
+            replace_file(fresh / CONTRARY_FILE, encode_contrary(notes))
 
 
 def _last_signed(folder: Path, manifest: Manifest) -> tuple[Checkpoint, bytes]:
