@@ -38,7 +38,9 @@ def group() -> None:
 def status(node: Path | None = NodeOption, as_json: bool = JsonOption) -> None:
     """From the node's folder: it answers whether the node runs or not."""
     config = load_config(node_folder(node))
-    folders = sorted(config.mirror_folder.iterdir()) if config.mirror_folder.is_dir() else []
+    # What was damaged and put aside has a suffix; the doctor names it.
+    mirrors = config.mirror_folder.iterdir() if config.mirror_folder.is_dir() else ()
+    folders = sorted(folder for folder in mirrors if not folder.suffix)
     found = [one for folder in folders if (one := read_status(folder)) is not None]
     alarms = [alarm for alarm in AlarmBook(config.folder / "alarms", clock=_now).alarms() if alarm.member]
     rows = [_row(one, [alarm.kind for alarm in alarms if alarm.member == one.member]) for one in found]

@@ -3,7 +3,8 @@
 ``level-<L>.dat`` holds the hashes of tile level L, ``entries.dat`` and ``entries.idx`` the entries where they may be
 read, ``state.json`` how far all of them are durable, ``checkpoint`` the newest head that is wholly here, ``pending``
 the head under which what lies beyond it was verified. Nothing written is ever changed; what a crash left behind the
-durable size is cut at the next start.
+durable size is cut at the next start. ``before``: the newest head of a mirror that was damaged and begun anew, until
+this one has come to it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Final
 
 import msgspec
 
-from ledger.errors import FatalError, LedgerError, NotFoundError
+from ledger.errors import FatalError, LedgerError, NotFoundError, UnavailableError, UntrustedError
 from ledger.evidence import merkle
 from ledger.evidence.checkpoint import Checkpoint
 from ledger.evidence.tiles import MAX_LEVEL, TILE_WIDTH, Tile, bundle_end
@@ -24,9 +25,13 @@ from ledger.evidence.tiletree import HASH, edge_root, edge_widths
 from ledger.log.files import CHECKPOINT_FILE, disk_errors, parse_head, read_note, replace_file
 
 PENDING_FILE: Final = "pending"
+BEFORE_FILE: Final = "before"
 STATE_FILE: Final = "state.json"
 _ENTRIES: Final = "entries.dat"
 _INDEX: Final = "entries.idx"
+#: What the folder of a damaged mirror is called, behind its name, once another one has taken its place.
+ASIDE: Final = ".damaged"
+DAMAGED: Final = "mirror.damaged"
 #: Refused notes kept of one log.
 _MAX_REFUSED: Final = 64
 _FULL: Final = TILE_WIDTH * HASH
@@ -59,6 +64,8 @@ class MirrorFiles:
         self.head: Checkpoint | None = None
         #: The head under which hashes beyond ``head`` were verified; None when there are none.
         self.pending: bytes | None = None
+        #: The newest head of the mirror that was here before this one was begun anew.
+        self.before: bytes | None = None
 
     @property
     def entry_bytes(self) -> int:
@@ -143,6 +150,12 @@ class MirrorFiles:
                 (self.folder / PENDING_FILE).unlink(missing_ok=True)
                 self.pending = None
 
+    def forget_before(self) -> None:
+        """This mirror has come to what the one before it had seen."""
+        with disk_errors(self.folder):
+            (self.folder / BEFORE_FILE).unlink(missing_ok=True)
+        self.before = None
+
     def keep_refused(self, note: bytes) -> None:
         """Keep a served note that contradicts what is here, as it came: it may be all there is to show."""
         folder = self.folder / "refused"
@@ -166,10 +179,12 @@ class MirrorFiles:
             raise _absent()
         start = self._offset(index)
         end = self._offset(index + 1) if (index + 1) * TILE_WIDTH < self.entries else self._bytes
+        if not start <= end <= self._bytes:
+            raise damaged(self.folder / _INDEX, f"the place of bundle {index} is impossible")
         data = self._read(_ENTRIES, start, end - start)
         at = bundle_end(data, width)
         if at > len(data):
-            raise _damaged(self.folder / _ENTRIES, "an entry ends beyond its bundle")
+            raise damaged(self.folder / _ENTRIES, "an entry ends beyond its bundle")
         return data[:at]
 
     def tile(self, tile: Tile) -> bytes:
@@ -186,6 +201,28 @@ class MirrorFiles:
         }
         return edge_root(size, edge)
 
+    def check(self, tile: Tile, data: bytes) -> None:
+        """Whether what was read of a tile here is what was verified when it was written: before a log is blamed.
+
+        Raises: FatalError(mirror.damaged).
+        """
+        if tile.level is None:
+            try:
+                good = merkle.bundle_leaves(data, tile.width) == self.hash_tile(0, tile.index, tile.width)
+            except UntrustedError:
+                good = False
+        elif tile.width == TILE_WIDTH and tile.level < MAX_LEVEL:
+            above = self.hash_tile(tile.level + 1, tile.index // TILE_WIDTH, tile.index % TILE_WIDTH + 1)
+            good = merkle.tile_roots(data) == above[-HASH:]
+        else:
+            good = self.whole()
+        if not good:
+            raise damaged(self.folder, f"{tile.path} is not what was verified when it was kept")
+
+    def whole(self) -> bool:
+        """Whether the tiles at the edge still make the root of the newest whole head."""
+        return self.head is None or self.root(self.head.size) == self.head.root
+
     # --- inside -------------------------------------------------------------------------------------------------------
 
     def _recover(self) -> None:
@@ -198,10 +235,11 @@ class MirrorFiles:
         self._cut(_INDEX, -(-self.entries // TILE_WIDTH) * 8)
         self.note = read_note(self.folder / CHECKPOINT_FILE)
         self.pending = read_note(self.folder / PENDING_FILE)
+        self.before = read_note(self.folder / BEFORE_FILE)
         if self.note is not None:
             self.head = parse_head(self.folder / CHECKPOINT_FILE, self.note)
             if self.head.size > self.size or self.root(self.head.size) != self.head.root:
-                raise _damaged(self.folder, f"the files do not hold the checkpoint of {self.head.size} entries")
+                raise damaged(self.folder, f"the files do not hold the checkpoint of {self.head.size} entries")
 
     def _state(self) -> _State | None:
         file = self.folder / STATE_FILE
@@ -212,20 +250,20 @@ class MirrorFiles:
         try:
             state = msgspec.json.decode(data, type=_State)
         except msgspec.MsgspecError as error:
-            raise _damaged(file, str(error)) from error
+            raise damaged(file, str(error)) from error
         if (
             state.v != 1
             or (state.member, state.origin) != (self.member, self.origin)
             or min(state.size, state.entries, state.bytes, state.size - state.entries) < 0
         ):
-            raise _damaged(file, "it is of another log or version")
+            raise damaged(file, "it is of another log or version")
         return state
 
     def _cut(self, name: str, length: int) -> None:
         file = self.folder / name
         there = file.stat().st_size if file.exists() else 0
         if there < length:
-            raise _damaged(file, f"{there} bytes instead of {length}")
+            raise damaged(file, f"{there} bytes instead of {length}")
         if there > length:
             os.truncate(file, length)
 
@@ -236,7 +274,7 @@ class MirrorFiles:
         with disk_errors(self.folder):
             data = _read(self._file(name), start, length)
         if len(data) != length:
-            raise _damaged(self.folder / name, f"it ends before byte {start + length}")
+            raise damaged(self.folder / name, f"it ends before byte {start + length}")
         return data
 
     def _file(self, name: str) -> int:
@@ -244,6 +282,39 @@ class MirrorFiles:
             if name not in self._files:
                 self._files[name] = os.open(self.folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             return self._files[name]
+
+
+def begin_anew(folder: Path) -> Path:
+    """Put a damaged mirror aside, whole, and begin another one that knows the newest head it had; where it is now.
+
+    Raises: UnavailableError(mirror.damaged-again), one is there already; FatalError(log.failed), UnavailableError.
+    """
+    aside = folder.with_name(folder.name + ASIDE)
+    if aside.exists():
+        raise UnavailableError(
+            "mirror.damaged-again",
+            f"{folder} is damaged, and so is what was put aside before as {aside.name}",
+            hint="look at the disk; remove the older folder, and the mirror begins anew",
+        )
+    newest = _newest_head(folder)
+    with disk_errors(folder):
+        folder.rename(aside)
+        folder.mkdir(mode=0o700)
+        if newest is not None:
+            replace_file(folder / BEFORE_FILE, newest)
+    return aside
+
+
+def _newest_head(folder: Path) -> bytes | None:
+    found: list[tuple[int, bytes]] = []
+    for name in (BEFORE_FILE, PENDING_FILE, CHECKPOINT_FILE):
+        try:
+            note = read_note(folder / name)
+            if note is not None:
+                found.append((parse_head(folder / name, note).size, note))
+        except LedgerError:
+            continue  # as damaged as the rest
+    return max(found, default=(0, None))[1]
 
 
 def _read(file: int, start: int, length: int) -> bytes:
@@ -265,9 +336,10 @@ def _absent() -> NotFoundError:
     return NotFoundError("tile.absent", "the mirror of this log does not reach that tile", hint="try again later")
 
 
-def _damaged(file: Path, detail: str) -> FatalError:
+def damaged(file: Path, detail: str) -> FatalError:
+    """The refusal of files that are not what was written."""
     return FatalError(
         "mirror.damaged",
         f"{file}: {detail}",
-        hint="move the folder away (keep it if that log is in question) and restart the node: the mirror starts anew",
+        hint="the node puts the folder aside and begins the mirror anew; look at the disk",
     )

@@ -18,7 +18,7 @@ from ledger.model import KeyRole
 from node.identity.pinned import OwnCertificate, PinnedClient
 from node.identity.tls import spki_of_pem
 from node.identity.trust import fetch_certificate
-from node.mirror.files import MirrorFiles
+from node.mirror.files import MirrorFiles, damaged
 from node.mirror.judging import (
     CERTIFICATE_CHANGED,
     FORKED,
@@ -125,9 +125,9 @@ class Follower:
             seen = judge_note(note, self._roster, info, settle=self._settle())
             size = seen.checkpoint.size
             keys = log_vkeys(self._roster(), info)
-            for known in (files.note, files.pending):
+            for known in (files.note, files.pending, files.before):
                 if known is not None:
-                    compare(seen, known, files.tile, keys)
+                    self._compare(files, seen, known, keys)
             self._follow(files, reader, seen, keys)
         except Contradiction as found:
             files.keep_refused(note)
@@ -149,6 +149,7 @@ class Follower:
                 self._extends(files, tiles, seen, keys)
             if seen.witnessed and head.size >= files.size:
                 self._hashes(files, reader, tiles, seen)
+            self._as_before(files, tiles, seen, keys)
         except UntrustedError as error:
             if error.code != "tile.mismatch":
                 raise
@@ -174,11 +175,20 @@ class Follower:
                 hint="start the other members' nodes: a mirror keeps what was witnessed",
             )
 
+    def _compare(self, files: MirrorFiles, seen: SeenHead, known: bytes, keys: tuple[VKey, ...]) -> None:
+        try:
+            compare(seen, known, files.tile, keys)
+        except UntrustedError as error:
+            # Our own tiles do not make the root of a head that they were verified under.
+            raise damaged(files.folder, error.message) from error
+
     def _extends(self, files: MirrorFiles, tiles: VerifiedTiles, seen: SeenHead, keys: tuple[VKey, ...]) -> None:
         """The served tree must begin with what is here."""
         here = files.root(files.size)
         if tiles.root(seen.checkpoint, files.size) == here:
             return
+        if not files.whole():
+            raise damaged(files.folder, "the tiles at the edge do not make the root of the newest head here")
         known = files.pending or files.note
         proof = None
         if known is not None:
@@ -191,6 +201,22 @@ class Follower:
             f"the signed head of {seen.checkpoint.size} entries does not extend the {files.size} entries seen before",
             proof,
         )
+
+    def _as_before(self, files: MirrorFiles, tiles: VerifiedTiles, seen: SeenHead, keys: tuple[VKey, ...]) -> None:
+        """A mirror that was begun anew comes to what the damaged one had seen."""
+        if files.before is None:
+            return
+        held = parse_checkpoint(parse_note(files.before).text)
+        if held.size > files.size:
+            return
+        if files.root(held.size) != held.root:
+            path = tiles.consistency_path(seen.checkpoint, held.size) if held.size < seen.checkpoint.size else ()
+            raise Contradiction(
+                FORKED,
+                f"its first {held.size} entries are not those that this node had seen before its mirror was damaged",
+                evidence(seen.note, files.before, keys, path),
+            )
+        files.forget_before()
 
     def _hashes(self, files: MirrorFiles, reader: LogReader, tiles: VerifiedTiles, seen: SeenHead) -> None:
         head = seen.checkpoint

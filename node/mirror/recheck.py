@@ -168,6 +168,7 @@ class Recheck:
             served = narrower(tile, served)
         before = files.tile(tile)
         if served != before:
+            files.check(tile, before)
             raise Contradiction(
                 REWRITTEN,
                 f"{tile.path} is not what it was: SHA-256 {_digest(before)} before, {_digest(served)} now",

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import structlog
 
-from ledger.errors import LedgerError, NotFoundError, UnavailableError
+from ledger.errors import FatalError, LedgerError, NotFoundError, UnavailableError
 from ledger.evidence.tiles import Tile
 from ledger.log.files import disk_errors
 from ledger.model import KeyRole, Roles
 from node.identity.keyfiles import key_file
 from node.loops import Loop
-from node.mirror.files import STATE_FILE, MirrorFiles
+from node.mirror.files import ASIDE, DAMAGED, STATE_FILE, MirrorFiles, begin_anew
 from node.mirror.follower import Follower, Seen
 from node.mirror.recheck import Recheck
 from node.web.logpaths import require_tile
@@ -90,6 +90,8 @@ class Mirrors:
         self._section = core.config.mirror
         self._folder = core.config.mirror_folder
         self._lock = threading.Lock()
+        #: Mirrors found damaged while they were read; put aside when they are opened again.
+        self._damaged: set[str] = set()
         self._open: dict[str, MirrorFiles] = {}
         self._followers: dict[str, tuple[Follower, Loop]] = {}
         self.loop = Loop("mirror", self._step, metrics=core.metrics, on_fatal=self._broken)
@@ -138,6 +140,13 @@ class Mirrors:
             named = ALL in self._section.members or info.uscc in self._section.members
             if named and info.uscc in core.peers and info.uscc not in self._followers and not self.loop.stopping:
                 self._start(info.uscc)
+        aside = sorted(self._folder.glob("*" + ASIDE))
+        if aside:
+            raise UnavailableError(
+                "mirror.put-aside",
+                f"a damaged mirror was put aside and begun anew: {aside[0]}",
+                hint="look at the disk; keep the folder while that log is in question, then remove it",
+            )
         return float(self._section.interval)
 
     def _start(self, member: str) -> None:
@@ -187,6 +196,11 @@ class Mirrors:
         try:
             self._room()
             seen = follower.look()
+        except FatalError as error:
+            self._mend(follower, error)
+            raise UnavailableError(
+                "mirror.failed", f"the mirror of {member} is opened again: {error.message}", hint=error.hint
+            ) from error
         except LedgerError as error:
             self._note(follower, None, f"{error.message} [{error.code}]")
             raise
@@ -223,8 +237,34 @@ class Mirrors:
         name = hashlib.sha256(origin.encode()).hexdigest()
         with self._lock:
             if name not in self._open:
-                self._open[name] = MirrorFiles.open(self._folder / name, member, origin)
+                self._open[name] = self._opened(name, member, origin)
             return self._open[name]
+
+    def _opened(self, name: str, member: str, origin: str) -> MirrorFiles:
+        folder = self._folder / name
+        if name not in self._damaged:
+            try:
+                return MirrorFiles.open(folder, member, origin)
+            except FatalError as error:
+                if error.code not in (DAMAGED, "log.damaged-note"):
+                    raise
+                self._broken(error)
+        aside = begin_anew(folder)
+        self._damaged.discard(name)
+        logger.warning("mirror.anew", member=member, origin=origin, message=f"the damaged one is {aside}")
+        return MirrorFiles.open(folder, member, origin)
+
+    def _mend(self, follower: Follower, error: FatalError) -> None:
+        """Let go of files that failed: the next look opens them again, and puts them aside where they are damaged."""
+        self._broken(error)
+        with self._lock:
+            for name, files in tuple(self._open.items()):
+                if files is follower.files:
+                    del self._open[name]
+                    files.close()
+                    if error.code == DAMAGED:
+                        self._damaged.add(name)
+        follower.files = None
 
     def _settle(self, loop: Loop) -> Callable[[], bool]:
         """A wait for signed time of the chain that is newer than now: a key not on chain then was not on chain now."""
@@ -256,7 +296,7 @@ class Mirrors:
         return self._section.entries and info is not None and bool(info.roles & (Roles.SUPERVISOR | Roles.AUDITOR))
 
     def _broken(self, error: LedgerError) -> None:
-        """A damaged mirror ends its loop and is named by the doctor; the node and its own log go on."""
+        """A damaged mirror is no matter of the node's own log, which goes on."""
         logger.error("mirror.failed", code=error.code, message=error.message, hint=error.hint)
 
 

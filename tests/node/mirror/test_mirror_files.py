@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from ledger.errors import UnavailableError
+from ledger.errors import FatalError, UnavailableError
 from ledger.evidence import merkle
 from node.mirror import follower
-from node.mirror.files import MirrorFiles
+from node.mirror.files import MirrorFiles, begin_anew
 from tests.node.mirror.conftest import Scene
 from tests.node.mirror.fake_log import FakeLog
 
@@ -74,3 +74,71 @@ def test_a_reader_never_sees_a_count_without_its_bytes(tmp_path: Path) -> None:
     files.append_entries(bundle, 3)
     files.close()
     assert seen == [bundle]
+
+
+@pytest.mark.parametrize("name", ["level-0.dat", "level-1.dat", "entries.dat", "entries.idx"])
+@pytest.mark.parametrize("place", [0, -1])
+def test_a_bit_that_turned_here_is_no_alarm_about_the_log(
+    supervisor: Scene, log: FakeLog, name: str, place: int
+) -> None:
+    log.grow(700)
+    supervisor.follower.look()
+    file = supervisor.files.folder / name
+    data = bytearray(file.read_bytes())
+    data[place] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(FatalError) as caught:
+        supervisor.follower.look()
+    assert caught.value.code == "mirror.damaged"
+    assert supervisor.kinds() == []
+
+
+def test_a_damaged_edge_is_no_alarm_when_the_log_grows_or_shrinks(department: Scene, log: FakeLog) -> None:
+    log.grow(700)
+    department.follower.look()
+    file = department.files.folder / "level-0.dat"
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(data)
+    for size in (900, 690):
+        log.grow(size)
+        with pytest.raises(FatalError) as caught:
+            department.follower.look()
+        assert caught.value.code == "mirror.damaged"
+    assert department.kinds() == []
+
+
+@pytest.mark.parametrize("forked", [False, True])
+def test_a_mirror_begun_anew_still_knows_what_it_had_seen(department: Scene, log: FakeLog, forked: bool) -> None:
+    log.grow(700)
+    department.follower.look()
+    department.close()
+    folder = department.files.folder
+    aside = begin_anew(folder)
+    assert (aside / "level-0.dat").stat().st_size == 700 * 32
+    with pytest.raises(UnavailableError) as again:
+        begin_anew(folder)
+    assert again.value.code == "mirror.damaged-again"
+    department.open()
+    log.size = 600
+    assert department.follower.look().alarm == "log.shortened"
+    log.size = 700
+    log.grow(900)
+    if forked:
+        log.entries[3] = b"another"
+    assert department.follower.look().alarm == ("log.forked" if forked else "")
+    assert (department.files.before is not None) is forked
+    assert department.files.size == 900
+    if forked:
+        assert department.alarms.alarms()[-1].evidence is not None
+
+
+def test_a_head_of_the_same_size_is_compared_with_the_one_before(department: Scene, log: FakeLog) -> None:
+    log.grow(700)
+    department.follower.look()
+    department.close()
+    begin_anew(department.files.folder)
+    department.open()
+    log.entries[3] = b"another"
+    assert department.follower.look().alarm == "log.forked"
+    assert department.files.size == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -216,3 +217,24 @@ def test_a_mirror_is_served_after_a_restart(city: City) -> None:
     note = ask(city, 3, prefix(city[0]) + "/checkpoint")
     assert parse_checkpoint(parse_note(note.body).text).size >= size
     assert ask(city, 3, prefix(city[0]) + "/tile/0/000").status == 200
+
+
+def test_a_damaged_mirror_is_put_aside_and_begun_anew_while_the_node_runs(city: City) -> None:
+    mirrored(city, 2)
+    folder = city[2].core.config.mirror_folder / prefix(city[0]).removeprefix("/mirror/")
+    with (folder / "level-0.dat").open("r+b") as file:
+        file.truncate(100)
+    aside = folder.with_name(folder.name + ".damaged")
+    eventually(aside.is_dir, seconds=60)
+    assert (aside / "level-0.dat").stat().st_size == 100
+    tile = ask(city, 0, "/tile/0/000").body
+    eventually(lambda: ask(city, 2, prefix(city[0]) + "/tile/0/000").body == tile, seconds=60)
+    mirrored(city, 2)
+    eventually(lambda: not (folder / "before").exists(), seconds=60)
+    # The doctor says so until somebody has looked at what was put aside.
+    findings = eventually(
+        lambda: [found for found in city[2].context.diagnose() if found.code == "mirror.put-aside"], seconds=60
+    )
+    assert str(aside) in findings[0].message
+    shutil.rmtree(aside)
+    eventually(lambda: all(found.code != "mirror.put-aside" for found in city[2].context.diagnose()), seconds=60)
