@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ledger.evidence.checkpoint import quorum_of
@@ -63,6 +63,15 @@ class Roster:
             if info.origin == origin:
                 return info
         return None
+
+    def by_any_origin(self, origin: str) -> MemberInfo | None:
+        """The member that has or had a log of this origin, as of that log's generation."""
+        return next((info for one in self.members.values() for info in logs_of(one) if info.origin == origin), None)
+
+
+def logs_of(info: MemberInfo) -> tuple[MemberInfo, ...]:
+    """The member as of each generation of its log, the present one first."""
+    return (info, *(replace(info, generation=number) for number in range(info.generation - 1, 0, -1)))
 
 
 def read_roster(consortium: Consortium) -> Roster:

@@ -22,6 +22,7 @@ from node.loops import Loop
 from node.mirror.files import ASIDE, DAMAGED, STATE_FILE, MirrorFiles, begin_anew
 from node.mirror.follower import Follower, Seen
 from node.mirror.recheck import Recheck
+from node.mirror.retired import RetiredLog, retired_log
 from node.web.logpaths import require_tile
 
 if TYPE_CHECKING:
@@ -110,8 +111,8 @@ class Mirrors:
                 files.close()
             self._open.clear()
 
-    def serve(self, origin_digest: bytes) -> MirroredLog:
-        """The mirror of the log whose origin has this SHA-256, followed now or once.
+    def serve(self, origin_digest: bytes) -> MirroredLog | RetiredLog:
+        """The mirror of the log whose origin has this SHA-256, followed now or once; or an own log that was retired.
 
         Raises: NotFoundError(mirror.unknown).
         """
@@ -119,6 +120,9 @@ class Mirrors:
         with self._lock:
             files = self._open.get(name)
         if files is None:
+            own = retired_log(self._core.config, self._core.generation, origin_digest)
+            if own is not None:
+                return own
             status = _read_state(self._folder / name)
             if status is None:
                 raise NotFoundError(

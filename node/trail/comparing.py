@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -12,6 +15,8 @@ from ledger.evidence import merkle
 from ledger.evidence.checkpoint import Checkpoint, parse_checkpoint, parse_note, verify_log_signature
 from ledger.evidence.fork import MAX_PATH, ForkEvidence, path_roots
 from ledger.evidence.tiles import Tile
+from ledger.evidence.tiletree import VerifiedTiles
+from node.mirror.reader import LogReader
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +33,13 @@ class Tree(Protocol):
 
     def hash_tile(self, level: int, index: int, width: int) -> bytes:
         """``width`` hashes of 32 bytes."""
+
+
+class ShownTree(Tree, Protocol):
+    """A tree that its node shows, with the newest head it serves."""
+
+    def checkpoint(self) -> bytes:
+        """The served note."""
 
 
 class _Proof(msgspec.Struct, frozen=True):
@@ -71,6 +83,47 @@ class RemoteTree:
         if answer.status != 200:
             raise UnavailableError("peer.answer", f"{self._client.peer.uscc} answers {path} with HTTP {answer.status}")
         return answer.body
+
+
+class RetiredTree:
+    """A retired log as its member's node still shows it, tile by tile; nothing it says is believed."""
+
+    def __init__(self, client: PinnedClient, origin: str) -> None:
+        self._origin = origin
+        self._reader = LogReader(client, f"/mirror/{hashlib.sha256(origin.encode()).hexdigest()}")
+
+    def checkpoint(self) -> bytes:
+        """The last note. Raises: UnavailableError(peer.unreachable, peer.answer)."""
+        with _as_unavailable():
+            return self._reader.note()
+
+    def prove_consistency(self, size1: int, size2: int) -> list[bytes]:
+        """From the tiles. Raises: UnavailableError(peer.unreachable, peer.answer)."""
+        with _as_unavailable():
+            served = parse_checkpoint(parse_note(self._reader.note()).text)
+            root = VerifiedTiles(self._reader.tile).root(served, size2)
+            head = Checkpoint(origin=self._origin, size=size2, root=root)
+            path = VerifiedTiles(self._reader.tile).consistency_path(head, size1)
+            return list(path if size1 & (size1 - 1) else path[1:])
+
+    def hash_tile(self, level: int, index: int, width: int) -> bytes:
+        """As the node answers. Raises: UnavailableError(peer.unreachable, peer.answer)."""
+        with _as_unavailable():
+            data = self._reader.tile(Tile(level=level, index=index, width=width))
+        if len(data) != 32 * width:
+            raise UnavailableError("peer.answer", f"a tile of {width} hashes has {32 * width} bytes, not {len(data)}")
+        return data
+
+
+@contextlib.contextmanager
+def _as_unavailable() -> Iterator[None]:
+    """What a node does not serve, or serves wrongly, proves nothing."""
+    try:
+        yield
+    except UnavailableError:
+        raise
+    except LedgerError as error:
+        raise UnavailableError("peer.answer", error.message, hint=error.hint) from error
 
 
 def full_path(tree: Tree, size1: int, size2: int) -> tuple[bytes, ...]:

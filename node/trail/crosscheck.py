@@ -12,14 +12,14 @@ import structlog
 from ledger.errors import LedgerError, UnavailableError
 from ledger.evidence.checkpoint import parse_checkpoint, parse_note
 from ledger.storage.witness import WitnessStore
-from node.chain.roster import Roster
+from node.chain.roster import Roster, logs_of
 from node.identity.peers import PeerBook
 from node.identity.pinned import PinnedClient
 from node.loops import Loop
 from node.metrics import Metrics
 from node.trail import records
 from node.trail.alarms import AlarmBook
-from node.trail.comparing import RemoteTree, contradiction, signed_by
+from node.trail.comparing import RemoteTree, RetiredTree, ShownTree, contradiction, signed_by
 from node.trail.feeding import ask_witness
 from node.trail.witnessing import log_keys
 
@@ -116,8 +116,11 @@ class CrossCheck:
         client = self._client(peer.uscc)
         try:
             for info in others:
-                if info.uscc != peer.uscc and not self.loop.stopping:
-                    self._ask_about(client, info, roster)
+                if info.uscc != peer.uscc:
+                    # A retired log signs nothing new, but what it showed to whom may come to light any time.
+                    for log in logs_of(info):
+                        if not self.loop.stopping:
+                            self._ask_about(client, log, roster)
         except UnavailableError as error:
             # Whether a peer answers is the business of feeds and doctor; here it is asked again in its turn.
             logger.debug("crosscheck.silent", peer=peer.uscc, code=error.code)
@@ -141,17 +144,19 @@ class CrossCheck:
             return
         if parse_checkpoint(parse_note(note).text) == held.checkpoint:
             return
-        tree = RemoteTree(self._client(info.uscc))
+        present = self._roster().by_origin(info.origin) is not None
+        client = self._client(info.uscc)
+        tree = RemoteTree(client) if present else RetiredTree(client, info.origin)
         try:
             self._forked(info, note, held.note, tree)
-            self._unshown.pop(info.uscc, None)
+            self._unshown.pop(info.origin, None)
         except UnavailableError as error:
             if error.code == "log.unshown":
                 self._third_head(info, note, held.note, tree, error)
             else:
                 logger.debug("crosscheck.silent", peer=info.uscc, code=error.code)
 
-    def _third_head(self, info: MemberInfo, note: bytes, held: bytes, tree: RemoteTree, error: LedgerError) -> None:
+    def _third_head(self, info: MemberInfo, note: bytes, held: bytes, tree: ShownTree, error: LedgerError) -> None:
         """The log shows a tree that is neither head's: its own newest head then contradicts one of the two."""
         try:
             newest = tree.checkpoint()
@@ -160,11 +165,11 @@ class CrossCheck:
                 return
         except LedgerError as problem:
             logger.debug("crosscheck.silent", peer=info.uscc, code=problem.code)
-        count = self._unshown[info.uscc] = self._unshown.get(info.uscc, 0) + 1
+        count = self._unshown[info.origin] = self._unshown.get(info.origin, 0) + 1
         if count >= _ROUNDS_UNSHOWN:
             self._alarms.raise_alarm("log.unshown", info.uscc, error.message)
 
-    def _forked(self, info: MemberInfo, one: bytes, other: bytes, tree: RemoteTree) -> bool:
+    def _forked(self, info: MemberInfo, one: bytes, other: bytes, tree: ShownTree) -> bool:
         evidence = contradiction(one, other, log_keys(self._roster(), info, ended=True), tree)
         if evidence is not None:
             sizes = sorted({parse_checkpoint(parse_note(note).text).size for note in (one, other)})

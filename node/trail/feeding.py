@@ -227,7 +227,7 @@ def ask_witness(client: PinnedClient, origin: str, roster: Roster) -> bytes | No
     answer = client.get(f"/witness/{hashlib.sha256(origin.encode()).hexdigest()}/checkpoint")
     if answer.status == 404:
         return None
-    info = roster.by_origin(origin)
+    info = roster.by_any_origin(origin)
     if answer.status != 200 or info is None:
         raise UnavailableError("witness.refused", f"{client.peer.uscc} does not say what it saw (HTTP {answer.status})")
     # Retired keys too: the last checkpoint before a rotation is as good a memory as any.

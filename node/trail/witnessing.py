@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Callable
 
 import structlog
@@ -22,7 +23,7 @@ from ledger.evidence.witness import TEXT_TYPE, AddCheckpoint, Judgement, judge, 
 from ledger.keys import Signer
 from ledger.model import KeyRole, MemberInfo
 from ledger.storage.witness import WitnessedHead, WitnessStore
-from node.chain.roster import Roster
+from node.chain.roster import Roster, logs_of
 from node.context import Clock
 from node.metrics import Metrics
 from node.trail.alarms import AlarmBook
@@ -128,11 +129,11 @@ class LogWitness:
             self._on_doubt(new.origin, bytes(request.note))
 
     def seen(self, origin_digest: bytes) -> bytes:
-        """The newest checkpoint cosigned here of the log whose origin has this SHA-256.
+        """The newest checkpoint cosigned here of the log, retired ones too, whose origin has this SHA-256.
 
         Raises: NotFoundError(witness.unseen).
         """
-        for info in self._roster().members.values():
+        for info in itertools.chain.from_iterable(map(logs_of, self._roster().members.values())):
             if hashlib.sha256(info.origin.encode()).digest() == origin_digest:
                 head = self._store.get(info.origin)
                 if head is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
 import shutil
@@ -17,13 +18,18 @@ from ledger.chain.bindings import ProposalKind
 from ledger.chain.bindings.proposals import encode_arguments
 from ledger.codec import decode
 from ledger.errors import NotFoundError
+from ledger.evidence import merkle
 from ledger.evidence.bundle import assemble
+from ledger.evidence.checkpoint import parse_checkpoint, parse_note
+from ledger.evidence.tiletree import hashes
 from ledger.log import fsck
 from ledger.storage.openings import Opening
 from ledger.v1 import department_pb2, department_pb2_grpc, node_pb2, node_pb2_grpc
 from ledger.verify import verify_bundle
 from node import erasure
 from node.compose import Node
+from node.identity.pinned import PinnedClient
+from node.trail.feeding import witness_note
 from node.trail.generations import retired_bundle
 from tests.node.core.city import City, Founded, found, record
 from tests.node.core.makers import eventually
@@ -133,6 +139,18 @@ def test_a_running_node_takes_up_the_next_log_by_itself(founded: Founded, tmp_pa
             with pytest.raises(NotFoundError) as caught:
                 retired_bundle(again.context, generation, place)
             assert caught.value.code == code
+        # Whoever holds a head of the old log can compare: the node shows it, and the witnesses say what they saw.
+        digest = hashlib.sha256(old_origin.encode()).hexdigest()
+        client = PinnedClient(city[0].core.peers[member], 30)
+        shown = client.get(f"/mirror/{digest}/checkpoint").body
+        assert shown == (folder / "log" / "checkpoint").read_bytes()
+        head = parse_checkpoint(parse_note(shown).text)
+        edge = client.read(f"/mirror/{digest}/tile/0/000.p/{head.size}", 8192)
+        assert (edge.status, merkle.root(hashes(edge.body))) == (200, head.root)
+        assert client.read(f"/mirror/{digest}/tile/entries/000.p/{head.size}", 1 << 20).status == 403
+        client.close()
+        seen = witness_note(city[0].core.peers[city[2].core.member], old_origin, city[0].core.rosters.current(), 30)
+        assert seen is not None
         # And new records are proven under the new origin.
         index = again.core.log.append_record(record(again, 99))
         fresh = again.anchors.parts(index, 60)

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 from urllib.parse import parse_qs, urlsplit
 
@@ -62,6 +63,20 @@ class Shown:
             ]
             return http(200, b"".join(found))
         return http(404, b"")
+
+
+class Archive:
+    """The node of a member whose log was retired: it shows the tiles of the old one, beside an empty present log."""
+
+    def __init__(self, owner: Body, leaves: list[bytes], size: int) -> None:
+        self.shown = Shown(owner, leaves, size)
+        self.prefix = "/mirror/" + hashlib.sha256(owner.info.origin.encode()).hexdigest()
+
+    def __call__(self, path: str, body: bytes) -> Answer:
+        if not path.startswith(self.prefix):
+            return http(404, b"{}")
+        rest = path.removeprefix(self.prefix)
+        return http(404, b"{}") if rest.startswith("/v1/") else self.shown(rest, body)
 
 
 class Scene:
@@ -184,6 +199,43 @@ def test_full_tiles_serve_where_partial_ones_are_gone(scene: Scene) -> None:
     scene.tell(scene.other, branch(3), 300)
     scene.round()
     assert scene.proof().verify((scene.owner.vkey,)).first.size == 64
+
+
+def retire(scene: Scene) -> None:
+    """The members voted: the log's successor is in force, the heads of the old one are held as before."""
+    before = scene.town.bodies[0]
+    scene.town.bodies[0] = replace(before, info=replace(before.info, generation=2))
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [(9, 9), (9, 20), (20, 8), (256, 700), (512, 700), (1, 2)])
+@pytest.mark.parametrize("shows_ours", [True, False])
+def test_a_retired_log_is_compared_too(scene: Scene, ours: int, theirs: int, shows_ours: bool) -> None:
+    fork = branch(0)
+    scene.town.liar(0, Archive(scene.owner, TRUNK if shows_ours else fork, 700))
+    scene.tell(scene.ours, TRUNK, ours)
+    scene.tell(scene.other, fork, theirs)
+    retire(scene)
+    scene.round()
+    assert scene.proof().origin == scene.owner.info.origin
+    # What is retired is cosigned by nobody any more.
+    old = scene.ours._store.get(scene.owner.info.origin)
+    assert old is not None
+    request = format_request(old.checkpoint.size, (), old.note)
+    assert scene.ours.add_checkpoint(request)[0] == 404
+
+
+@pytest.mark.parametrize("sizes", [(9, 9), (9, 20), (300, 8), (256, 700)])
+@pytest.mark.parametrize("gone", [False, True])
+def test_an_honest_retired_log_raises_nothing(scene: Scene, sizes: tuple[int, int], gone: bool) -> None:
+    archive = Archive(scene.owner, TRUNK, 700)
+    archive.shown.silent = gone
+    scene.town.liar(0, archive)
+    for witness, size in zip((scene.ours, scene.other), sizes, strict=True):
+        scene.tell(witness, TRUNK, size)
+    retire(scene)
+    for _ in range(4):
+        scene.round()
+    assert scene.alarms.alarms() == ()
 
 
 def test_a_head_refused_for_its_proof_is_looked_into(scene: Scene) -> None:
