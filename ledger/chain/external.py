@@ -104,11 +104,7 @@ class ExternalChain:
 
     def call(self, to: bytes, data: bytes, height: int | None = None) -> bytes:
         """Read a contract at the head or at an earlier height. Raises the contract's revert as an error."""
-        tag = self._tag(height)
-        try:
-            return shapes.data(self._link.request("eth_call", {"to": shapes.text(to), "data": shapes.text(data)}, tag))
-        except RpcError as error:
-            raise external_refusals.called("a call", error) from error
+        return shapes.data(self._state("eth_call", {"to": shapes.text(to), "data": shapes.text(data)}, height=height))
 
     def block(self, which: int | bytes) -> StoredBlock | None:
         """An adopted block by height or hash, or None. A transaction of a kind we do not write has empty bytes.
@@ -121,9 +117,8 @@ class ExternalChain:
     def transaction(self, transaction: bytes) -> tuple[StoredBlock, int] | None:
         """The adopted block a transaction is in, and its index there; None when it is in none."""
         row = self._read("eth_getTransactionByHash", shapes.text(transaction))
-        if row is None or row.get("blockNumber") is None:
-            return None
-        block = self.block(shapes.number(row["blockNumber"]))
+        at = None if row is None else shapes.fields_of(row).get("blockNumber")
+        block = None if at is None else self.block(shapes.number(at))
         if block is None or transaction not in block.transaction_hashes:
             return None
         return block, block.transaction_hashes.index(transaction)
@@ -141,6 +136,10 @@ class ExternalChain:
         if row is None:
             return None
         found = self._receipt(answer, row)
+        if found.hash != transaction:
+            raise UntrustedError(
+                "chain.answer", "another receipt was answered", expected=transaction, actual=found.hash
+            )
         adopted = self._watch.hash_at(found.height)
         if found.height > self.head().height or adopted not in (None, found.block_hash):
             return None  # not adopted yet, or a change the watch is about to find
@@ -153,7 +152,9 @@ class ExternalChain:
         rows = self._read("eth_getBlockByNumber", hex(height), True)
         if rows is None:
             return ()
-        hashes = shapes.block(rows).stored.transaction_hashes
+        block = shapes.block(rows)
+        self._watch.confirm(height, block.head.hash)
+        hashes = block.stored.transaction_hashes
         try:
             answers = self._link.request("eth_getBlockReceipts", hex(height)) if hashes else []
         except RpcError as error:
@@ -163,13 +164,13 @@ class ExternalChain:
         if not isinstance(answers, list) or len(answers) != len(hashes):
             raise UntrustedError("chain.answer", f"the receipts of block {height} are not those of its transactions")
         found = tuple(self._receipt(answer, row) for answer, row in zip(answers, rows["transactions"], strict=True))
-        if tuple(item.hash for item in found) != hashes:
+        if [(item.hash, item.block_hash) for item in found] != [(hash_, block.head.hash) for hash_ in hashes]:
             raise UntrustedError("chain.answer", f"the receipts of block {height} are not those of its transactions")
         return found
 
     def nonce(self, address: bytes) -> int:
         """The next nonce of an account at the head."""
-        return shapes.number(self._read("eth_getTransactionCount", shapes.text(address), self._tag(None)))
+        return shapes.number(self._state("eth_getTransactionCount", shapes.text(address), height=None))
 
     def pending_nonce(self, address: bytes) -> int:
         """The next nonce of an account behind what waits at the network's node."""
@@ -180,14 +181,16 @@ class ExternalChain:
 
         Raises NotFoundError(chain.height | proof.window), UntrustedError(state.account | state.storage | chain.answer).
         """
-        tag = self._tag(height)
-        at = self.head() if height is None else None
-        if at is None or hex(at.height) != tag:
-            block = self._block(int(tag, 16))
+        at = self.head()
+        if height is not None and height != at.height:
+            self._check_height(height)
+            block = self._block(height)
             if block is None:
-                raise NotFoundError("chain.height", f"the network's node has no block {int(tag, 16)}")
+                raise NotFoundError("chain.height", f"the network's node has no block {height}")
             at = block.head
-        answer = self._read("eth_getProof", shapes.text(address), [shapes.text(slot) for slot in slots], tag)
+        answer = self._state(
+            "eth_getProof", shapes.text(address), [shapes.text(slot) for slot in slots], height=at.height
+        )
         if answer is None:
             raise NotFoundError(
                 "proof.window",
@@ -254,13 +257,25 @@ class ExternalChain:
         self._link.close()
 
     # --- inside -------------------------------------------------------------------------------------------------------
-    def _tag(self, height: int | None) -> str:
+    def _check_height(self, height: int) -> None:
         head = self.head().height
-        if height is not None and height > head:
+        if height > head:
             raise NotFoundError(
                 "chain.height", f"block {height} is above the head", hint="wait for it", expected=head, actual=height
             )
-        return hex(head if height is None else height)
+
+    def _state(self, method: str, *params: object, height: int | None) -> Any:
+        """A question about the state at a height."""
+        head = self.head().height
+        if height is not None:
+            self._check_height(height)
+        try:
+            return self._read(method, *params, hex(head if height is None else height))
+        except NotFoundError as error:
+            if error.code != "proof.window" or height is not None:
+                raise
+            # The newest state is never gone: a balancer asked a node that is behind.
+            raise UnavailableError("chain.behind", error.message, hint="ask again in a moment") from error
 
     def _read(self, method: str, *params: object) -> Any:
         try:
@@ -301,7 +316,7 @@ class ExternalChain:
         return block if standing is not None and standing.head.hash == hash_ else None
 
     def _receipt(self, answer: Any, row: Any) -> Receipt:
-        bare = shapes.receipt(answer, shapes.number(row.get("nonce")), b"")
+        bare = shapes.receipt(answer, shapes.number(shapes.fields_of(row).get("nonce")), b"")
         if bare.succeeded:
             return bare
         return shapes.receipt(answer, bare.nonce, self._revert(answer, row, bare.height))

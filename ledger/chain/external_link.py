@@ -129,7 +129,9 @@ class RpcLink:
             answer = [answer]
         if not isinstance(answer, list) or len(answer) != len(calls):
             raise _nonsense(f"{self.url} did not answer every call of a batch")
-        by_number = {item.get("id"): item for item in answer if isinstance(item, Mapping)}
+        by_number = {
+            item["id"]: item for item in answer if isinstance(item, Mapping) and isinstance(item.get("id"), int)
+        }
         return [
             self._one(method, by_number.get(number), status) for number, (method, _) in zip(numbers, calls, strict=True)
         ]

@@ -78,6 +78,13 @@ def number(value: object) -> int:
     return int(value, 16)
 
 
+def fields_of(value: object) -> Mapping[str, Any]:
+    """An object. Raises UntrustedError(chain.answer)."""
+    if not isinstance(value, Mapping):
+        raise _wrong("an object is expected", value)
+    return value
+
+
 def data(value: object, length: int | None = None) -> bytes:
     """Bytes, of that length where one is given. Raises UntrustedError(chain.answer)."""
     if not isinstance(value, str) or not _DATA.match(value) or length not in (None, len(value) // 2 - 1):
@@ -87,13 +94,13 @@ def data(value: object, length: int | None = None) -> bytes:
 
 def block(answer: object) -> ForeignBlock:
     """A block asked for with its transactions. Raises UntrustedError(chain.answer | header.hash)."""
-    fields = _object(answer)
+    fields = fields_of(answer)
     named = data(fields.get("hash"), 32)
     header = _header(fields, named)
     transactions = fields.get("transactions")
     if not isinstance(transactions, list):
         raise _wrong("a block comes with its transactions", transactions)
-    rows = [_object(item) for item in transactions]
+    rows = [fields_of(item) for item in transactions]
     stored = StoredBlock(
         height=number(fields["number"]),
         hash=named,
@@ -119,12 +126,12 @@ def block(answer: object) -> ForeignBlock:
 
 def block_hash(answer: object) -> bytes:
     """The hash named in a block, whose header is not looked at. Raises UntrustedError(chain.answer)."""
-    return data(_object(answer).get("hash"), 32)
+    return data(fields_of(answer).get("hash"), 32)
 
 
 def receipt(answer: object, nonce: int, output: bytes) -> Receipt:
     """A receipt; its nonce and revert data come from elsewhere. Raises UntrustedError(chain.answer)."""
-    fields = _object(answer)
+    fields = fields_of(answer)
     logs = fields.get("logs")
     if not isinstance(logs, list):
         raise _wrong("a receipt has a list of logs", logs)
@@ -143,7 +150,7 @@ def receipt(answer: object, nonce: int, output: bytes) -> Receipt:
         cumulative_gas_used=number(fields.get("cumulativeGasUsed")),
         # Some networks name the address a failed creation would have had.
         contract=None if made is None or not succeeded else data(made, 20),
-        logs=tuple(_log(_object(item)) for item in logs),
+        logs=tuple(_log(fields_of(item)) for item in logs),
         output=output,
     )
 
@@ -153,14 +160,14 @@ def proof(answer: object, root: bytes, address: bytes, slots: Sequence[bytes]) -
 
     Raises UntrustedError(chain.answer | state.account | state.storage).
     """
-    fields = _object(answer)
+    fields = fields_of(answer)
     nodes = _nodes(fields.get("accountProof"))
     account = state.verify_account(root, address, nodes)
     entries = fields.get("storageProof")
     if not isinstance(entries, list) or len(entries) != len(slots):
         raise _wrong("a proof of every slot is expected", entries)
     storage = []
-    for slot, entry in zip(slots, map(_object, entries), strict=True):
+    for slot, entry in zip(slots, map(fields_of, entries), strict=True):
         path = _nodes(entry.get("proof"))
         # An empty trie has no nodes; some networks show its one empty node all the same.
         path = () if account.storage_hash == _EMPTY_ROOT and path == _NO_NODES else path
@@ -217,8 +224,8 @@ def _raw(row: Mapping[str, Any]) -> bytes:
     elif kind in (1, 2):
         price = ["gasPrice"] if kind == 1 else ["maxPriorityFeePerGas", "maxFeePerGas"]
         access = [
-            [data(entry.get("address"), 20), [data(key, 32) for key in entry.get("storageKeys", ())]]
-            for entry in map(_object, row.get("accessList") or ())
+            [data(entry.get("address"), 20), [data(key, 32) for key in _list(entry.get("storageKeys"))]]
+            for entry in map(fields_of, _list(row.get("accessList")))
         ]
         parity = number(row.get("yParity", row.get("v")))
         fields = [number(row.get("chainId")), nonce, *(number(row.get(name)) for name in price), *body, access]
@@ -247,9 +254,12 @@ def _nodes(value: object) -> tuple[bytes, ...]:
     return tuple(data(node) for node in value)
 
 
-def _object(value: object) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise _wrong("an object is expected", value)
+def _list(value: object) -> list[Any]:
+    """A list; none where there is nothing."""
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise _wrong("a list is expected", value)
     return value
 
 

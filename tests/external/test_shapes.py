@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 from eth_account import Account
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ledger.chain import external_shapes as shapes
 from ledger.chain.embedded import keccak256
@@ -97,8 +99,8 @@ def test_bytes_are_strict(value: object) -> None:
     assert refused(lambda: shapes.data("0x1234", 3)) == "chain.answer"
 
 
-def test_logs_have_at_most_four_topics() -> None:
-    receipt = {
+def receipt_answer() -> dict[str, Any]:
+    return {
         "transactionHash": "0x" + "01" * 32,
         "blockHash": "0x" + "02" * 32,
         "blockNumber": "0x1",
@@ -111,8 +113,70 @@ def test_logs_have_at_most_four_topics() -> None:
         "contractAddress": "0x" + "04" * 20,
         "logs": [{"address": "0x" + "05" * 20, "topics": ["0x" + "06" * 32] * 4, "data": "0x"}],
     }
+
+
+def test_logs_have_at_most_four_topics() -> None:
+    receipt = receipt_answer()
     found = shapes.receipt(receipt, 9, b"")
     assert (found.nonce, found.contract, len(found.logs[0].topics)) == (9, b"\x04" * 20, 4)
     assert shapes.receipt(receipt | {"status": "0x0"}, 9, b"").contract is None
-    receipt["logs"][0]["topics"] *= 2  # type: ignore[index]
+    receipt["logs"][0]["topics"] *= 2
     assert refused(lambda: shapes.receipt(receipt, 9, b"")) == "chain.answer"
+
+
+_SCALARS = (
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.from_regex(r"0x[0-9a-f]{0,70}", fullmatch=True)
+)
+_VALUES = st.recursive(
+    _SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The path of every value inside a JSON value, itself included."""
+    found = [path]
+    if isinstance(value, dict):
+        found += [place for key, inner in value.items() for place in places(inner, (*path, key))]
+    elif isinstance(value, list):
+        found += [place for key, inner in enumerate(value) for place in places(inner, (*path, key))]
+    return found
+
+
+def with_value(value: Any, path: tuple[Any, ...], new: Any) -> Any:
+    """A copy with another value at a path."""
+    if not path:
+        return new
+    copy = dict(value) if isinstance(value, dict) else list(value)
+    copy[path[0]] = with_value(copy[path[0]], path[1:], new)
+    return copy
+
+
+def block_answer() -> dict[str, Any]:
+    raw = encode_header(sealed(header((0, 1, 2, 3), fork="prague"), (0, 1, 2)))
+    rows = [{key: value for key, value in signed(kind).items() if key != "raw"} for kind in (0, 1, 2)]
+    return as_json(raw, keccak256(raw), NAMES, NUMBERS) | {"transactions": rows}
+
+
+def proof_answer() -> dict[str, Any]:
+    return {"accountProof": ["0x" + "12" * 40] * 2, "storageProof": [{"key": "0x1", "value": "0x2", "proof": ["0x80"]}]}
+
+
+READERS: dict[str, tuple[Any, Any]] = {
+    "block": (block_answer(), shapes.block),
+    "receipt": (receipt_answer(), lambda answer: shapes.receipt(answer, 0, b"")),
+    "proof": (proof_answer(), lambda answer: shapes.proof(answer, bytes(32), bytes(20), [bytes(32)])),
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+@given(data=st.data())
+def test_whatever_stands_anywhere_is_read_or_refused(name: str, data: st.DataObject) -> None:
+    answer, read = READERS[name]
+    path = data.draw(st.sampled_from(places(answer)))
+    changed = with_value(answer, path, data.draw(_VALUES))
+    try:
+        read(changed)
+    except UntrustedError as error:
+        assert error.code in ("chain.answer", "header.hash", "state.account", "state.storage")  # noqa: PT017
