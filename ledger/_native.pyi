@@ -298,7 +298,7 @@ class AbciServer:
         UnavailableError(abci.snapshots)."""
 
     def listen(self, path: str) -> None:
-        """Raises InvalidInputError(abci.socket-path) also when the path is over 103 bytes long,
+        """Raises InvalidInputError(abci.socket-path) also when the path is over 107 bytes long,
         ConflictError(abci.socket-busy | abci.listening), UnavailableError(abci.socket | abci.stopped)."""
 
     def next_commit(self, timeout: float) -> AbciCommit | None:
@@ -319,10 +319,14 @@ class AbciServer:
         """(code, message) when the application stopped by itself: abci.genesis, abci.order, abci.height, abci.time,
         abci.store, abci.socket, chain.version, native.panic."""
 
+    def refusals(self, hashes: Sequence[bytes]) -> list[tuple[str, str] | None]:
+        """Why CheckTx last refused each transaction (code, message), by keccak256 of its bytes; None when it was not
+        refused, was admitted since, or it is more than ten thousand refusals ago."""
+
     def stats(self) -> dict[str, int]:
         """Counters since the start: height, heights, blocks, transactions, left_out, check_tx, check_tx_refused,
         recheck_tx, recheck_tx_dropped, proposals_made, proposals_judged, proposals_refused, validator_updates,
-        connections, snapshots_made, snapshots_failed, chunks_served, chunks_applied, chunks_refused."""
+        snapshots_made, snapshots_failed, chunks_served, chunks_applied, chunks_refused."""
 
 @final
 class AbciCommit:

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use alloy_primitives::B256;
+use alloy_primitives::{B256, keccak256};
 use sha2::{Digest, Sha256};
 use tendermint_proto::v0_38::abci::{
     CheckTxType, RequestCheckTx, ResponseCheckTx, ResponseEcho, ResponseExtendVote, ResponseFlush, ResponseQuery,
@@ -12,7 +12,7 @@ use tendermint_proto::v0_38::abci::{
 
 use super::finalize::Finalized;
 use super::handover::{Commit, Handover, Offer};
-use super::pool::Pool;
+use super::pool::{Pool, Reason};
 use super::row::Row;
 use super::server::Handler;
 use super::snapshot::Maker;
@@ -136,6 +136,12 @@ impl Application {
         lock(&self.failure).clone()
     }
 
+    /// Why CheckTx last refused each of these transactions, by keccak256.
+    pub fn refusals(&self, hashes: &[B256]) -> Vec<Option<Reason>> {
+        let pool = lock(&self.pool);
+        hashes.iter().map(|hash| pool.refusal(hash)).collect()
+    }
+
     /// Counters by name.
     pub fn stats(&self) -> Vec<(&'static str, u64)> {
         self.stats.read()
@@ -156,8 +162,10 @@ impl Application {
             Ok(tx) => ResponseCheckTx { gas_wanted: signed(tx.gas), ..ResponseCheckTx::default() },
             Err(error) => {
                 dropped.add(1);
-                if again {
-                    lock(&self.pool).leave(&alloy_primitives::keccak256(&request.tx));
+                let hash = keccak256(&request.tx);
+                match again {
+                    true => lock(&self.pool).leave(&hash),
+                    false => lock(&self.pool).refuse(hash, &error),
                 }
                 let (log, codespace) = (error.message, error.code.to_owned());
                 ResponseCheckTx { code: REFUSED, log, codespace, ..ResponseCheckTx::default() }

@@ -8,7 +8,7 @@
 //! | `start` | Info, InitChain |
 //! | `proposal` | PrepareProposal, ProcessProposal |
 //! | `finalize` | FinalizeBlock, Commit |
-//! | `pool` | CheckTx: one waiting transaction per sender and nonce |
+//! | `pool` | CheckTx: one waiting transaction per sender and nonce, and why others were refused |
 //! | `handover` | a Commit waits until the caller has stored it |
 //! | `row` | the stored consensus row |
 //! | `snapshot` | the state for nodes that join late |
@@ -21,7 +21,7 @@ mod fail;
 mod finalize;
 pub mod frame;
 mod handover;
-mod pool;
+pub mod pool;
 mod proposal;
 pub mod row;
 pub mod server;

@@ -16,7 +16,16 @@ pub struct Pool {
     /// Commits so far.
     generation: u64,
     senders: HashMap<Address, BTreeMap<u64, Place>>,
+    /// Why transactions were refused; the older ones are forgotten when the young are many.
+    refused: HashMap<B256, Reason>,
+    refused_before: HashMap<B256, Reason>,
 }
+
+/// Code and message of a refusal.
+pub type Reason = (&'static str, String);
+
+/// Refusals remembered at least, and at most twice.
+const REFUSALS: usize = 10_000;
 
 struct Place {
     hash: B256,
@@ -71,7 +80,22 @@ impl Pool {
             }
         }
         places.insert(nonce, Place { hash, generation });
+        self.refused.remove(&hash);
+        self.refused_before.remove(&hash);
         Ok(())
+    }
+
+    /// Remember why a transaction was refused.
+    pub fn refuse(&mut self, hash: B256, error: &Error) {
+        if self.refused.len() >= REFUSALS {
+            self.refused_before = std::mem::take(&mut self.refused);
+        }
+        self.refused.insert(hash, (error.code, error.message.clone()));
+    }
+
+    /// Why a transaction was last refused; None when it was not, was admitted since, or it is long ago.
+    pub fn refusal(&self, hash: &B256) -> Option<Reason> {
+        self.refused.get(hash).or_else(|| self.refused_before.get(hash)).cloned()
     }
 
     /// A waiting transaction that the rules no longer admit.

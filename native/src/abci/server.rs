@@ -1,10 +1,12 @@
 //! The socket: one thread that takes connections, one for each connection, all stoppable.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufReader, BufWriter, ErrorKind, Write};
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -218,11 +220,11 @@ fn exception(error: &Error) -> Response {
 
 fn bind(path: &Path) -> Result<UnixListener, Error> {
     let length = path.as_os_str().len();
-    // The name it is bound under first is four bytes longer.
-    if length > MAX_PATH - 4 {
+    let name = path.file_name().unwrap_or_default();
+    if length > MAX_PATH || name.is_empty() {
         let error =
-            fail::invalid("abci.socket-path", format!("the socket's path has {length} bytes, at most 103 work"));
-        return Err(error.numbers(103, length as u64).hint("put the socket into a folder with a shorter path"));
+            fail::invalid("abci.socket-path", format!("the socket's path has {length} bytes, at most 107 work"));
+        return Err(error.numbers(107, length as u64).hint("put the socket into a folder with a shorter path"));
     }
     match fs::symlink_metadata(path) {
         Ok(found) if !found.file_type().is_socket() => {
@@ -235,10 +237,8 @@ fn bind(path: &Path) -> Result<UnixListener, Error> {
         }
         _ => {}
     }
-    // Made under another name, so that it is nobody else's when it appears under its own.
-    let mut fresh = path.as_os_str().to_owned();
-    fresh.push(".new");
-    let fresh = PathBuf::from(fresh);
+    // Made under another name of the same length, so that it is nobody else's when it appears under its own.
+    let fresh = path.with_file_name(OsStr::from_bytes(&[b"~", &name.as_bytes()[1..]].concat()));
     let bound = || {
         let _ = fs::remove_file(&fresh);
         let listener = UnixListener::bind(&fresh)?;

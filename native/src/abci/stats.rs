@@ -44,8 +44,6 @@ counters! {
     proposals_refused,
     /// Validators told to CometBFT as changed.
     validator_updates,
-    /// Connections taken.
-    connections,
     /// Snapshots written.
     snapshots_made,
     /// Snapshots that could not be written.

@@ -8,10 +8,11 @@ use alloy_primitives::B256;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
-use super::args::{Bytes, Count};
+use super::args::{Bytes, Count, Fixed};
 use super::chain::Chain;
 use super::executed::ExecutedBlock;
 use super::fault::{call, call_detached};
+use crate::abci::pool::Reason;
 use crate::abci::snapshot::folder::Folder;
 use crate::abci::snapshot::{EVERY, Maker};
 use crate::abci::{Application, Commit, Handler, Server};
@@ -94,6 +95,11 @@ impl AbciServer {
                 if error.hint.is_empty() { error.message } else { format!("{}: {}", error.message, error.hint) };
             (error.code, message)
         })
+    }
+
+    fn refusals(&self, py: Python<'_>, hashes: Vec<Fixed<32>>) -> PyResult<Vec<Option<Reason>>> {
+        let hashes: Vec<_> = hashes.iter().map(|hash| B256::from(hash.0)).collect();
+        call_detached(py, || Ok(self.application.refusals(&hashes)))
     }
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {

@@ -147,10 +147,16 @@ fn a_nonce_is_taken_once_while_its_transaction_waits() {
     assert_eq!(code(&mut client, &second, false), "tx.nonce-low");
     // A CometBFT that starts anew has an empty mempool.
     assert_eq!(code(&mut client, &write(&member(1), 1, 1, 1), false), "");
+    let third = write(&member(1), 1, 2, 2);
+    assert_eq!(code(&mut client, &third, false), "tx.nonce-taken");
     client.info();
-    assert_eq!(code(&mut client, &write(&member(1), 1, 2, 2), false), "");
+    assert_eq!(code(&mut client, &third, false), "");
+    // What was refused when checked again is no refusal of it; what is admitted now is none either.
+    let reasons = node.application.refusals(&[keccak256(&first), keccak256(&second), keccak256(&third)]);
+    let reasons: Vec<_> = reasons.into_iter().map(|reason| reason.map_or("", |(code, _)| code)).collect();
+    assert_eq!(reasons, ["", "tx.nonce-low", ""]);
     let stats: BTreeMap<_, _> = node.application.stats().into_iter().collect();
-    assert_eq!((stats["recheck_tx"], stats["recheck_tx_dropped"], stats["check_tx_refused"]), (2, 1, 4));
+    assert_eq!((stats["recheck_tx"], stats["recheck_tx_dropped"], stats["check_tx_refused"]), (2, 1, 5));
 }
 
 #[test]
