@@ -58,9 +58,11 @@ class CometProcess:
         consensus: bytes,
         p2p: bytes,
         clock: Callable[[], int],
+        prepare: Callable[[], None],
         sockets: tuple[Path, ...] = (),
     ) -> None:
-        """``sockets``: unix sockets it listens on; what a killed one left there is removed before a start."""
+        """``prepare`` writes the home; it is called before every start, because what was signed and who the peers are
+        changes. ``sockets``: unix sockets it listens on; what a killed one left there is removed before a start."""
         self.home = home
         self.failed = threading.Event()
         self.problem: LedgerError | None = None
@@ -68,6 +70,7 @@ class CometProcess:
         self._consensus = consensus
         self._p2p = p2p
         self._clock = clock
+        self._prepare = prepare
         self._sockets = sockets
         self._output = OutputLog(home / "comet.log")
         self._changed = threading.Condition()
@@ -179,16 +182,22 @@ class CometProcess:
             broken = threading.Event()
             try:
                 status = self._once(broken)
+                problem = explain(self._output.tail(200), status)
             except OSError as error:
-                status = None
-                self._output.add(f"{self._binary} cannot be started: {error.strerror}\n".encode())
+                problem = UnavailableError(
+                    "comet.not-started",
+                    f"{self._binary} cannot be started: {error.strerror}",
+                    hint="install it again: scripts/comet",
+                )
+            except LedgerError as error:
+                problem = error
             self._since_ms = self._clock()
             if self._stopping:
                 return
             if self._exchanging:
                 self._exchanging = False
                 continue
-            self._tell_end(status)
+            self._tell_end(problem)
             if self.failed.is_set():
                 return
             if time.monotonic() - began > _GOOD_RUN_S:
@@ -202,6 +211,7 @@ class CometProcess:
         """One life of the process, from its start to its end; its exit status."""
         began = time.monotonic()
         self._output.begin()
+        self._prepare()
         for path in self._sockets:
             path.unlink(missing_ok=True)
         popen = self._spawn()
@@ -254,8 +264,7 @@ class CometProcess:
                 env=environment,
             )
 
-    def _tell_end(self, status: int | None) -> None:
-        problem = explain(self._output.tail(200), status)
+    def _tell_end(self, problem: LedgerError) -> None:
         self.problem = problem
         self._last_error = problem.message
         logger.warning("comet.ended", code=problem.code, message=problem.message, hint=problem.hint)

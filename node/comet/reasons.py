@@ -94,8 +94,8 @@ _MAX_LINE = 300
 _END = re.compile(r"^(ERROR|Error|panic|fatal error|comet):|CONSENSUS FAILURE")
 
 
-def explain(lines: Sequence[str], status: int | None) -> LedgerError:
-    """The end of the process as an error; ``status``: its exit status (negative: the signal), None: it never ran."""
+def explain(lines: Sequence[str], status: int) -> LedgerError:
+    """The end of the process as an error; ``status`` is its exit status, negative: the signal."""
     first = next((at for at, line in enumerate(lines) if _END.search(line)), None)
     # Before it says that it ends, a line may tell of what others did: a wrong proposal is no damage here.
     told = list(lines[-20:] if first is None else lines[first:])
@@ -106,7 +106,7 @@ def explain(lines: Sequence[str], status: int | None) -> LedgerError:
         if line is not None:
             return kind(code, f"{meaning}: {line.strip()[:_MAX_LINE]}", hint=hint)
     last = next((line.strip() for line in reversed(told) if line.strip()), "it wrote nothing")
-    how = f"signal {-status}" if status is not None and status < 0 else f"status {status}"
+    how = f"signal {-status}" if status < 0 else f"status {status}"
     return UnavailableError(
         "comet.ended",
         f"CometBFT ended with {how}: {last[:_MAX_LINE]}",

@@ -195,6 +195,8 @@ class CometRpc:
                     raise http.client.HTTPException(f"the answer is larger than {MAX_ANSWER_BYTES} bytes")
                 if connection.sock is not None:
                     connection.sock.settimeout(_left(deadline))
+            # Read to its end: without this the connection would not take another request.
+            response.close()
         except BaseException:
             connection.close()
             raise

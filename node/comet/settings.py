@@ -54,6 +54,8 @@ class HomeSettings:
     propose_ms: int = 1_500
     #: How long late votes of a decided height are waited for, unless all are there, milliseconds.
     commit_ms: int = 200
+    #: How long between two looks whether a peer lacks something, milliseconds: what a network at rest costs.
+    gossip_ms: int = 100
     state_sync: StateSync | None = None
 
     @property
@@ -127,7 +129,7 @@ def sections(settings: HomeSettings) -> dict[str, dict[str, Any]]:
             # Idle heights carry a signed time, so that idle and halted can be told apart.
             "create_empty_blocks": False,
             "create_empty_blocks_interval": f"{settings.empty_interval_s}s",
-            "peer_gossip_sleep_duration": "25ms",
+            "peer_gossip_sleep_duration": f"{settings.gossip_ms}ms",
             "peer_query_maj23_sleep_duration": "2s",
             "block_time_tolerance": _TIME_TOLERANCE,
         },

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ledger.chain.genesis import decode_genesis
@@ -54,19 +54,23 @@ def prepare_comet(
         app=f"unix://{app}",
         rpc=address,
         p2p=f"{config.comet.p2p_host}:{config.comet.p2p_port}",
-        peers=addresses(),
         max_tx_bytes=decode_genesis(genesis).limits.tx_bytes,
         empty_interval_s=config.chain.heartbeat_interval,
         log_level=config.comet.log_level,
         double_sign_check=config.comet.double_sign_check,
     )
-    write_home(home, genesis=genesis, settings=settings)
+
+    def prepare() -> None:
+        write_home(home, genesis=genesis, settings=replace(settings, peers=addresses()))
+
+    prepare()
     process = CometProcess(
         binary,
         home,
         consensus=keys.secret(KeyRole.CONSENSUS),
         p2p=keys.secret(KeyRole.P2P),
         clock=clock,
+        prepare=prepare,
         sockets=(rpc_file,),
     )
     return Comet(process=process, rpc=CometRpc(address), home=home, app_socket=str(app), addresses=addresses)

@@ -71,7 +71,8 @@ class Comet:
         self.home = home
         self.member = member
         self.settings = settings_of(home, **changes)
-        write_home(home, genesis=genesis, settings=self.settings)
+        self.genesis = genesis
+        self.prepare()
         self.rpc = CometRpc(self.settings.rpc)
         self.process = self.make_process()
 
@@ -83,8 +84,13 @@ class Comet:
             consensus=self.member.seeds[KeyRole.CONSENSUS],
             p2p=self.member.seeds[KeyRole.P2P],
             clock=system_clock,
+            prepare=self.prepare,
             sockets=(Path(self.settings.rpc.removeprefix("unix://")),),
         )
+
+    def prepare(self) -> None:
+        """Write the home as the settings are now."""
+        write_home(self.home, genesis=self.genesis, settings=self.settings)
 
     @property
     def peer(self) -> str:
