@@ -83,13 +83,14 @@ class DeadlineSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 class MirrorSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which other members' logs are followed (their USCCs, or ``all``), how often, and whether entries are kept where
-    this member may read them (the supervisor, auditors). ``recheck``: MiB a second, over all followed logs, that are
-    compared again with what is here; ``all``: every log whole at every look. ``sample``: tiles a look, at least."""
+    this member may read them (the supervisor, auditors). ``recheck``: tiles and bundles a second, of all followed logs
+    together, that are compared again with what is here; ``all``: every log whole at every look. ``sample``: tiles a
+    look, at least."""
 
     members: tuple[str, ...] = ()
     interval: Seconds = 10
     entries: bool = True
-    recheck: Annotated[int, msgspec.Meta(ge=0, le=1_024)] | Literal["all"] = 4
+    recheck: Annotated[int, msgspec.Meta(ge=0, le=100_000)] | Literal["all"] = 200
     sample: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 8
 
 

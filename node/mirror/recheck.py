@@ -23,8 +23,8 @@ from node.mirror.reader import AHEAD, LogReader
 
 #: A sweep over the whole log is planned for this long at most, seconds: with the looks' own time it is over in a day.
 SWEEP_S: Final = 72_000
-#: What a look takes for that ends here, bytes: new entries are waiting, and the other node has work of its own.
-SWEEP_BYTES: Final = 32 << 20
+#: What one look compares again ends here, bytes: new entries are waiting, and the other node has work of its own.
+LOOK_BYTES: Final = 32 << 20
 #: A tile refused at this many looks in a row, the first of them ``patience`` seconds ago, is withheld.
 _REFUSALS: Final = 3
 #: Tiles that are compared at every look since something was wrong with them.
@@ -40,8 +40,8 @@ class _Refused:
 
 
 class Recheck:
-    """What is compared again at a look. ``sample``: random tiles, and the least the sweep goes on by; ``budget()``:
-    bytes that a look may compare again, None for the whole log every time; ``interval``: seconds between looks;
+    """What is compared again at a look. ``sample``: random tiles, and the least the sweep goes on by; ``budget()``: how
+    many tiles and bundles a look may ask for, None for the whole log every time; ``interval``: seconds between looks;
     ``patience``: seconds for which a refusal may be a passing one."""
 
     def __init__(
@@ -67,16 +67,25 @@ class Recheck:
         self._refused: dict[tuple[int | None, int], _Refused] = {}
 
     def share(self, full: int) -> int:
-        """How many of ``full`` tiles the sweep compares at one look at least, as far as :data:`SWEEP_BYTES` go."""
+        """How many of ``full`` tiles of leaves the sweep compares at one look at least, as far as :data:`LOOK_BYTES`
+        go: so that it is over within a day."""
         return min(full, max(self._sample, -(-full // self._looks)))
 
     def looks(self, size: int, entry_bytes: int) -> int:
         """After how many looks all of a log of ``size`` leaves, and entries of so many bytes, was compared again."""
         budget, full = self._budget(), size // TILE_WIDTH
-        total = _tile_bytes(size) + entry_bytes
-        if budget is None or total <= budget or not full:
+        if not full or self._is_little(budget, full, entry_bytes):
             return 1
-        return -(-total // max(budget, min(SWEEP_BYTES, self.share(full) * total // full), 1))
+        each = 2 if entry_bytes else 1
+        affordable = max(1, LOOK_BYTES * full // (_tile_bytes(full) + entry_bytes))
+        return -(-full // min(affordable, max(self.share(full), (budget or 0) // each)))
+
+    def _is_little(self, budget: int | None, full: int, entry_bytes: int) -> bool:
+        """Whether everything is compared at every look."""
+        if budget is None:
+            return True
+        tiles = full * (2 if entry_bytes else 1) + full // TILE_WIDTH
+        return tiles <= budget and _tile_bytes(full) + entry_bytes <= LOOK_BYTES
 
     def compare(
         self, files: MirrorFiles, reader: LogReader, size: int, *, entries: bool
@@ -145,7 +154,7 @@ class Recheck:
             if tile.leaves_needed <= (kept if tile.level is None else size):
                 yield tile
         budget = self._budget()
-        if budget is None or _tile_bytes(size) + entry_bytes <= budget:
+        if budget is None or self._is_little(budget, full, entry_bytes):
             for index in range(full):
                 yield from tiles_at(index, kept)
             return
@@ -153,12 +162,13 @@ class Recheck:
             yield from tiles_at(index, kept)
         if self._next is None:
             self._next = self._draw.randrange(full)
-        share = self.share(full)
+        share, asked = self.share(full), 0
         for passed in range(full):
-            most = max(SWEEP_BYTES, budget) if passed < share else budget
-            if self._bytes > most or not most:
+            if self._bytes > LOOK_BYTES or (passed >= share and asked >= budget):
                 break
-            yield from tiles_at(self._next % full, kept)
+            for tile in tiles_at(self._next % full, kept):
+                asked += 1
+                yield tile
             self._next = (self._next + 1) % full
 
     def _compare(self, files: MirrorFiles, reader: LogReader, tile: Tile, size: int) -> int:
@@ -184,9 +194,9 @@ def _asked(tile: Tile, size: int) -> Tile:
     return Tile(level=None, index=tile.index, width=min(TILE_WIDTH, size - tile.index * TILE_WIDTH))
 
 
-def _tile_bytes(size: int) -> int:
-    """Bytes of the hash tiles of ``size`` leaves; those above the leaves are a 255th of them."""
-    return size * HASH * TILE_WIDTH // (TILE_WIDTH - 1)
+def _tile_bytes(full: int) -> int:
+    """Bytes of the hash tiles over so many full tiles of leaves: those above are a 255th of them."""
+    return full * TILE_WIDTH * HASH * TILE_WIDTH // (TILE_WIDTH - 1)
 
 
 def tiles_at(index: int, kept: int) -> Iterator[Tile]:

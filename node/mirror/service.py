@@ -181,10 +181,10 @@ class Mirrors:
         loop.start()
 
     def _budget(self) -> int | None:
-        """Bytes that one look at one log may compare again."""
+        """How many tiles and bundles one look at one log may ask for again."""
         if self._section.recheck == "all":
             return None
-        return (self._section.recheck << 20) * self._section.interval // max(1, len(self._followers))
+        return self._section.recheck * self._section.interval // max(1, len(self._followers))
 
     def _room(self) -> None:
         """Raise UnavailableError(mirror.disk-low) when the own log needs what is left of the disk."""
