@@ -2,13 +2,14 @@
 
 A verifier starts from a pinned block and its validators. Where the set is another by now, the hand-over leads to it:
 each of its headers names the next set and is sealed by a quorum of that set and by a quorum of the one trusted before.
+Where a contract keeps the validators, each is sealed by the set trusted before and comes with a proof of the next one.
 Nothing in a finality is ignored: seals stand in ascending order of their validators, exactly as many as are needed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import InitVar, dataclass
+from dataclasses import InitVar, dataclass, replace
 from typing import Any, Final
 
 from ledger import codec
@@ -24,6 +25,7 @@ from ledger.evidence.qbft import (
     sealers,
     verify_seals,
 )
+from ledger.evidence.qbftcontract import ContractSet, read_set, set_from_object, set_object
 from ledger.evidence.seal import Seal
 
 QBFT: Final = "qbft"
@@ -36,11 +38,21 @@ _SEAL: Final = Seal()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QbftPin:
-    """Where trust begins: a block of the network and the validators (20 bytes each, ascending) that seal the next."""
+    """Where trust begins: a block of the network and the validators (20 bytes each, ascending) that seal the next.
+    ``contract``: the address of the contract that keeps them, None where headers name them."""
 
     height: int
     hash: bytes
     validators: tuple[bytes, ...]
+    contract: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QbftStep:
+    """A block at which trust goes over to another set: the one its header names, or the one ``proven`` behind it."""
+
+    header: QbftHeader
+    proven: ContractSet | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +62,7 @@ class QbftFinality:
 
     chain: bytes
     header: QbftHeader
-    handover: tuple[QbftHeader, ...] = ()
+    handover: tuple[QbftStep, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,29 +86,29 @@ class SealedHead:
         _SEAL.check(seal)
 
 
-def make_qbft(chain: bytes, header: bytes, handover: Sequence[bytes], pin: QbftPin) -> QbftFinality:
-    """A finality from headers as a node serves them (RLP, all their seals): the seals that are needed, in order.
+def make_qbft(chain: bytes, header: QbftHeader, handover: Sequence[QbftStep], pin: QbftPin) -> QbftFinality:
+    """A finality from headers as a node serves them, with all their seals: the seals that are needed, in order.
 
-    ``handover`` may hold more than is needed: headers that change nothing for this pin are left out.
-    Raises: UntrustedError(qbft.*) when no finality comes of them.
+    ``handover`` may hold more than is needed: steps that change nothing for this pin are left out.
+    Raises: UntrustedError(qbft.* | state.*) when no finality comes of them.
     """
     trusted, kept = pin.validators, []
-    for raw in handover:
-        step = decode_header(raw)
-        if not pin.height < step.height <= decode_header(header).height or step.extra.validators in ((), trusted):
+    for step in handover:
+        following = _following(step, pin)
+        if not pin.height < step.header.height <= header.height or following in ((), trusted):
             continue
-        kept.append(_pick(step, step.extra.validators, trusted))
-        trusted = step.extra.validators
-    made = QbftFinality(chain=chain, header=_pick(decode_header(header), trusted, trusted), handover=tuple(kept))
+        kept.append(replace(step, header=_pick(step.header, _sealing(step, pin, trusted), trusted)))
+        trusted = following
+    made = QbftFinality(chain=chain, header=_pick(header, trusted, trusted), handover=tuple(kept))
     verify_qbft(made, pin, chain)
     return made
 
 
-def hands_over(header: QbftHeader, trusted: tuple[bytes, ...]) -> bool:
-    """Whether a header as served (all its seals) is a step from the trusted set to the one it names."""
-    following = header.extra.validators
+def hands_over(step: QbftStep, trusted: tuple[bytes, ...], pin: QbftPin) -> bool:
+    """Whether a step, its header with all seals, leads from the trusted set to another."""
     try:
-        return bool(following) and bool(_hand_over(_pick(header, following, trusted), trusted))
+        picked = _pick(step.header, _sealing(step, pin, trusted), trusted)
+        return bool(_hand_over(replace(step, header=picked), trusted, pin))
     except UntrustedError:
         return False
 
@@ -104,26 +116,21 @@ def hands_over(header: QbftHeader, trusted: tuple[bytes, ...]) -> bool:
 def verify_qbft(finality: QbftFinality, pin: QbftPin, chain: bytes) -> SealedHead:
     """Check the hand-over from the pin and the seals of the block.
 
-    A block older than the pinned one is judged by the pinned validators. Raises: UntrustedError(qbft.*).
+    A block older than the pinned one is judged by the pinned validators. Raises: UntrustedError(qbft.* | state.*).
     """
     if finality.chain != chain:
         raise UntrustedError("qbft.chain", "the block is of another chain", expected=chain, actual=finality.chain)
     check_set(pin.validators)
     trusted, height = pin.validators, pin.height
     for step in finality.handover:
-        if step.height <= height:
+        if step.header.height <= height:
             raise UntrustedError(
                 "qbft.handover", "blocks of the hand-over ascend from the pinned one", expected=height + 1,
-                actual=step.height,
+                actual=step.header.height,
             )  # fmt: skip
-        trusted, height = _hand_over(step, trusted), step.height
+        trusted, height = _hand_over(step, trusted, pin), step.header.height
     header = finality.header
-    # The block may be the very one at which the set changed.
-    last = finality.handover[-1] if finality.handover else None
-    if last is not None and (header.height < height or (header.height == height and header.hash != last.hash)):
-        raise UntrustedError(
-            "qbft.handover", "the hand-over leads beyond the block", expected=height, actual=header.height
-        )
+    _check_reach(header, finality.handover)
     found = verify_seals(header, trusted)
     _check_exact(header, found, quorum(len(trusted)))
     if header.height == pin.height and header.hash != pin.hash:
@@ -165,7 +172,7 @@ def qbft_object(finality: QbftFinality) -> dict[str, Any]:
     return {
         "chain": hex_of(finality.chain),
         "engine": QBFT,
-        "handover": [b64(encode_header(header)) for header in finality.handover],
+        "handover": [_step_object(step) for step in finality.handover],
         "header": b64(encode_header(finality.header)),
     }
 
@@ -178,39 +185,82 @@ def qbft_from_object(value: Any) -> QbftFinality:
         if finality["engine"] != QBFT:
             raise InvalidInputError("json.fields", f"the engine is {QBFT}", actual=str(finality["engine"])[:40])
         chain = unhex(finality["chain"])
-        handover = [unb64(text(item)) for item in array(finality["handover"], MAX_HANDOVER)]
+        handover = [_raw_step(item) for item in array(finality["handover"], MAX_HANDOVER)]
         header = unb64(text(finality["header"]))
     except LedgerError as error:
         raise InvalidInputError(
             "qbft.format", f"no finality of a QBFT network: {error.message}", hint="take the file again from the node"
         ) from None
     return QbftFinality(
-        chain=chain, header=decode_header(header), handover=tuple(decode_header(item) for item in handover)
+        chain=chain,
+        header=decode_header(header),
+        handover=tuple(QbftStep(header=decode_header(raw), proven=proven) for raw, proven in handover),
     )
 
 
-def _hand_over(step: QbftHeader, trusted: tuple[bytes, ...]) -> tuple[bytes, ...]:
-    """The set a header hands over to, sealed by a quorum of it and of the set trusted so far."""
-    following = step.extra.validators
-    if not following or following == trusted:
+def _step_object(step: QbftStep) -> Any:
+    header = b64(encode_header(step.header))
+    return header if step.proven is None else {"header": header, "set": set_object(step.proven)}
+
+
+def _raw_step(value: Any) -> tuple[bytes, ContractSet | None]:
+    if isinstance(value, str):
+        return unb64(value), None
+    step = fields(value, frozenset({"header", "set"}))
+    return unb64(text(step["header"])), set_from_object(step["set"])
+
+
+def _following(step: QbftStep, pin: QbftPin) -> tuple[bytes, ...]:
+    """The set a step leads to; empty where it names and proves none."""
+    if pin.contract is None:
+        return step.header.extra.validators
+    return () if step.proven is None else read_set(step.proven, step.header.state_root, pin.contract)
+
+
+def _sealing(step: QbftStep, pin: QbftPin, trusted: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    """The set whose quorum seals a step's header."""
+    return step.header.extra.validators if pin.contract is None else trusted
+
+
+def _hand_over(step: QbftStep, trusted: tuple[bytes, ...], pin: QbftPin) -> tuple[bytes, ...]:
+    """The set a step leads to, its header sealed by a quorum of that set's kind and of the set trusted so far."""
+    header, following = step.header, _following(step, pin)
+    if not following or following == trusted or (step.proven is None) != (pin.contract is None):
         raise UntrustedError(
             "qbft.handover",
-            f"block {step.height} of the hand-over does not change the validators",
-            hint="a network that keeps its validators in a contract needs a policy with the new ones",
+            f"block {header.height} of the hand-over does not change the validators",
+            hint="where a contract keeps the validators, the policy names it and each step proves them",
         )
-    found = verify_seals(step, following)
+    sealing = _sealing(step, pin, trusted)
+    found = verify_seals(header, sealing)
     old = [sealer for sealer in found if sealer in set(trusted)]
     needed = quorum(len(trusted))
     if len(old) < needed:
         raise UntrustedError(
             "qbft.handover",
-            f"{len(old)} of the {len(trusted)} validators before sealed block {step.height}; {needed} are needed",
+            f"{len(old)} of the {len(trusted)} validators before sealed block {header.height}; {needed} are needed",
             hint="take a later block of the same set that more of them sealed",
             expected=needed,
             actual=len(old),
         )
-    _check_exact(step, found, max(needed, quorum(len(following))))
+    _check_exact(header, found, max(needed, quorum(len(sealing))))
     return following
+
+
+def _check_reach(header: QbftHeader, handover: tuple[QbftStep, ...]) -> None:
+    """The block lies behind the hand-over, or is the very one at which the set its header names changed."""
+    if not handover:
+        return
+    last = handover[-1]
+    if header.height > last.header.height:
+        return
+    if header.height < last.header.height or last.proven is not None or header.hash != last.header.hash:
+        raise UntrustedError(
+            "qbft.handover",
+            "the hand-over leads beyond the block",
+            expected=last.header.height,
+            actual=header.height,
+        )
 
 
 def _check_exact(header: QbftHeader, found: tuple[bytes, ...], needed: int) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from ledger.errors import NotFoundError, UntrustedError
 from ledger.evidence.qbft import QbftHeader, encode_header, quorum
 from ledger.evidence.qbftfinality import QbftPin, decode_qbft, encode_qbft, verify_qbft
 from tests.external.endpoint import Endpoint, as_json
-from tests.ledger.evidence.qbft_net import KEYS, addresses, changed, header, sealed
+from tests.ledger.evidence.qbft_net import CONTRACT, KEYS, Contract, addresses, changed, header, sealed
 
 DIGEST = b"\x42" * 32
 ADDRESSES = planned_addresses(KEYS[0].address, 0)
@@ -33,7 +34,17 @@ class Qbft:
     """A scripted network: each block sealed by as few of its validators as may be, or by those said."""
 
     blocks: list[QbftHeader] = field(default_factory=list)
+    kept: dict[int, Contract] = field(default_factory=dict)
     reads: int = 0
+
+    def keep(self, sealing: Sequence[int], behind: Sequence[int]) -> None:
+        """A block of a network whose contract keeps this set behind it."""
+        height = len(self.blocks)
+        self.kept[height] = Contract(behind)
+        made = changed(header(sealing, height=height, listed=False), 3, self.kept[height].root)
+        if height:
+            made = changed(made, 0, self.blocks[-1].hash)
+        self.blocks.append(sealed(made, sealing[: quorum(len(sealing))] if height else ()))
 
     def grow(self, members: Sequence[int], blocks: int = 1, seals: Sequence[int] | None = None) -> None:
         for _ in range(blocks):
@@ -59,6 +70,15 @@ class Qbft:
                 return None
             block = self.blocks[height]
             return as_json(encode_header(block), block.hash, HEADER_FIELDS, HEADER_NUMBERS)
+        if method == "eth_getProof":
+            kept = self.kept[int(params[2], 16)]
+            return {
+                "accountProof": ["0x" + node.hex() for node in kept.accounts.proof(CONTRACT)],
+                "storageProof": [
+                    {"key": slot, "value": "0x0", "proof": ["0x" + n.hex() for n in kept.storage.proof(plain(slot))]}
+                    for slot in params[1]
+                ],
+            }
         raise RpcError(METHOD_NOT_FOUND, f"the method {method} does not exist")
 
 
@@ -67,6 +87,10 @@ def network() -> Qbft:
     made = Qbft()
     made.grow(FOUR, 3)
     return made
+
+
+def plain(text: str) -> bytes:
+    return bytes.fromhex(text.removeprefix("0x"))
 
 
 def opened(network: Qbft, endpoint: Endpoint) -> ExternalChain:
@@ -162,5 +186,46 @@ def test_too_many_changes_ask_for_a_newer_pin(network: Qbft, monkeypatch: pytest
         monkeypatch.setattr(external_seals, "MAX_HANDOVER", 0)
         with pytest.raises(UntrustedError) as refused:
             take_finality(chain, top, pin(network, 1), DIGEST)
-        assert (refused.value.code, refused.value.expected) == ("qbft.handover", 0)
+        assert refused.value.code == "qbft.handover"
+        assert "too often" in refused.value.message
+        monkeypatch.undo()
+        monkeypatch.setattr(external_seals, "MAX_HEADERS", 1)
+        with pytest.raises(UntrustedError) as far:
+            take_finality(chain, top, pin(network, 1), DIGEST)
+        assert "too often" in far.value.message
+        chain.close()
+
+
+def test_validators_kept_in_a_contract() -> None:
+    network, sets = Qbft(), [FOUR] * 9 + [(2, 3, 4, 5, 6)] * 30 + [(4, 5, 6, 7)] * 5 + [FOUR] * 3
+    for before, behind in pairwise([FOUR, *sets]):
+        network.keep(before, behind)
+    start = QbftPin(height=1, hash=network.blocks[1].hash, validators=addresses(FOUR), contract=CONTRACT)
+    with Endpoint(network.answer) as endpoint:
+        chain = opened(network, endpoint)
+        for height in (5, 9, 10, 30, 40, 42, len(network.blocks) - 1):
+            made = take_finality(chain, height, start, DIGEST)
+            head = verify_qbft(decode_qbft(encode_qbft(made)), start, DIGEST)
+            assert (head.hash, head.validators) == (network.blocks[height].hash, addresses([FOUR, *sets][height]))
+            assert len(made.handover) <= 3
+            assert take_finality(chain, height, pin_of(head, CONTRACT), DIGEST).handover == ()
+        # Another state than the one its block sealed is not believed.
+        network.kept[9] = network.kept[40]
+        with pytest.raises(UntrustedError) as lied:
+            take_finality(chain, 10, start, DIGEST)
+        assert lied.value.code == "state.account"
+        chain.close()
+
+
+def test_a_set_no_contract_held_is_not_final() -> None:
+    network = Qbft()
+    for _ in range(6):
+        network.keep(FOUR, FOUR)
+    network.keep((4, 5, 6, 7), FOUR)
+    with Endpoint(network.answer) as endpoint:
+        chain = opened(network, endpoint)
+        start = replace(pin(network, 1), contract=CONTRACT)
+        with pytest.raises(UntrustedError) as refused:
+            take_finality(chain, 6, start, DIGEST)
+        assert refused.value.code == "qbft.handover"
         chain.close()

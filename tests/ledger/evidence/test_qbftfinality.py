@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from ledger import codec
 from ledger.errors import LedgerError, UntrustedError
-from ledger.evidence.qbft import encode_header, sealers
+from ledger.evidence.qbft import QbftHeader, sealers
 from ledger.evidence.qbftfinality import (
     QbftFinality,
     QbftPin,
+    QbftStep,
     SealedHead,
     decode_qbft,
     encode_qbft,
@@ -30,8 +31,12 @@ FOUR = (0, 1, 2, 3)
 PIN = QbftPin(height=5, hash=header(FOUR, height=5).hash, validators=addresses(FOUR))
 
 
-def block(members: Sequence[int], height: int, who: Sequence[int]) -> bytes:
-    return encode_header(sealed(header(members, height=height), who))
+def block(members: Sequence[int], height: int, who: Sequence[int]) -> QbftHeader:
+    return sealed(header(members, height=height), who)
+
+
+def step(members: Sequence[int], height: int, who: Sequence[int]) -> QbftStep:
+    return QbftStep(header=block(members, height, who))
 
 
 def refused(item: QbftFinality, pin: QbftPin = PIN, chain: bytes = CHAIN) -> str:
@@ -68,15 +73,15 @@ def test_few_validators_vouch_like_one_signer() -> None:
 def test_hand_overs() -> None:
     five, other = (*FOUR, 4), (1, 2, 3, 4)
     steps = [
-        block(FOUR, 6, FOUR),  # changes nothing: left out
-        block(five, 7, (4, 0, 1, 2, 3)),
-        block(other, 8, (4, 1, 2, 3)),
-        block(FOUR, 99, FOUR),  # beyond the block: left out
+        step(FOUR, 6, FOUR),  # changes nothing: left out
+        step(five, 7, (4, 0, 1, 2, 3)),
+        step(other, 8, (4, 1, 2, 3)),
+        step(FOUR, 99, FOUR),  # beyond the block: left out
     ]
     made = make_qbft(CHAIN, block(other, 12, (4, 3, 2)), steps, PIN)
-    assert [item.height for item in made.handover] == [7, 8]
+    assert [item.header.height for item in made.handover] == [7, 8]
     # Four of five must seal 7 (three of them old); 8 needs four of the five before.
-    assert [len(item.extra.seals) for item in made.handover] == [4, 4]
+    assert [len(item.header.extra.seals) for item in made.handover] == [4, 4]
     head = verify_qbft(made, PIN, CHAIN)
     assert (head.height, head.validators, head.sealers) == (12, addresses(other), addresses((2, 3, 4)))
     assert decode_qbft(encode_qbft(made)) == made
@@ -97,43 +102,43 @@ def test_hand_overs() -> None:
 def test_the_block_at_which_the_set_changes() -> None:
     five = (*FOUR, 4)
     raw = block(five, 7, five)
-    made = make_qbft(CHAIN, raw, [raw], PIN)
-    assert [item.height for item in made.handover] == [7]
+    made = make_qbft(CHAIN, raw, [QbftStep(header=raw)], PIN)
+    assert [item.header.height for item in made.handover] == [7]
     head = verify_qbft(made, PIN, CHAIN)
     assert (head.height, head.validators) == (7, addresses(five))
     assert decode_qbft(encode_qbft(made)) == made
 
 
 def test_what_hands_over() -> None:
+    def leads(item: QbftHeader) -> bool:
+        return hands_over(QbftStep(header=item), PIN.validators, PIN)
+
     five = (*FOUR, 4)
-    trusted = addresses(FOUR)
-    assert hands_over(sealed(header(five), five), trusted)
-    assert hands_over(sealed(header((0, 1, 2)), (0, 1, 2)), trusted)
-    assert not hands_over(sealed(header(five), (0, 1, 2)), trusted)
-    assert not hands_over(sealed(header((0, 1, 5, 6)), (0, 1, 5, 6)), trusted)
-    assert not hands_over(sealed(header(FOUR), FOUR), trusted)
-    assert not hands_over(sealed(header(FOUR, listed=False), FOUR), trusted)
-    assert not hands_over(header(five), trusted)
+    assert leads(sealed(header(five), five))
+    assert leads(sealed(header((0, 1, 2)), (0, 1, 2)))
+    assert not leads(sealed(header(five), (0, 1, 2)))
+    assert not leads(sealed(header((0, 1, 5, 6)), (0, 1, 5, 6)))
+    assert not leads(sealed(header(FOUR), FOUR))
+    assert not leads(sealed(header(FOUR, listed=False), FOUR))
+    assert not leads(header(five))
 
 
 def test_a_set_that_the_old_one_did_not_seal_is_not_followed() -> None:
     strangers = (5, 6, 7, 8)
     for members, who in ((strangers, strangers), ((0, 1, *strangers), (0, 1, 5, 6)), ((2, 3, 4), (2, 3, 4))):
-        step = block(members, 7, who)
         with pytest.raises(UntrustedError) as caught:
-            make_qbft(CHAIN, block(members, 9, members), [step], PIN)
+            make_qbft(CHAIN, block(members, 9, members), [step(members, 7, who)], PIN)
         assert caught.value.code == "qbft.handover"
 
 
-def test_a_set_in_a_contract_stays_the_pinned_one() -> None:
-    def unlisted(height: int, who: Sequence[int]) -> bytes:
-        return encode_header(sealed(header(FOUR, height=height, listed=False), who))
+def test_unnamed_validators_are_the_pinned_ones() -> None:
+    def unnamed(height: int, who: Sequence[int]) -> QbftHeader:
+        return sealed(header(FOUR, height=height, listed=False), who)
 
-    made = make_qbft(CHAIN, unlisted(9, (0, 1, 3)), [unlisted(7, FOUR)], PIN)
+    made = make_qbft(CHAIN, unnamed(9, (0, 1, 3)), [QbftStep(header=unnamed(7, FOUR))], PIN)
     assert made.handover == ()
     assert verify_qbft(made, PIN, CHAIN).validators == PIN.validators
-    step = sealed(header(FOUR, height=7, listed=False), (0, 1, 2))
-    assert refused(replace(made, handover=(step,))) == "qbft.handover"
+    assert refused(replace(made, handover=(QbftStep(header=unnamed(7, (0, 1, 2))),))) == "qbft.handover"
 
 
 def test_nothing_is_ignored() -> None:
@@ -141,11 +146,10 @@ def test_nothing_is_ignored() -> None:
     assert refused(replace(made, header=sealed(header(FOUR, height=9), FOUR))) == "qbft.exact"
     assert refused(replace(made, header=sealed(header(FOUR, height=9), (1, 0, 2)))) == "qbft.order"
     five = (*FOUR, 4)
-    step = sealed(header(five, height=7), five)
-    assert refused(replace(made, handover=(step,))) == "qbft.exact"
+    assert refused(replace(made, handover=(step(five, 7, five),))) == "qbft.exact"
 
 
-MADE = make_qbft(CHAIN, block((*FOUR, 4), 12, (0, 1, 2, 4)), [block((*FOUR, 4), 7, (*FOUR, 4))], PIN)
+MADE = make_qbft(CHAIN, block((*FOUR, 4), 12, (0, 1, 2, 4)), [step((*FOUR, 4), 7, (*FOUR, 4))], PIN)
 GOOD = encode_qbft(MADE)
 
 
