@@ -74,6 +74,16 @@ def verify_batch(items: Sequence[tuple[str, bytes, bytes, bytes]]) -> list[int]:
     20-byte address, message the 32-byte digest. Returns the indices that fail, ascending. Runs on all cores without
     the GIL."""
 
+# --- the light client of CometBFT (docs/formats.md, finality of the cometbft engine) ---------------------------------
+def verify_light(
+    blocks: Sequence[bytes], chain_id: str, pin: tuple[int, bytes, bytes] | None = None
+) -> list[tuple[bytes, int, int]]:
+    """Verify light blocks (canonical JSON), each signed by over two thirds of its validators and vouching for the next;
+    with a pin (consensus height, header hash, validators hash), the pin vouching for the last. Per block: (header hash,
+    power that signed, power of the set). Raises InvalidInputError(finality.light | finality.validators |
+    finality.handover | json.*), UntrustedError(finality.chain | finality.validators | finality.prefix |
+    finality.quorum | finality.signature | finality.handover | finality.time | finality.pin | finality.light)."""
+
 # --- the log engine (docs/formats.md, log) ---------------------------------------------------------------------------
 @final
 class LogEngine:

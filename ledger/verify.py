@@ -17,6 +17,7 @@ from typing import Any, Final, Literal
 from ledger import codec
 from ledger.errors import LedgerError, UntrustedError
 from ledger.evidence import merkle
+from ledger.evidence.bft import BftFinality
 from ledger.evidence.bundle import Bundle, decode_bundle
 from ledger.evidence.checkpoint import (
     ED25519_COSIGNATURE,
@@ -31,7 +32,8 @@ from ledger.evidence.checkpoint import (
     quorum_of,
     verify_checkpoint,
 )
-from ledger.evidence.finality import FinalHead, HeaderFields, decode_header, verify_solo
+from ledger.evidence.final import describe, describe_pin, verify_finality
+from ledger.evidence.finality import HeaderFields, decode_header
 from ledger.evidence.policy import TrustPolicy, decode_policy
 from ledger.evidence.proven import ProvenState, check_log_key, check_witness_key, read_state
 from ledger.evidence.seal import Seal
@@ -144,8 +146,7 @@ def verify_bundle(bundle: bytes, policy: bytes, at_ms: int | None = None) -> Ver
     with _link("anchor"):
         _check_anchor(witnessed.checkpoint, proven, header)
     with _link("finality"):
-        final = verify_solo(content.finality, trust.pinned.validators, quorum, exact=True)
-        pin = _check_pin(final, trust)
+        final = verify_finality(content.finality, trust, quorum)
     if at_ms is not None and final.head.time_ms > at_ms + CLOCK_SKEW_MS:
         raise UntrustedError(
             "finality.future",
@@ -166,13 +167,10 @@ def verify_bundle(bundle: bytes, policy: bytes, at_ms: int | None = None) -> Ver
             f"{proven.member.status.word}",
         ),
         Check(name="state", ok=True, detail=f"contracts, keys and members proven in block {header.height}"),
+        Check(name="finality", ok=True, detail=describe(final)),
         Check(
-            name="finality",
-            ok=True,
-            detail=f"block {header.height} signed by the sequencer {final.sequencer.member}, cosigned by {quorum} "
-            f"other members at {format_time(final.head.time_ms)}",
+            name="policy", ok=current, detail=f"{describe_pin(final, trust.pinned)}; {_trust_detail(current, trust)}"
         ),
-        Check(name="policy", ok=current, detail=f"{pin}; {_trust_detail(current, trust)}"),
     )
     return Verdict(
         verdict="verified" if current else "expired",
@@ -240,11 +238,16 @@ def _check_inclusion(content: Bundle) -> tuple[int, Note]:
 
 def _check_header(content: Bundle, trust: TrustPolicy) -> HeaderFields:
     header, head = decode_header(content.anchor.header), content.finality.head
+    if isinstance(content.finality, BftFinality):
+        # Only the very next header: later ones carry the same hash while no block is made, and one block has one proof.
+        height = ("finality.height", "the consensus height", header.consensus_height, content.finality.light.height - 1)
+    else:
+        height = ("anchor.header", "the consensus height (solo: the block's)", header.height, header.consensus_height)
     pairs = (
         ("finality.chain", "the chain", trust.chain, head.chain),
         ("finality.header", "the hash of the header", header.hash, head.hash),
         ("finality.height", "the height of the header", header.height, head.height),
-        ("anchor.header", "the consensus height (solo: the block's)", header.height, header.consensus_height),
+        height,
     )
     for code, what, expected, actual in pairs:
         if expected != actual:
@@ -317,19 +320,6 @@ def _check_anchor(head: Checkpoint, proven: ProvenState, header: HeaderFields) -
                 expected=expected,
                 actual=actual,
             )
-
-
-def _check_pin(final: FinalHead, trust: TrustPolicy) -> str:
-    pin, head = trust.pinned, final.head
-    if head.height == pin.height and head.hash != pin.hash:
-        raise UntrustedError(
-            "finality.pin", "another block of the pinned height is final", expected=pin.hash, actual=head.hash
-        )
-    if head.height < pin.height:
-        return f"block {head.height} is older than the pinned block {pin.height}"
-    if head.height == pin.height:
-        return f"block {head.height} is the pinned block"
-    return f"block {head.height} follows the pinned block {pin.height}"
 
 
 def _trust_detail(current: bool, trust: TrustPolicy) -> str:

@@ -57,6 +57,7 @@ _RUST_AREAS = {
     "block": "UntrustedError",
     "chain": "FatalError",
     "evm": "InvalidInputError",
+    "finality": "UntrustedError",
     "genesis": "InvalidInputError",
     "json": "InvalidInputError",
     "log": "FatalError",

@@ -14,6 +14,7 @@ from ledger import codec
 from ledger.codec import b64, unb64
 from ledger.errors import InvalidInputError, LedgerError
 from ledger.evidence import state
+from ledger.evidence.bft import BFT, BftFinality, bft_object, read_bft
 from ledger.evidence.checkpoint import VKey, format_proof, quorum_of, select_cosignatures
 from ledger.evidence.fields import array, fields, hex_of, integer, text, unhex
 from ledger.evidence.finality import SOLO, Head, HeadSignature, SoloFinality
@@ -25,6 +26,8 @@ SUFFIX: Final = ".civic"
 
 MAX_DISCLOSURES: Final = 16
 MAX_WITNESSES: Final = 63
+#: The proof that the block is final, as its engine gives it.
+Finality = SoloFinality | BftFinality
 _MAX_NODES: Final = 65
 _MAX_SLOTS: Final = 7 + 4 * MAX_WITNESSES
 
@@ -75,7 +78,7 @@ class AnchorParts:
 
     note: bytes
     anchor: AnchorEvidence
-    finality: SoloFinality
+    finality: Finality
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +88,7 @@ class Bundle:
     record: bytes
     inclusion: str
     anchor: AnchorEvidence
-    finality: SoloFinality
+    finality: Finality
     disclosures: tuple[Disclosure, ...] = ()
 
 
@@ -282,7 +285,9 @@ def _nodes(value: Any) -> tuple[bytes, ...]:
     return tuple(unb64(text(node)) for node in array(value, _MAX_NODES))
 
 
-def _finality_object(finality: SoloFinality) -> dict[str, Any]:
+def _finality_object(finality: Finality) -> dict[str, Any]:
+    if isinstance(finality, BftFinality):
+        return bft_object(finality)
     return {
         "chain": hex_of(finality.head.chain),
         "cosignatures": [_signature_object(item) for item in finality.cosignatures],
@@ -294,10 +299,12 @@ def _finality_object(finality: SoloFinality) -> dict[str, Any]:
     }
 
 
-def _finality(value: Any) -> SoloFinality:
+def _finality(value: Any) -> Finality:
+    if isinstance(value, dict) and value.get("engine") == BFT:
+        return read_bft(value)
     finality = fields(value, frozenset({"chain", "cosignatures", "engine", "hash", "height", "sequencer", "time"}))
     if finality["engine"] != SOLO:
-        raise InvalidInputError("finality.engine", f"this library verifies the engine {SOLO}")
+        raise InvalidInputError("finality.engine", f"this library verifies the engines {SOLO} and {BFT}")
     return SoloFinality(
         head=Head(
             chain=unhex(finality["chain"]),

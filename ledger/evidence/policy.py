@@ -11,8 +11,10 @@ from typing import Any, Final
 
 from ledger import codec
 from ledger.errors import InvalidInputError, LedgerError
+from ledger.evidence.bft import BFT, BftFinality
 from ledger.evidence.fields import array, fields, flag, hex0x_of, hex_of, integer, text, unhex, unhex0x
 from ledger.evidence.finality import SOLO, Validator
+from ledger.evidence.light import verify_light
 from ledger.evidence.note import VKey, parse_vkey
 from ledger.identifiers import parse_uscc
 from ledger.model import MAX_TIME_MS, format_time, parse_time
@@ -26,7 +28,8 @@ MAX_TRUSTING_PERIOD: Final = 315_360_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pin:
-    """The block a policy starts from: height, hash (32 bytes), when it was checked (Unix ms), who validated then."""
+    """The block a policy of a solo city starts from: height, hash (32 bytes), when it was checked (Unix ms), who
+    validated then."""
 
     height: int
     hash: bytes
@@ -35,18 +38,30 @@ class Pin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LightPin:
+    """The signed header a policy of a cometbft city starts from: consensus height, hash of the header and of the
+    validators that sign it (32 bytes each), when it was checked (Unix ms)."""
+
+    height: int
+    hash: bytes
+    validators_hash: bytes
+    checked_at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrustPolicy:
     """What a verifier trusts. ``chain``: genesis digest; code hashes: 32 bytes; address: 20 bytes.
 
-    ``quorum``: the least quorum accepted; ``trusting_period``: seconds after ``pinned.checked_at_ms``; ``pins``: extra
-    log or witness keys that must be the ones used where their names appear.
+    ``pinned`` is a :class:`Pin` for the engine ``solo``, a :class:`LightPin` for ``cometbft``;
+    ``quorum``: the least quorum of cosignatures accepted; ``trusting_period``: seconds after
+    ``pinned.checked_at_ms``; ``pins``: extra log or witness keys that must be the ones used where their names appear.
     """
 
     chain: bytes
     consortium: bytes
     consortium_code_hash: bytes
     anchors_code_hash: bytes
-    pinned: Pin
+    pinned: Pin | LightPin
     quorum: int
     trusting_period: int
     engine: str = SOLO
@@ -56,6 +71,18 @@ class TrustPolicy:
     def trusted_until_ms(self) -> int:
         """When the pin stops being believed."""
         return self.pinned.checked_at_ms + 1000 * self.trusting_period
+
+
+def light_pin(finality: BftFinality) -> LightPin:
+    """The pin of a cometbft city at a finality that whoever makes the policy has checked, as of its signed time.
+
+    Raises: UntrustedError(finality.*).
+    """
+    light = finality.light
+    found = verify_light([light], light.chain_id)[0]
+    return LightPin(
+        height=light.height, hash=found.hash, validators_hash=light.validators_hash, checked_at_ms=light.time_ms
+    )
 
 
 def encode_policy(policy: TrustPolicy) -> bytes:
@@ -70,15 +97,7 @@ def encode_policy(policy: TrustPolicy) -> bytes:
             },
         },
         "engine": policy.engine,
-        "pinned": {
-            "checkedAt": format_time(policy.pinned.checked_at_ms),
-            "hash": hex0x_of(policy.pinned.hash),
-            "height": policy.pinned.height,
-            "validators": [
-                {"key": hex_of(item.key), "member": item.member, "sequencer": item.sequencer}
-                for item in policy.pinned.validators
-            ],
-        },
+        "pinned": _pin_object(policy.pinned),
         "quorum": policy.quorum,
         "trustingPeriod": policy.trusting_period,
         "v": 1,
@@ -101,13 +120,14 @@ def decode_policy(data: bytes) -> TrustPolicy:
         contracts = fields(value["contracts"], frozenset({"anchors", "consortium"}))
         anchors = fields(contracts["anchors"], frozenset({"codeHash"}))
         consortium = fields(contracts["consortium"], frozenset({"address", "codeHash"}))
+        engine = text(value["engine"])
         policy = TrustPolicy(
             chain=unhex(value["chain"]),
             consortium=unhex0x(consortium["address"], 20),
             consortium_code_hash=unhex0x(consortium["codeHash"]),
             anchors_code_hash=unhex0x(anchors["codeHash"]),
-            engine=text(value["engine"]),
-            pinned=_decode_pin(value["pinned"]),
+            engine=engine,
+            pinned=_decode_light_pin(value["pinned"]) if engine == BFT else _decode_pin(value["pinned"]),
             quorum=integer(value["quorum"]),
             trusting_period=integer(value["trustingPeriod"]),
             pins=tuple(parse_vkey(text(item)) for item in array(value.get("pins", []), MAX_PINS)),
@@ -122,6 +142,26 @@ def decode_policy(data: bytes) -> TrustPolicy:
             actual=error.actual,
         ) from None
     return policy
+
+
+def _pin_object(pin: Pin | LightPin) -> dict[str, Any]:
+    common: dict[str, Any] = {"checkedAt": format_time(pin.checked_at_ms), "height": pin.height}
+    if isinstance(pin, LightPin):
+        return common | {"hash": hex_of(pin.hash), "validatorsHash": hex_of(pin.validators_hash)}
+    validators = [
+        {"key": hex_of(item.key), "member": item.member, "sequencer": item.sequencer} for item in pin.validators
+    ]
+    return common | {"hash": hex0x_of(pin.hash), "validators": validators}
+
+
+def _decode_light_pin(value: Any) -> LightPin:
+    pin = fields(value, frozenset({"checkedAt", "hash", "height", "validatorsHash"}))
+    return LightPin(
+        height=integer(pin["height"]),
+        hash=unhex(pin["hash"]),
+        validators_hash=unhex(pin["validatorsHash"]),
+        checked_at_ms=parse_time(text(pin["checkedAt"])),
+    )
 
 
 def _decode_pin(value: Any) -> Pin:
@@ -144,18 +184,28 @@ def _decode_pin(value: Any) -> Pin:
 
 def _check(policy: TrustPolicy, *, empty_pins: bool) -> None:
     """Rules a policy must follow for its checks to mean something."""
-    validators = policy.pinned.validators
-    rules = (
-        (policy.engine == SOLO, f"this library verifies the engine {SOLO}"),
+    pin = policy.pinned
+    rules = [
+        (policy.engine in (SOLO, BFT), f"this library verifies the engines {SOLO} and {BFT}"),
+        (isinstance(pin, LightPin) == (policy.engine == BFT), "the pin is of another engine"),
         (policy.quorum >= 1, "a quorum is at least 1"),
         (1 <= policy.trusting_period <= MAX_TRUSTING_PERIOD, "a trusting period is 1 second to ten years"),
-        (sum(item.sequencer for item in validators) == 1, "exactly one validator is the sequencer"),
-        (len({item.key for item in validators}) == len(validators), "a validator key stands once"),
-        (len({item.member for item in validators}) == len(validators), "a validating member stands once"),
         (len({key.name for key in policy.pins}) == len(policy.pins), "a pinned key name stands once"),
         (not empty_pins, "no pins means no field"),
         (policy.trusted_until_ms <= MAX_TIME_MS, "a trusting period ends before the year 10000"),
-    )
+    ]
+    if isinstance(pin, LightPin):
+        rules.append((pin.height >= 1, "consensus heights begin at 1"))
+    else:
+        rules += _validator_rules(pin.validators)
     for holds, rule in rules:
         if not holds:
             raise InvalidInputError("policy.rule", rule)
+
+
+def _validator_rules(validators: tuple[Validator, ...]) -> list[tuple[bool, str]]:
+    return [
+        (sum(item.sequencer for item in validators) == 1, "exactly one validator is the sequencer"),
+        (len({item.key for item in validators}) == len(validators), "a validator key stands once"),
+        (len({item.member for item in validators}) == len(validators), "a validating member stands once"),
+    ]

@@ -21,6 +21,11 @@ from node.cli.texts import t
 app = typer.Typer(help=SAYS["bundle"], no_args_is_help=True)
 MAX_BUNDLE = 1 << 20
 MAX_POLICY = 1 << 20
+#: What the word of a verdict means.
+FINALITY = {
+    "single-signer": t("one sequencer signs, other members cosign", "单一出块方签名，其他成员共签"),
+    "bft": t("more than two thirds of the validators sign", "超过三分之二的验证节点签名"),
+}
 
 
 @app.command(
@@ -99,7 +104,7 @@ def verify(
             {
                 t("verdict", "结论"): value["verdict"],
                 t("reached", "达到"): value["reached"],
-                t("finality", "终局性"): value["finality"],
+                t("finality", "终局性"): f"{value['finality']}: {FINALITY.get(value['finality'], '')}".rstrip(": "),
             },
         )
     if value["verdict"] != "verified":

@@ -12,12 +12,15 @@ from eth_keys.datatypes import Signature
 from eth_utils import keccak
 
 from ledger.chain.genesis import contract_addresses
-from ledger.evidence import envelope, finality, policy, qbft, receipt, state
+from ledger.evidence import envelope, finality, light, policy, qbft, receipt, state
+from ledger.identifiers import consensus_chain_id
 from ledger.keys import AccountSigner, Ed25519Signer
 from ledger.model import KeyRole, format_time, parse_time
 from ledger.verify import verify_bundle
 from node.exchange.crypto import Sealer
+from tests.ledger.evidence import comet
 from tests.ledger.evidence.city import City
+from tests.ledger.evidence.comet_city import CometCity
 from tests.ledger.formats_page import Fields, example, raw
 
 
@@ -153,9 +156,45 @@ def qbft_(given: Fields) -> Fields:
     }
 
 
+@example("light-block")
+def light_block(given: Fields) -> Fields:
+    assert raw(given["seed"]) == comet.seed(0)
+    chain_id = consensus_chain_id(raw(given["genesis digest"]))
+    time_ns = light.parse_nanos(given["time"])
+    made = comet.Signed(
+        height=int(given["height"]),
+        time_ns=time_ns,
+        app_hash=raw(given["app hash"]),
+        chain_id=chain_id,
+        set=comet.validators(0),
+    )
+    block = made.light()
+    vote = block.votes[0]
+    assert vote is not None
+    message = comet.vote_bytes(chain_id, made.height, made.round, made.hash, made.parts, vote.time_ns)
+    return {
+        "chain id": chain_id,
+        "validators hash": made.set.hash.hex(),
+        "header hash": light.verify_light([block], chain_id)[0].hash.hex(),
+        "signed": message.hex(),
+        "bytes": block.encode().decode(),
+    }
+
+
 @example("bundle-shape")
 def bundle_shape(given: Fields) -> Fields:
     return {"fields": "".join(f"{line}\n" for line in shape(json.loads(City().bundle())))}
+
+
+@example("bundle-shape-cometbft")
+def bundle_shape_cometbft(given: Fields) -> Fields:
+    lines = list(shape(json.loads(CometCity(changed=True).bundle())))
+    own, handed = ("finality.light.", "finality.handover[].")
+    lines = [line for line in lines if line.startswith("finality.")]
+    assert {line.removeprefix(handed) for line in lines if line.startswith(handed)} == {
+        line.removeprefix(own) for line in lines if line.startswith(own)
+    }, "the light blocks of the hand-over are as the last one"
+    return {"fields": "".join(f"{line}\n" for line in lines if not line.startswith(handed))}
 
 
 @example("verdict-shape")
@@ -166,6 +205,7 @@ def verdict_shape(given: Fields) -> Fields:
     return {"fields": "".join(f"{line}\n" for line in shape(verdict))}
 
 
+@example("policy-cometbft")
 @example("policy")
 def policy_(given: Fields) -> Fields:
     data = given["json"].strip().encode()

@@ -6,6 +6,7 @@ mod blob;
 mod chain;
 mod executed;
 mod fault;
+mod light;
 mod log;
 mod merkle;
 mod records;
@@ -20,5 +21,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     merkle::register(module)?;
     sign::register(module)?;
     records::register(module)?;
+    light::register(module)?;
     log::register(module)
 }

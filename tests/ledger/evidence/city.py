@@ -15,6 +15,7 @@ from eth_utils import keccak
 from ledger import codec
 from ledger.errors import UntrustedError
 from ledger.evidence import merkle, state
+from ledger.evidence.bft import BftFinality
 from ledger.evidence.bundle import (
     AnchorEvidence,
     AnchorParts,
@@ -108,6 +109,7 @@ class City:
     consortium_code: bytes = CONSORTIUM_CODE
     anchors_code: bytes = ANCHORS_CODE
     extra_slots: Mapping[bytes, bytes] = field(default_factory=dict)
+    consensus_height: int | None = None
     carried: int | None = None
 
     @property
@@ -198,8 +200,9 @@ class City:
         parent = keccak(b"parent")
         number, limit = self.height, 1_000_000_000
         seconds = self.head_time_ms // 1000
+        consensus = (number if self.consensus_height is None else self.consensus_height).to_bytes(8, "big")
         fields: list[object] = [parent, empty_list, bytes(20), state_root, EMPTY_ROOT, EMPTY_ROOT, bytes(256), 0]
-        fields += [number, limit, 0, seconds, number.to_bytes(8, "big"), keccak(parent), bytes(8), 0]
+        fields += [number, limit, 0, seconds, consensus, keccak(parent), bytes(8), 0]
         return rlp.encode(fields)
 
     def parts(self) -> AnchorParts:
@@ -221,7 +224,7 @@ class City:
         )
         return AnchorParts(note=note, anchor=evidence, finality=self.finality(header))
 
-    def finality(self, header: bytes) -> SoloFinality:
+    def finality(self, header: bytes) -> SoloFinality | BftFinality:
         return self.finality_of(Head(chain=CHAIN, height=self.height, hash=keccak(header), time_ms=self.head_time_ms))
 
     def finality_of(self, head: Head) -> SoloFinality:
