@@ -101,7 +101,8 @@ def entries(root: Path) -> list[Entry]:
     for path, tree in trees.items():
         name = path.relative_to(root).as_posix()
         found += _refusals(tree) if name == _REFUSALS else _uses(tree, takers, finding=name == _FINDINGS)
-    for path in sorted((root / "native" / "src").rglob("*.rs")):
+    sources = (path for path in (root / "native" / "src").rglob("*.rs") if "tests" not in path.parts)
+    for path in sorted(sources):
         found += _rust(path.read_text("utf-8"))
     return found
 
