@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -22,6 +23,7 @@ from node.chain.ordering import make_orderer
 from node.context import Clock, NodeContext, system_clock
 from node.core import NodeCore
 from node.doctor import diagnose
+from node.doctor_consensus import view_of
 from node.exchange.recovery import recover
 from node.identity.keyfiles import key_file
 from node.identity.tls import load_identity, next_name, server_context
@@ -32,7 +34,7 @@ from node.rpc.gate import Gate
 from node.rpc.serving import serve_grpc
 from node.services.rotation import settle
 from node.standstill import Standstill
-from node.status import health, public_status, register_gauges
+from node.status import health, public_status, register_consensus, register_gauges
 from node.trail import records as trail
 from node.trail.anchoring import AnchorLoop, anchored_checkpoint
 from node.trail.assembling import make_crosscheck, make_feeds, make_witness
@@ -46,6 +48,8 @@ from node.version import VERSION
 from node.web.https import public_app
 from node.web.local import local_app
 from node.web.readers import check_entries
+from node.web.statuspage import StatusPage
+from node.web.statusview import StatusReader
 from node.web.webserver import WebServer
 
 logger = structlog.get_logger("node")
@@ -240,6 +244,7 @@ class Node:
             witness_policy=lambda: bytes(
                 self.quorum.policy(core.rosters.current(), {uscc: peer.https for uscc, peer in core.peers.items()})
             ),
+            consensus_view=lambda: view_of(self),
         )
 
     def _listen(self) -> None:
@@ -262,7 +267,8 @@ class Node:
         closing.add("mirrors", self.mirrors.close)
         public = WebServer(app, https.host, https.port, self._https_context, name="https")
         closing.add("https", public.close)
-        app = local_app(JsonRpc(core.chain).handle, core.metrics, lambda: health(self))
+        page = StatusPage(StatusReader(self).read)
+        app = local_app(JsonRpc(core.chain).handle, core.metrics, lambda: health(self), page)
         local = WebServer(app, core.config.local.host, core.config.local.port, None, name="local")
         closing.add("local", local.close)
         closing.add("subscription", core.chain.subscribe(self._saw_block))
@@ -288,8 +294,10 @@ class Node:
             tracker=core.tracker,
             alarms=core.alarms,
             missing=lambda: sum(bool(one.missing_since_ms) for one in self.context.witnesses()),
+            disk_free=lambda: shutil.disk_usage(core.config.folder).free,
             is_open=lambda: health(self)[0],
         )
+        register_consensus(core.metrics, core.chain, lambda: view_of(self))
         public.start()
         local.start()
 
@@ -301,6 +309,7 @@ class Node:
     # --- what happens while it runs -----------------------------------------------------------------------------------
     def _saw_block(self, block: StoredBlock) -> None:
         self.core.metrics.block(len(block.transactions))
+        self.core.follow_contracts()
         self.retirement.loop.wake()
         self.core.board.changed()
 

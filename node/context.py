@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ledger.storage.payloads import PayloadStore
     from ledger.storage.store import Store
     from ledger.storage.witness import WitnessStore
+    from node.comet.view import ConsensusView
     from node.config import NodeConfig
     from node.identity.keyring import KeyRing
     from node.identity.peers import PeerBook
@@ -125,12 +126,15 @@ class PeerState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One line of the doctor: ``severity`` is ``ok``, ``warning`` or ``problem``."""
+    """One line of the doctor: ``severity`` is ``ok``, ``warning`` or ``problem``; message and next step in English, and
+    in Chinese."""
 
     severity: str
     code: str
     message: str
     hint: str
+    message_zh: str = ""
+    hint_zh: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +171,8 @@ class NodeContext:
     witnesses: Callable[[], tuple[WitnessState, ...]]
     #: The tlog-policy of the own log.
     witness_policy: Callable[[], bytes]
+    #: What is known of the validators; None where there are none, and before CometBFT answered first.
+    consensus_view: Callable[[], ConsensusView | None]
 
     def chain_age_ms(self) -> int:
         """Milliseconds since the newest signed time of the chain."""

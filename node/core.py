@@ -60,6 +60,7 @@ class NodeCore:
         consortium = self.genesis.contracts["Consortium"]
         self.contracts = Contracts.in_force(self.chain.call, consortium)
         self.rosters = RosterView(self.contracts.consortium, lambda: self._storage_root(consortium))
+        self._votes_seen = self._storage_root(consortium)
         self._adopt_rotated_keys()
         self.board = self._make_board()
         self.log, self.generation = self._open_log()
@@ -83,6 +84,15 @@ class NodeCore:
         except BaseException:
             closing.run()
             raise
+
+    def follow_contracts(self) -> None:
+        """After a block: turn to the contracts that are in force now; a vote may have replaced one."""
+        root = self._storage_root(self.contracts.consortium.address)
+        if root == self._votes_seen:
+            return
+        self._votes_seen = root
+        for name in self.contracts.refresh():
+            logger.info("contract.replaced", reason=name, height=self.chain.head().height)
 
     def mark_running(self) -> bool:
         """Leave the mark that only a clean stop removes; True when the last run left it."""

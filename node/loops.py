@@ -107,7 +107,7 @@ class Loop:
     def _failed(self, error: LedgerError) -> None:
         first = self.problem is None or self.problem.code != error.code
         self.problem = error
-        self._metrics.failed(self.name, error.code)
+        self._metrics.failed(self.name, error.code, error.message)
         if first:
             # Once per cause: a peer that is away for a day is one line, not a hundred thousand.
             logger.warning("loop.failed", loop=self.name, code=error.code, message=error.message)

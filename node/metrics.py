@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
+#: Failures that the operator's page still shows.
+KEPT_FAILURES = 20
 _LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """What went wrong in a background loop, also when it works again. ``first_ms``, ``last_ms``: Unix milliseconds."""
+
+    loop: str
+    code: str
+    message: str
+    first_ms: int
+    last_ms: int
+    count: int = 1
 
 
 class Metrics:
@@ -14,6 +32,10 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        # Memory, processor time and open files of the process: process_*.
+        ProcessCollector(registry=self.registry)
+        self._lock = threading.Lock()
+        self._seen: OrderedDict[tuple[str, str], Failure] = OrderedDict()
         self._calls = Counter(
             "civicledger_rpc_total", "RPCs by method and status", ("method", "status"), registry=self.registry
         )
@@ -61,9 +83,24 @@ class Metrics:
         """One request was refused with an error code of ``docs/errors.md``."""
         self._refusals.labels(code).inc()
 
-    def failed(self, loop: str, code: str) -> None:
+    def failed(self, loop: str, code: str, message: str = "") -> None:
         """One round of a background loop failed."""
         self._failures.labels(loop, code).inc()
+        now = time.time_ns() // 1_000_000
+        with self._lock:
+            known = self._seen.pop((loop, code), None)
+            self._seen[loop, code] = (
+                Failure(loop=loop, code=code, message=message[:200], first_ms=now, last_ms=now)
+                if known is None
+                else replace(known, message=message[:200] or known.message, last_ms=now, count=known.count + 1)
+            )
+            while len(self._seen) > KEPT_FAILURES:
+                self._seen.popitem(last=False)
+
+    def failures(self) -> tuple[Failure, ...]:
+        """The newest kinds of failures since the start, the last one first."""
+        with self._lock:
+            return tuple(reversed(self._seen.values()))
 
     def cosigned(self, member: str) -> None:
         """A witness cosigned one of our checkpoints."""

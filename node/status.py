@@ -18,6 +18,7 @@ from node.trail.publishing import CheckpointPublisher
 from node.version import VERSION
 
 if TYPE_CHECKING:
+    from node.comet.view import ConsensusView
     from node.compose import Node
 
 
@@ -60,6 +61,7 @@ def register_gauges(
     tracker: PeerTracker,
     alarms: AlarmBook,
     missing: Callable[[], int],
+    disk_free: Callable[[], int],
     is_open: Callable[[], bool],
 ) -> None:
     """Gauges read at scrape time."""
@@ -87,4 +89,42 @@ def register_gauges(
     )
     metrics.gauge("alarms_open", "Alarms about members' logs not settled yet", lambda: len(alarms.alarms()))
     metrics.gauge("witnesses_missing", "Witnesses that lack the newest checkpoint", missing)
+    metrics.gauge("disk_free_bytes", "Free space under the node's folder", disk_free)
     metrics.gauge("serving", "1 when all services answer and the log takes records", lambda: float(is_open()))
+
+
+def register_consensus(metrics: Metrics, chain: EmbeddedChain, read: Callable[[], ConsensusView | None]) -> None:
+    """Gauges of the validators and of CometBFT, there on every engine so that one dashboard and one alarm fit both: on
+    a solo chain the consensus height is the chain's, there are no validators, and nothing of them is missing."""
+
+    def gauge(name: str, text: str, of: Callable[[ConsensusView], float], *, otherwise: float = 0.0) -> None:
+        def value() -> float:
+            view = read()
+            return otherwise if view is None else of(view)
+
+        metrics.gauge(name, text, value)
+
+    def consensus_height() -> int:
+        view = read()
+        return chain.head().height if view is None else view.height
+
+    metrics.gauge("consensus_height", "CometBFT's height; on a solo chain the newest block's", consensus_height)
+    gauge("consensus_round", "Round under way: above 0 a proposer was skipped", lambda view: view.round)
+    gauge("consensus_heights_per_second", "Heights a second in the last ten seconds", lambda view: view.heights_per_s)
+    gauge("consensus_catching_up", "1 while this node replays what it missed", lambda view: view.catching_up)
+    gauge("consensus_quorum", "1 while more than two thirds of the validators are there", _quorum, otherwise=1.0)
+    gauge("consensus_peers", "Members' nodes connected by p2p", lambda view: len(view.peers))
+    gauge("consensus_mempool_transactions", "Transactions in CometBFT's mempool", lambda view: view.mempool_txs)
+    gauge("consensus_mempool_bytes", "Bytes in CometBFT's mempool", lambda view: view.mempool_bytes)
+    gauge("validators", "Validators of the chain", lambda view: len(view.validators))
+    gauge("validators_missing", "Validators that are not there", lambda view: len(view.missing))
+    gauge("comet_running", "1 while the CometBFT process runs", lambda view: view.process.running, otherwise=1.0)
+    gauge("comet_restarts", "How often CometBFT ended by itself and was started again", _restarts)
+
+
+def _quorum(view: ConsensusView) -> float:
+    return float(view.quorum)
+
+
+def _restarts(view: ConsensusView) -> float:
+    return float(view.process.restarts)

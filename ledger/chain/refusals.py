@@ -9,7 +9,7 @@ from ledger.errors import ConflictError, InvalidInputError, LedgerError, NotAllo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """One custom error. ``message`` is a format string over the error's arguments."""
+    """One custom error. ``message`` and ``hint`` are format strings over the error's arguments."""
 
     kind: type[LedgerError]
     message: str

@@ -43,11 +43,12 @@ def decode_revert(data: bytes) -> tuple[str, Mapping[str, Any], str]:
 def revert_error(data: bytes) -> LedgerError:
     """The refusal as an error: ``contract.<contract>-<reason>`` in lower case, e.g. ``contract.grants-closed``;
     ``contract.reverted`` where no reason is known."""
-    name, _, message = decode_revert(data)
+    name, args, message = decode_revert(data)
     refusal = REFUSALS.get(name)
     if refusal is None:
         return ConflictError("contract.reverted", message, hint="check the arguments and the contract's address")
-    return refusal.kind(error_code(name), message, hint=refusal.hint)
+    shown = {name: _show(value) for name, value in args.items()}
+    return refusal.kind(error_code(name), message, hint=refusal.hint.format(**shown))
 
 
 def error_code(name: str) -> str:

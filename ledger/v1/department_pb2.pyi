@@ -20,14 +20,16 @@ class ListMembersResponse(_message.Message):
     def __init__(self, members: _Optional[_Iterable[_Union[_types_pb2.Member, _Mapping]]] = ..., height: _Optional[int] = ...) -> None: ...
 
 class ProposeRequest(_message.Message):
-    __slots__ = ("kind", "arguments", "expires")
+    __slots__ = ("kind", "arguments", "expires", "anyway")
     KIND_FIELD_NUMBER: _ClassVar[int]
     ARGUMENTS_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_FIELD_NUMBER: _ClassVar[int]
+    ANYWAY_FIELD_NUMBER: _ClassVar[int]
     kind: str
     arguments: bytes
     expires: int
-    def __init__(self, kind: _Optional[str] = ..., arguments: _Optional[bytes] = ..., expires: _Optional[int] = ...) -> None: ...
+    anyway: bool
+    def __init__(self, kind: _Optional[str] = ..., arguments: _Optional[bytes] = ..., expires: _Optional[int] = ..., anyway: _Optional[bool] = ...) -> None: ...
 
 class ProposeResponse(_message.Message):
     __slots__ = ("proposal", "transaction")
@@ -45,37 +47,41 @@ class VoteRequest(_message.Message):
     yes: bool
     def __init__(self, proposal: _Optional[int] = ..., yes: _Optional[bool] = ...) -> None: ...
 
-class ListProposalsRequest(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+class ExecuteRequest(_message.Message):
+    __slots__ = ("proposal",)
+    PROPOSAL_FIELD_NUMBER: _ClassVar[int]
+    proposal: int
+    def __init__(self, proposal: _Optional[int] = ...) -> None: ...
 
-class Proposal(_message.Message):
-    __slots__ = ("id", "kind", "proposer", "expires", "yes", "no", "active", "state", "data")
-    ID_FIELD_NUMBER: _ClassVar[int]
-    KIND_FIELD_NUMBER: _ClassVar[int]
-    PROPOSER_FIELD_NUMBER: _ClassVar[int]
-    EXPIRES_FIELD_NUMBER: _ClassVar[int]
-    YES_FIELD_NUMBER: _ClassVar[int]
-    NO_FIELD_NUMBER: _ClassVar[int]
-    ACTIVE_FIELD_NUMBER: _ClassVar[int]
-    STATE_FIELD_NUMBER: _ClassVar[int]
-    DATA_FIELD_NUMBER: _ClassVar[int]
-    id: int
-    kind: str
-    proposer: str
-    expires: int
-    yes: int
-    no: int
-    active: int
-    state: str
-    data: bytes
-    def __init__(self, id: _Optional[int] = ..., kind: _Optional[str] = ..., proposer: _Optional[str] = ..., expires: _Optional[int] = ..., yes: _Optional[int] = ..., no: _Optional[int] = ..., active: _Optional[int] = ..., state: _Optional[str] = ..., data: _Optional[bytes] = ...) -> None: ...
+class ListProposalsRequest(_message.Message):
+    __slots__ = ("proposal", "open")
+    PROPOSAL_FIELD_NUMBER: _ClassVar[int]
+    OPEN_FIELD_NUMBER: _ClassVar[int]
+    proposal: int
+    open: bool
+    def __init__(self, proposal: _Optional[int] = ..., open: _Optional[bool] = ...) -> None: ...
 
 class ListProposalsResponse(_message.Message):
     __slots__ = ("proposals",)
     PROPOSALS_FIELD_NUMBER: _ClassVar[int]
-    proposals: _containers.RepeatedCompositeFieldContainer[Proposal]
-    def __init__(self, proposals: _Optional[_Iterable[_Union[Proposal, _Mapping]]] = ...) -> None: ...
+    proposals: _containers.RepeatedCompositeFieldContainer[_types_pb2.Proposal]
+    def __init__(self, proposals: _Optional[_Iterable[_Union[_types_pb2.Proposal, _Mapping]]] = ...) -> None: ...
+
+class DeployRequest(_message.Message):
+    __slots__ = ("code",)
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    code: bytes
+    def __init__(self, code: _Optional[bytes] = ...) -> None: ...
+
+class DeployResponse(_message.Message):
+    __slots__ = ("address", "code_hash", "transaction")
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    CODE_HASH_FIELD_NUMBER: _ClassVar[int]
+    TRANSACTION_FIELD_NUMBER: _ClassVar[int]
+    address: bytes
+    code_hash: bytes
+    transaction: _types_pb2.TransactionResult
+    def __init__(self, address: _Optional[bytes] = ..., code_hash: _Optional[bytes] = ..., transaction: _Optional[_Union[_types_pb2.TransactionResult, _Mapping]] = ...) -> None: ...
 
 class ListKeysRequest(_message.Message):
     __slots__ = ("member",)
@@ -88,6 +94,16 @@ class ListKeysResponse(_message.Message):
     KEYS_FIELD_NUMBER: _ClassVar[int]
     keys: _containers.RepeatedCompositeFieldContainer[_types_pb2.Key]
     def __init__(self, keys: _Optional[_Iterable[_Union[_types_pb2.Key, _Mapping]]] = ...) -> None: ...
+
+class EndKeyRequest(_message.Message):
+    __slots__ = ("material", "compromised", "since")
+    MATERIAL_FIELD_NUMBER: _ClassVar[int]
+    COMPROMISED_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    material: bytes
+    compromised: bool
+    since: int
+    def __init__(self, material: _Optional[bytes] = ..., compromised: _Optional[bool] = ..., since: _Optional[int] = ...) -> None: ...
 
 class RotateKeyRequest(_message.Message):
     __slots__ = ("role",)

@@ -53,10 +53,20 @@ class MemberServiceStub:
                 request_serializer=ledger_dot_v1_dot_department__pb2.VoteRequest.SerializeToString,
                 response_deserializer=ledger_dot_v1_dot_types__pb2.TransactionResult.FromString,
                 _registered_method=True)
+        self.Execute = channel.unary_unary(
+                '/ledger.v1.MemberService/Execute',
+                request_serializer=ledger_dot_v1_dot_department__pb2.ExecuteRequest.SerializeToString,
+                response_deserializer=ledger_dot_v1_dot_types__pb2.TransactionResult.FromString,
+                _registered_method=True)
         self.ListProposals = channel.unary_unary(
                 '/ledger.v1.MemberService/ListProposals',
                 request_serializer=ledger_dot_v1_dot_department__pb2.ListProposalsRequest.SerializeToString,
                 response_deserializer=ledger_dot_v1_dot_department__pb2.ListProposalsResponse.FromString,
+                _registered_method=True)
+        self.Deploy = channel.unary_unary(
+                '/ledger.v1.MemberService/Deploy',
+                request_serializer=ledger_dot_v1_dot_department__pb2.DeployRequest.SerializeToString,
+                response_deserializer=ledger_dot_v1_dot_department__pb2.DeployResponse.FromString,
                 _registered_method=True)
 
 
@@ -85,8 +95,22 @@ class MemberServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Execute(self, request, context):
+        """Carries out a proposal that has its votes: for one whose carrying vote could not execute it at the time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListProposals(self, request, context):
         """Any active member.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Deploy(self, request, context):
+        """Makes a contract from creation code the members adopted; it is in force only once a vote names it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -110,10 +134,20 @@ def add_MemberServiceServicer_to_server(servicer, server):
                     request_deserializer=ledger_dot_v1_dot_department__pb2.VoteRequest.FromString,
                     response_serializer=ledger_dot_v1_dot_types__pb2.TransactionResult.SerializeToString,
             ),
+            'Execute': grpc.unary_unary_rpc_method_handler(
+                    servicer.Execute,
+                    request_deserializer=ledger_dot_v1_dot_department__pb2.ExecuteRequest.FromString,
+                    response_serializer=ledger_dot_v1_dot_types__pb2.TransactionResult.SerializeToString,
+            ),
             'ListProposals': grpc.unary_unary_rpc_method_handler(
                     servicer.ListProposals,
                     request_deserializer=ledger_dot_v1_dot_department__pb2.ListProposalsRequest.FromString,
                     response_serializer=ledger_dot_v1_dot_department__pb2.ListProposalsResponse.SerializeToString,
+            ),
+            'Deploy': grpc.unary_unary_rpc_method_handler(
+                    servicer.Deploy,
+                    request_deserializer=ledger_dot_v1_dot_department__pb2.DeployRequest.FromString,
+                    response_serializer=ledger_dot_v1_dot_department__pb2.DeployResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -211,6 +245,33 @@ class MemberService:
             _registered_method=True)
 
     @staticmethod
+    def Execute(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ledger.v1.MemberService/Execute',
+            ledger_dot_v1_dot_department__pb2.ExecuteRequest.SerializeToString,
+            ledger_dot_v1_dot_types__pb2.TransactionResult.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListProposals(request,
             target,
             options=(),
@@ -227,6 +288,33 @@ class MemberService:
             '/ledger.v1.MemberService/ListProposals',
             ledger_dot_v1_dot_department__pb2.ListProposalsRequest.SerializeToString,
             ledger_dot_v1_dot_department__pb2.ListProposalsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Deploy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ledger.v1.MemberService/Deploy',
+            ledger_dot_v1_dot_department__pb2.DeployRequest.SerializeToString,
+            ledger_dot_v1_dot_department__pb2.DeployResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -257,6 +345,11 @@ class KeyServiceStub:
                 request_serializer=ledger_dot_v1_dot_department__pb2.RotateKeyRequest.SerializeToString,
                 response_deserializer=ledger_dot_v1_dot_department__pb2.RotateKeyResponse.FromString,
                 _registered_method=True)
+        self.End = channel.unary_unary(
+                '/ledger.v1.KeyService/End',
+                request_serializer=ledger_dot_v1_dot_department__pb2.EndKeyRequest.SerializeToString,
+                response_deserializer=ledger_dot_v1_dot_types__pb2.TransactionResult.FromString,
+                _registered_method=True)
 
 
 class KeyServiceServicer:
@@ -275,6 +368,13 @@ class KeyServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def End(self, request, context):
+        """Ends a key of the own member without a successor, or declares when it fell into other hands.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_KeyServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -287,6 +387,11 @@ def add_KeyServiceServicer_to_server(servicer, server):
                     servicer.Rotate,
                     request_deserializer=ledger_dot_v1_dot_department__pb2.RotateKeyRequest.FromString,
                     response_serializer=ledger_dot_v1_dot_department__pb2.RotateKeyResponse.SerializeToString,
+            ),
+            'End': grpc.unary_unary_rpc_method_handler(
+                    servicer.End,
+                    request_deserializer=ledger_dot_v1_dot_department__pb2.EndKeyRequest.FromString,
+                    response_serializer=ledger_dot_v1_dot_types__pb2.TransactionResult.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -343,6 +448,33 @@ class KeyService:
             '/ledger.v1.KeyService/Rotate',
             ledger_dot_v1_dot_department__pb2.RotateKeyRequest.SerializeToString,
             ledger_dot_v1_dot_department__pb2.RotateKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def End(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ledger.v1.KeyService/End',
+            ledger_dot_v1_dot_department__pb2.EndKeyRequest.SerializeToString,
+            ledger_dot_v1_dot_types__pb2.TransactionResult.FromString,
             options,
             channel_credentials,
             insecure,

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14ledger/v1/node.proto\x12\tledger.v1\"%\n\x14GetCheckpointRequest\x12\r\n\x05\x66resh\x18\x01 \x01(\x08\"K\n\x15GetCheckpointResponse\x12\x0c\n\x04note\x18\x01 \x01(\t\x12\x14\n\x0c\x63osignatures\x18\x02 \x01(\r\x12\x0e\n\x06quorum\x18\x03 \x01(\r\"4\n\x15ProveInclusionRequest\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x0c\n\x04size\x18\x02 \x01(\x04\"Y\n\x16ProveInclusionResponse\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12\x0e\n\x06hashes\x18\x03 \x03(\x0c\x12\x12\n\ntlog_proof\x18\x04 \x01(\t\"7\n\x17ProveConsistencyRequest\x12\r\n\x05size1\x18\x01 \x01(\x04\x12\r\n\x05size2\x18\x02 \x01(\x04\"*\n\x18ProveConsistencyResponse\x12\x0e\n\x06hashes\x18\x01 \x03(\x0c\"G\n\x11MakeBundleRequest\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x0f\n\x07wait_ms\x18\x02 \x01(\r\x12\x12\n\ngeneration\x18\x03 \x01(\r\"$\n\x12MakeBundleResponse\x12\x0e\n\x06\x62undle\x18\x01 \x01(\x0c\"\x12\n\x10GetPolicyRequest\"#\n\x11GetPolicyResponse\x12\x0e\n\x06policy\x18\x01 \x01(\x0c\"\x19\n\x17GetWitnessPolicyRequest\"*\n\x18GetWitnessPolicyResponse\x12\x0e\n\x06policy\x18\x01 \x01(\t\"\x12\n\x10GetStatusRequest\"\x87\x03\n\x06Status\x12\x0e\n\x06member\x18\x01 \x01(\t\x12\x0e\n\x06origin\x18\x02 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x03 \x01(\t\x12\x0e\n\x06height\x18\x04 \x01(\x04\x12\x0c\n\x04head\x18\x05 \x01(\x0c\x12\x14\n\x0c\x66inal_height\x18\x06 \x01(\x04\x12\x13\n\x0bview_age_ms\x18\x07 \x01(\x04\x12\x10\n\x08log_size\x18\x08 \x01(\x04\x12\x16\n\x0epublished_size\x18\t \x01(\x04\x12\x16\n\x0ewitnessed_size\x18\n \x01(\x04\x12\x15\n\ranchored_size\x18\x0b \x01(\x04\x12\x14\n\x0cindexed_size\x18\x0c \x01(\x04\x12$\n\x05peers\x18\r \x03(\x0b\x32\x15.ledger.v1.PeerStatus\x12\x0f\n\x07version\x18\x0e \x01(\t\x12\x0c\n\x04role\x18\x0f \x01(\t\x12+\n\twitnesses\x18\x10 \x03(\x0b\x32\x18.ledger.v1.WitnessStatus\x12\x13\n\x0bopen_alarms\x18\x11 \x01(\r\x12\x0e\n\x06\x63losed\x18\x12 \x01(\t\"\x9a\x01\n\rWitnessStatus\x12\x0e\n\x06member\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x15\n\rcosigned_size\x18\x03 \x01(\x04\x12\x13\n\x0b\x63osigned_ms\x18\x04 \x01(\x04\x12\x18\n\x10missing_since_ms\x18\x05 \x01(\x04\x12\x11\n\tlast_code\x18\x06 \x01(\t\x12\x12\n\nlast_error\x18\x07 \x01(\t\"$\n\x11ListAlarmsRequest\x12\x0f\n\x07settled\x18\x01 \x01(\x08\"6\n\x12ListAlarmsResponse\x12 \n\x06\x61larms\x18\x01 \x03(\x0b\x32\x10.ledger.v1.Alarm\"\x96\x01\n\x05\x41larm\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0e\n\x06member\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\x12\x10\n\x08\x66irst_ms\x18\x05 \x01(\x04\x12\x0f\n\x07last_ms\x18\x06 \x01(\x04\x12\x0f\n\x07settled\x18\x07 \x01(\x08\x12\x10\n\x08\x65vidence\x18\x08 \x01(\x0c\x12\r\n\x05\x63ount\x18\t \x01(\x04\" \n\x12SettleAlarmRequest\x12\n\n\x02id\x18\x01 \x01(\t\"i\n\nPeerStatus\x12\x0e\n\x06member\x18\x01 \x01(\t\x12\x11\n\treachable\x18\x02 \x01(\x08\x12\x0e\n\x06height\x18\x03 \x01(\x04\x12\x14\n\x0clast_seen_ms\x18\x04 \x01(\x04\x12\x12\n\nlast_error\x18\x05 \x01(\t\"\x11\n\x0f\x44iagnoseRequest\"H\n\x07\x46inding\x12\x10\n\x08severity\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x0c\n\x04hint\x18\x04 \x01(\t\"8\n\x10\x44iagnoseResponse\x12$\n\x08\x66indings\x18\x01 \x03(\x0b\x32\x12.ledger.v1.Finding\"\x8a\x01\n\x08\x45nvelope\x12\r\n\x05\x63hain\x18\x01 \x01(\x0c\x12\x0e\n\x06\x63\x61ller\x18\x02 \x01(\t\x12\x0e\n\x06target\x18\x03 \x01(\t\x12\x0e\n\x06method\x18\x04 \x01(\t\x12\x0c\n\x04\x62ody\x18\x05 \x01(\x0c\x12\r\n\x05nonce\x18\x06 \x01(\x0c\x12\x0f\n\x07\x65xpires\x18\x07 \x01(\x04\x12\x11\n\tsignature\x18\x08 \x01(\x0c\"\x1f\n\x0f\x46orwardResponse\x12\x0c\n\x04\x62ody\x18\x01 \x01(\x0c\x32\x86\x04\n\x0cProofService\x12R\n\rGetCheckpoint\x12\x1f.ledger.v1.GetCheckpointRequest\x1a .ledger.v1.GetCheckpointResponse\x12U\n\x0eProveInclusion\x12 .ledger.v1.ProveInclusionRequest\x1a!.ledger.v1.ProveInclusionResponse\x12[\n\x10ProveConsistency\x12\".ledger.v1.ProveConsistencyRequest\x1a#.ledger.v1.ProveConsistencyResponse\x12I\n\nMakeBundle\x12\x1c.ledger.v1.MakeBundleRequest\x1a\x1d.ledger.v1.MakeBundleResponse\x12\x46\n\tGetPolicy\x12\x1b.ledger.v1.GetPolicyRequest\x1a\x1c.ledger.v1.GetPolicyResponse\x12[\n\x10GetWitnessPolicy\x12\".ledger.v1.GetWitnessPolicyRequest\x1a#.ledger.v1.GetWitnessPolicyResponse2\x9c\x02\n\rStatusService\x12;\n\tGetStatus\x12\x1b.ledger.v1.GetStatusRequest\x1a\x11.ledger.v1.Status\x12\x43\n\x08\x44iagnose\x12\x1a.ledger.v1.DiagnoseRequest\x1a\x1b.ledger.v1.DiagnoseResponse\x12I\n\nListAlarms\x12\x1c.ledger.v1.ListAlarmsRequest\x1a\x1d.ledger.v1.ListAlarmsResponse\x12>\n\x0bSettleAlarm\x12\x1d.ledger.v1.SettleAlarmRequest\x1a\x10.ledger.v1.Alarm2K\n\x0e\x46orwardService\x12\x39\n\x06Submit\x12\x13.ledger.v1.Envelope\x1a\x1a.ledger.v1.ForwardResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14ledger/v1/node.proto\x12\tledger.v1\"%\n\x14GetCheckpointRequest\x12\r\n\x05\x66resh\x18\x01 \x01(\x08\"K\n\x15GetCheckpointResponse\x12\x0c\n\x04note\x18\x01 \x01(\t\x12\x14\n\x0c\x63osignatures\x18\x02 \x01(\r\x12\x0e\n\x06quorum\x18\x03 \x01(\r\"4\n\x15ProveInclusionRequest\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x0c\n\x04size\x18\x02 \x01(\x04\"Y\n\x16ProveInclusionResponse\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12\x0e\n\x06hashes\x18\x03 \x03(\x0c\x12\x12\n\ntlog_proof\x18\x04 \x01(\t\"7\n\x17ProveConsistencyRequest\x12\r\n\x05size1\x18\x01 \x01(\x04\x12\r\n\x05size2\x18\x02 \x01(\x04\"*\n\x18ProveConsistencyResponse\x12\x0e\n\x06hashes\x18\x01 \x03(\x0c\"G\n\x11MakeBundleRequest\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x0f\n\x07wait_ms\x18\x02 \x01(\r\x12\x12\n\ngeneration\x18\x03 \x01(\r\"$\n\x12MakeBundleResponse\x12\x0e\n\x06\x62undle\x18\x01 \x01(\x0c\"\x12\n\x10GetPolicyRequest\"#\n\x11GetPolicyResponse\x12\x0e\n\x06policy\x18\x01 \x01(\x0c\"\x19\n\x17GetWitnessPolicyRequest\"*\n\x18GetWitnessPolicyResponse\x12\x0e\n\x06policy\x18\x01 \x01(\t\"\x12\n\x10GetStatusRequest\"\xb0\x03\n\x06Status\x12\x0e\n\x06member\x18\x01 \x01(\t\x12\x0e\n\x06origin\x18\x02 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x03 \x01(\t\x12\x0e\n\x06height\x18\x04 \x01(\x04\x12\x0c\n\x04head\x18\x05 \x01(\x0c\x12\x14\n\x0c\x66inal_height\x18\x06 \x01(\x04\x12\x13\n\x0bview_age_ms\x18\x07 \x01(\x04\x12\x10\n\x08log_size\x18\x08 \x01(\x04\x12\x16\n\x0epublished_size\x18\t \x01(\x04\x12\x16\n\x0ewitnessed_size\x18\n \x01(\x04\x12\x15\n\ranchored_size\x18\x0b \x01(\x04\x12\x14\n\x0cindexed_size\x18\x0c \x01(\x04\x12$\n\x05peers\x18\r \x03(\x0b\x32\x15.ledger.v1.PeerStatus\x12\x0f\n\x07version\x18\x0e \x01(\t\x12\x0c\n\x04role\x18\x0f \x01(\t\x12+\n\twitnesses\x18\x10 \x03(\x0b\x32\x18.ledger.v1.WitnessStatus\x12\x13\n\x0bopen_alarms\x18\x11 \x01(\r\x12\x0e\n\x06\x63losed\x18\x12 \x01(\t\x12\'\n\tconsensus\x18\x13 \x01(\x0b\x32\x14.ledger.v1.Consensus\"\x99\x02\n\tConsensus\x12\x0e\n\x06height\x18\x01 \x01(\x04\x12\x0f\n\x07time_ms\x18\x02 \x01(\x04\x12\r\n\x05round\x18\x03 \x01(\r\x12\x0c\n\x04step\x18\x04 \x01(\t\x12\x13\n\x0b\x63\x61tching_up\x18\x05 \x01(\x08\x12\x0e\n\x06quorum\x18\x06 \x01(\x08\x12\r\n\x05peers\x18\x07 \x01(\r\x12\x1c\n\x14mempool_transactions\x18\x08 \x01(\r\x12\x15\n\rmempool_bytes\x18\t \x01(\x04\x12.\n\nvalidators\x18\n \x03(\x0b\x32\x1a.ledger.v1.ValidatorStatus\x12\x0f\n\x07running\x18\x0b \x01(\x08\x12\x10\n\x08restarts\x18\x0c \x01(\r\x12\x12\n\nlast_error\x18\r \x01(\t\"l\n\x0fValidatorStatus\x12\x0e\n\x06member\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\x0c\x12\r\n\x05power\x18\x03 \x01(\x04\x12\x13\n\x0bsigned_last\x18\x04 \x01(\x08\x12\x18\n\x10missing_since_ms\x18\x05 \x01(\x04\"\x9a\x01\n\rWitnessStatus\x12\x0e\n\x06member\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x15\n\rcosigned_size\x18\x03 \x01(\x04\x12\x13\n\x0b\x63osigned_ms\x18\x04 \x01(\x04\x12\x18\n\x10missing_since_ms\x18\x05 \x01(\x04\x12\x11\n\tlast_code\x18\x06 \x01(\t\x12\x12\n\nlast_error\x18\x07 \x01(\t\"$\n\x11ListAlarmsRequest\x12\x0f\n\x07settled\x18\x01 \x01(\x08\"6\n\x12ListAlarmsResponse\x12 \n\x06\x61larms\x18\x01 \x03(\x0b\x32\x10.ledger.v1.Alarm\"\x96\x01\n\x05\x41larm\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0e\n\x06member\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\x12\x10\n\x08\x66irst_ms\x18\x05 \x01(\x04\x12\x0f\n\x07last_ms\x18\x06 \x01(\x04\x12\x0f\n\x07settled\x18\x07 \x01(\x08\x12\x10\n\x08\x65vidence\x18\x08 \x01(\x0c\x12\r\n\x05\x63ount\x18\t \x01(\x04\" \n\x12SettleAlarmRequest\x12\n\n\x02id\x18\x01 \x01(\t\"i\n\nPeerStatus\x12\x0e\n\x06member\x18\x01 \x01(\t\x12\x11\n\treachable\x18\x02 \x01(\x08\x12\x0e\n\x06height\x18\x03 \x01(\x04\x12\x14\n\x0clast_seen_ms\x18\x04 \x01(\x04\x12\x12\n\nlast_error\x18\x05 \x01(\t\"\x11\n\x0f\x44iagnoseRequest\"m\n\x07\x46inding\x12\x10\n\x08severity\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x0c\n\x04hint\x18\x04 \x01(\t\x12\x12\n\nmessage_zh\x18\x05 \x01(\t\x12\x0f\n\x07hint_zh\x18\x06 \x01(\t\"8\n\x10\x44iagnoseResponse\x12$\n\x08\x66indings\x18\x01 \x03(\x0b\x32\x12.ledger.v1.Finding\"\x8a\x01\n\x08\x45nvelope\x12\r\n\x05\x63hain\x18\x01 \x01(\x0c\x12\x0e\n\x06\x63\x61ller\x18\x02 \x01(\t\x12\x0e\n\x06target\x18\x03 \x01(\t\x12\x0e\n\x06method\x18\x04 \x01(\t\x12\x0c\n\x04\x62ody\x18\x05 \x01(\x0c\x12\r\n\x05nonce\x18\x06 \x01(\x0c\x12\x0f\n\x07\x65xpires\x18\x07 \x01(\x04\x12\x11\n\tsignature\x18\x08 \x01(\x0c\"\x1f\n\x0f\x46orwardResponse\x12\x0c\n\x04\x62ody\x18\x01 \x01(\x0c\x32\x86\x04\n\x0cProofService\x12R\n\rGetCheckpoint\x12\x1f.ledger.v1.GetCheckpointRequest\x1a .ledger.v1.GetCheckpointResponse\x12U\n\x0eProveInclusion\x12 .ledger.v1.ProveInclusionRequest\x1a!.ledger.v1.ProveInclusionResponse\x12[\n\x10ProveConsistency\x12\".ledger.v1.ProveConsistencyRequest\x1a#.ledger.v1.ProveConsistencyResponse\x12I\n\nMakeBundle\x12\x1c.ledger.v1.MakeBundleRequest\x1a\x1d.ledger.v1.MakeBundleResponse\x12\x46\n\tGetPolicy\x12\x1b.ledger.v1.GetPolicyRequest\x1a\x1c.ledger.v1.GetPolicyResponse\x12[\n\x10GetWitnessPolicy\x12\".ledger.v1.GetWitnessPolicyRequest\x1a#.ledger.v1.GetWitnessPolicyResponse2\x9c\x02\n\rStatusService\x12;\n\tGetStatus\x12\x1b.ledger.v1.GetStatusRequest\x1a\x11.ledger.v1.Status\x12\x43\n\x08\x44iagnose\x12\x1a.ledger.v1.DiagnoseRequest\x1a\x1b.ledger.v1.DiagnoseResponse\x12I\n\nListAlarms\x12\x1c.ledger.v1.ListAlarmsRequest\x1a\x1d.ledger.v1.ListAlarmsResponse\x12>\n\x0bSettleAlarm\x12\x1d.ledger.v1.SettleAlarmRequest\x1a\x10.ledger.v1.Alarm2K\n\x0e\x46orwardService\x12\x39\n\x06Submit\x12\x13.ledger.v1.Envelope\x1a\x1a.ledger.v1.ForwardResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -58,33 +58,37 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSTATUSREQUEST']._serialized_start=636
   _globals['_GETSTATUSREQUEST']._serialized_end=654
   _globals['_STATUS']._serialized_start=657
-  _globals['_STATUS']._serialized_end=1048
-  _globals['_WITNESSSTATUS']._serialized_start=1051
-  _globals['_WITNESSSTATUS']._serialized_end=1205
-  _globals['_LISTALARMSREQUEST']._serialized_start=1207
-  _globals['_LISTALARMSREQUEST']._serialized_end=1243
-  _globals['_LISTALARMSRESPONSE']._serialized_start=1245
-  _globals['_LISTALARMSRESPONSE']._serialized_end=1299
-  _globals['_ALARM']._serialized_start=1302
-  _globals['_ALARM']._serialized_end=1452
-  _globals['_SETTLEALARMREQUEST']._serialized_start=1454
-  _globals['_SETTLEALARMREQUEST']._serialized_end=1486
-  _globals['_PEERSTATUS']._serialized_start=1488
-  _globals['_PEERSTATUS']._serialized_end=1593
-  _globals['_DIAGNOSEREQUEST']._serialized_start=1595
-  _globals['_DIAGNOSEREQUEST']._serialized_end=1612
-  _globals['_FINDING']._serialized_start=1614
-  _globals['_FINDING']._serialized_end=1686
-  _globals['_DIAGNOSERESPONSE']._serialized_start=1688
-  _globals['_DIAGNOSERESPONSE']._serialized_end=1744
-  _globals['_ENVELOPE']._serialized_start=1747
-  _globals['_ENVELOPE']._serialized_end=1885
-  _globals['_FORWARDRESPONSE']._serialized_start=1887
-  _globals['_FORWARDRESPONSE']._serialized_end=1918
-  _globals['_PROOFSERVICE']._serialized_start=1921
-  _globals['_PROOFSERVICE']._serialized_end=2439
-  _globals['_STATUSSERVICE']._serialized_start=2442
-  _globals['_STATUSSERVICE']._serialized_end=2726
-  _globals['_FORWARDSERVICE']._serialized_start=2728
-  _globals['_FORWARDSERVICE']._serialized_end=2803
+  _globals['_STATUS']._serialized_end=1089
+  _globals['_CONSENSUS']._serialized_start=1092
+  _globals['_CONSENSUS']._serialized_end=1373
+  _globals['_VALIDATORSTATUS']._serialized_start=1375
+  _globals['_VALIDATORSTATUS']._serialized_end=1483
+  _globals['_WITNESSSTATUS']._serialized_start=1486
+  _globals['_WITNESSSTATUS']._serialized_end=1640
+  _globals['_LISTALARMSREQUEST']._serialized_start=1642
+  _globals['_LISTALARMSREQUEST']._serialized_end=1678
+  _globals['_LISTALARMSRESPONSE']._serialized_start=1680
+  _globals['_LISTALARMSRESPONSE']._serialized_end=1734
+  _globals['_ALARM']._serialized_start=1737
+  _globals['_ALARM']._serialized_end=1887
+  _globals['_SETTLEALARMREQUEST']._serialized_start=1889
+  _globals['_SETTLEALARMREQUEST']._serialized_end=1921
+  _globals['_PEERSTATUS']._serialized_start=1923
+  _globals['_PEERSTATUS']._serialized_end=2028
+  _globals['_DIAGNOSEREQUEST']._serialized_start=2030
+  _globals['_DIAGNOSEREQUEST']._serialized_end=2047
+  _globals['_FINDING']._serialized_start=2049
+  _globals['_FINDING']._serialized_end=2158
+  _globals['_DIAGNOSERESPONSE']._serialized_start=2160
+  _globals['_DIAGNOSERESPONSE']._serialized_end=2216
+  _globals['_ENVELOPE']._serialized_start=2219
+  _globals['_ENVELOPE']._serialized_end=2357
+  _globals['_FORWARDRESPONSE']._serialized_start=2359
+  _globals['_FORWARDRESPONSE']._serialized_end=2390
+  _globals['_PROOFSERVICE']._serialized_start=2393
+  _globals['_PROOFSERVICE']._serialized_end=2911
+  _globals['_STATUSSERVICE']._serialized_start=2914
+  _globals['_STATUSSERVICE']._serialized_end=3198
+  _globals['_FORWARDSERVICE']._serialized_start=3200
+  _globals['_FORWARDSERVICE']._serialized_end=3275
 # @@protoc_insertion_point(module_scope)

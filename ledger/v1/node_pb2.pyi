@@ -97,7 +97,7 @@ class GetStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class Status(_message.Message):
-    __slots__ = ("member", "origin", "engine", "height", "head", "final_height", "view_age_ms", "log_size", "published_size", "witnessed_size", "anchored_size", "indexed_size", "peers", "version", "role", "witnesses", "open_alarms", "closed")
+    __slots__ = ("member", "origin", "engine", "height", "head", "final_height", "view_age_ms", "log_size", "published_size", "witnessed_size", "anchored_size", "indexed_size", "peers", "version", "role", "witnesses", "open_alarms", "closed", "consensus")
     MEMBER_FIELD_NUMBER: _ClassVar[int]
     ORIGIN_FIELD_NUMBER: _ClassVar[int]
     ENGINE_FIELD_NUMBER: _ClassVar[int]
@@ -116,6 +116,7 @@ class Status(_message.Message):
     WITNESSES_FIELD_NUMBER: _ClassVar[int]
     OPEN_ALARMS_FIELD_NUMBER: _ClassVar[int]
     CLOSED_FIELD_NUMBER: _ClassVar[int]
+    CONSENSUS_FIELD_NUMBER: _ClassVar[int]
     member: str
     origin: str
     engine: str
@@ -134,7 +135,52 @@ class Status(_message.Message):
     witnesses: _containers.RepeatedCompositeFieldContainer[WitnessStatus]
     open_alarms: int
     closed: str
-    def __init__(self, member: _Optional[str] = ..., origin: _Optional[str] = ..., engine: _Optional[str] = ..., height: _Optional[int] = ..., head: _Optional[bytes] = ..., final_height: _Optional[int] = ..., view_age_ms: _Optional[int] = ..., log_size: _Optional[int] = ..., published_size: _Optional[int] = ..., witnessed_size: _Optional[int] = ..., anchored_size: _Optional[int] = ..., indexed_size: _Optional[int] = ..., peers: _Optional[_Iterable[_Union[PeerStatus, _Mapping]]] = ..., version: _Optional[str] = ..., role: _Optional[str] = ..., witnesses: _Optional[_Iterable[_Union[WitnessStatus, _Mapping]]] = ..., open_alarms: _Optional[int] = ..., closed: _Optional[str] = ...) -> None: ...
+    consensus: Consensus
+    def __init__(self, member: _Optional[str] = ..., origin: _Optional[str] = ..., engine: _Optional[str] = ..., height: _Optional[int] = ..., head: _Optional[bytes] = ..., final_height: _Optional[int] = ..., view_age_ms: _Optional[int] = ..., log_size: _Optional[int] = ..., published_size: _Optional[int] = ..., witnessed_size: _Optional[int] = ..., anchored_size: _Optional[int] = ..., indexed_size: _Optional[int] = ..., peers: _Optional[_Iterable[_Union[PeerStatus, _Mapping]]] = ..., version: _Optional[str] = ..., role: _Optional[str] = ..., witnesses: _Optional[_Iterable[_Union[WitnessStatus, _Mapping]]] = ..., open_alarms: _Optional[int] = ..., closed: _Optional[str] = ..., consensus: _Optional[_Union[Consensus, _Mapping]] = ...) -> None: ...
+
+class Consensus(_message.Message):
+    __slots__ = ("height", "time_ms", "round", "step", "catching_up", "quorum", "peers", "mempool_transactions", "mempool_bytes", "validators", "running", "restarts", "last_error")
+    HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    TIME_MS_FIELD_NUMBER: _ClassVar[int]
+    ROUND_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    CATCHING_UP_FIELD_NUMBER: _ClassVar[int]
+    QUORUM_FIELD_NUMBER: _ClassVar[int]
+    PEERS_FIELD_NUMBER: _ClassVar[int]
+    MEMPOOL_TRANSACTIONS_FIELD_NUMBER: _ClassVar[int]
+    MEMPOOL_BYTES_FIELD_NUMBER: _ClassVar[int]
+    VALIDATORS_FIELD_NUMBER: _ClassVar[int]
+    RUNNING_FIELD_NUMBER: _ClassVar[int]
+    RESTARTS_FIELD_NUMBER: _ClassVar[int]
+    LAST_ERROR_FIELD_NUMBER: _ClassVar[int]
+    height: int
+    time_ms: int
+    round: int
+    step: str
+    catching_up: bool
+    quorum: bool
+    peers: int
+    mempool_transactions: int
+    mempool_bytes: int
+    validators: _containers.RepeatedCompositeFieldContainer[ValidatorStatus]
+    running: bool
+    restarts: int
+    last_error: str
+    def __init__(self, height: _Optional[int] = ..., time_ms: _Optional[int] = ..., round: _Optional[int] = ..., step: _Optional[str] = ..., catching_up: _Optional[bool] = ..., quorum: _Optional[bool] = ..., peers: _Optional[int] = ..., mempool_transactions: _Optional[int] = ..., mempool_bytes: _Optional[int] = ..., validators: _Optional[_Iterable[_Union[ValidatorStatus, _Mapping]]] = ..., running: _Optional[bool] = ..., restarts: _Optional[int] = ..., last_error: _Optional[str] = ...) -> None: ...
+
+class ValidatorStatus(_message.Message):
+    __slots__ = ("member", "key", "power", "signed_last", "missing_since_ms")
+    MEMBER_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    POWER_FIELD_NUMBER: _ClassVar[int]
+    SIGNED_LAST_FIELD_NUMBER: _ClassVar[int]
+    MISSING_SINCE_MS_FIELD_NUMBER: _ClassVar[int]
+    member: str
+    key: bytes
+    power: int
+    signed_last: bool
+    missing_since_ms: int
+    def __init__(self, member: _Optional[str] = ..., key: _Optional[bytes] = ..., power: _Optional[int] = ..., signed_last: _Optional[bool] = ..., missing_since_ms: _Optional[int] = ...) -> None: ...
 
 class WitnessStatus(_message.Message):
     __slots__ = ("member", "name", "cosigned_size", "cosigned_ms", "missing_since_ms", "last_code", "last_error")
@@ -213,16 +259,20 @@ class DiagnoseRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class Finding(_message.Message):
-    __slots__ = ("severity", "code", "message", "hint")
+    __slots__ = ("severity", "code", "message", "hint", "message_zh", "hint_zh")
     SEVERITY_FIELD_NUMBER: _ClassVar[int]
     CODE_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     HINT_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_ZH_FIELD_NUMBER: _ClassVar[int]
+    HINT_ZH_FIELD_NUMBER: _ClassVar[int]
     severity: str
     code: str
     message: str
     hint: str
-    def __init__(self, severity: _Optional[str] = ..., code: _Optional[str] = ..., message: _Optional[str] = ..., hint: _Optional[str] = ...) -> None: ...
+    message_zh: str
+    hint_zh: str
+    def __init__(self, severity: _Optional[str] = ..., code: _Optional[str] = ..., message: _Optional[str] = ..., hint: _Optional[str] = ..., message_zh: _Optional[str] = ..., hint_zh: _Optional[str] = ...) -> None: ...
 
 class DiagnoseResponse(_message.Message):
     __slots__ = ("findings",)

@@ -7,7 +7,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Member(_message.Message):
-    __slots__ = ("uscc", "handle", "region", "name", "status", "roles", "origin", "validator")
+    __slots__ = ("uscc", "handle", "region", "name", "status", "roles", "origin", "validator", "since", "generation", "account")
     USCC_FIELD_NUMBER: _ClassVar[int]
     HANDLE_FIELD_NUMBER: _ClassVar[int]
     REGION_FIELD_NUMBER: _ClassVar[int]
@@ -16,6 +16,9 @@ class Member(_message.Message):
     ROLES_FIELD_NUMBER: _ClassVar[int]
     ORIGIN_FIELD_NUMBER: _ClassVar[int]
     VALIDATOR_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
     uscc: str
     handle: str
     region: str
@@ -24,7 +27,10 @@ class Member(_message.Message):
     roles: _containers.RepeatedScalarFieldContainer[str]
     origin: str
     validator: bool
-    def __init__(self, uscc: _Optional[str] = ..., handle: _Optional[str] = ..., region: _Optional[str] = ..., name: _Optional[str] = ..., status: _Optional[str] = ..., roles: _Optional[_Iterable[str]] = ..., origin: _Optional[str] = ..., validator: _Optional[bool] = ...) -> None: ...
+    since: int
+    generation: int
+    account: bytes
+    def __init__(self, uscc: _Optional[str] = ..., handle: _Optional[str] = ..., region: _Optional[str] = ..., name: _Optional[str] = ..., status: _Optional[str] = ..., roles: _Optional[_Iterable[str]] = ..., origin: _Optional[str] = ..., validator: _Optional[bool] = ..., since: _Optional[int] = ..., generation: _Optional[int] = ..., account: _Optional[bytes] = ...) -> None: ...
 
 class Key(_message.Message):
     __slots__ = ("role", "material", "status", "valid_from", "valid_to", "ended_at")
@@ -41,6 +47,46 @@ class Key(_message.Message):
     valid_to: int
     ended_at: int
     def __init__(self, role: _Optional[str] = ..., material: _Optional[bytes] = ..., status: _Optional[str] = ..., valid_from: _Optional[int] = ..., valid_to: _Optional[int] = ..., ended_at: _Optional[int] = ...) -> None: ...
+
+class ProposalVote(_message.Message):
+    __slots__ = ("member", "yes")
+    MEMBER_FIELD_NUMBER: _ClassVar[int]
+    YES_FIELD_NUMBER: _ClassVar[int]
+    member: str
+    yes: bool
+    def __init__(self, member: _Optional[str] = ..., yes: _Optional[bool] = ...) -> None: ...
+
+class Proposal(_message.Message):
+    __slots__ = ("id", "kind", "proposer", "expires", "yes", "no", "active", "state", "data", "target", "created", "needed", "votes", "waiting")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    PROPOSER_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_FIELD_NUMBER: _ClassVar[int]
+    YES_FIELD_NUMBER: _ClassVar[int]
+    NO_FIELD_NUMBER: _ClassVar[int]
+    ACTIVE_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    CREATED_FIELD_NUMBER: _ClassVar[int]
+    NEEDED_FIELD_NUMBER: _ClassVar[int]
+    VOTES_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    kind: str
+    proposer: str
+    expires: int
+    yes: int
+    no: int
+    active: int
+    state: str
+    data: bytes
+    target: str
+    created: int
+    needed: int
+    votes: _containers.RepeatedCompositeFieldContainer[ProposalVote]
+    waiting: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, id: _Optional[int] = ..., kind: _Optional[str] = ..., proposer: _Optional[str] = ..., expires: _Optional[int] = ..., yes: _Optional[int] = ..., no: _Optional[int] = ..., active: _Optional[int] = ..., state: _Optional[str] = ..., data: _Optional[bytes] = ..., target: _Optional[str] = ..., created: _Optional[int] = ..., needed: _Optional[int] = ..., votes: _Optional[_Iterable[_Union[ProposalVote, _Mapping]]] = ..., waiting: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class DatasetVersion(_message.Message):
     __slots__ = ("number", "content_digest", "count", "time")

@@ -24,14 +24,22 @@ def doctor(node: Path | None = NodeOption, as_json: bool = JsonOption) -> None:
         print_json(
             {
                 "findings": [
-                    {"severity": f.severity, "code": f.code, "message": f.message, "hint": f.hint} for f in findings
+                    {
+                        "severity": f.severity,
+                        "code": f.code,
+                        "message": t(f.message, f.message_zh or f.message),
+                        "hint": t(f.hint, f.hint_zh or f.hint),
+                    }
+                    for f in findings
                 ]
             }
         )
     else:
         for finding in findings:
-            out.print(f"{_MARK.get(finding.severity, '?')} {escape(finding.message)}  [dim]{escape(finding.code)}[/]")
-            if finding.hint:
-                out.print(t("    next step: ", "    下一步：") + finding.hint, markup=False)
+            message = t(finding.message, finding.message_zh or finding.message)
+            hint = t(finding.hint, finding.hint_zh or finding.hint)
+            out.print(f"{_MARK.get(finding.severity, '?')} {escape(message)}  [dim]{escape(finding.code)}[/]")
+            if hint:
+                out.print(t("    next step: ", "    下一步：") + hint, markup=False)
     if any(finding.severity == "problem" for finding in findings):
         raise typer.Exit(1)

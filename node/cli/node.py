@@ -11,8 +11,9 @@ import typer
 from ledger.v1 import node_pb2 as pb
 from ledger.v1 import node_pb2_grpc as rpc
 from node.cli.connect import CALL_TIMEOUT, JsonOption, NodeOption, connect, node_folder
+from node.cli.consensus import consensus_table, consensus_value
 from node.cli.groups import SAYS
-from node.cli.output import facts, out, print_json, table
+from node.cli.output import err, facts, out, print_json, table
 from node.cli.texts import t
 from node.cli.witness import witness_row, witness_table
 
@@ -41,6 +42,57 @@ def init(
     founder = Founder(uscc=uscc, name=name or handle, handle=handle, region=region, roles=(), sequencer=False)
     card = make_member_folder(folder, founder, ports=(port, port + 1, port + 2))
     print_json(card.to_dict())
+
+
+@app.command(
+    help=t(
+        "Join a running city: take its files and make the card the members vote on.\n\n"
+        "genesis.json and peers.json come from any member; compare the digest that is printed with another one. Next, a "
+        "member: civicledger member propose admit CARD. Every member: civicledger node peer CARD. Then start this node.\n\n"
+        "Example: civicledger node join --genesis genesis.json --peers peers.json --node ./health > health.card.json",
+        "加入已运行的城市：取得城市文件，生成供成员表决的名片。\n\n"
+        "genesis.json 和 peers.json 可向任一成员索取；请与另一成员核对所显示的摘要。随后由成员执行 civicledger member propose admit 名片，"
+        "各成员执行 civicledger node peer 名片，再启动本节点。\n\n"
+        "例：civicledger node join --genesis genesis.json --peers peers.json --node ./health > health.card.json",
+    )
+)
+def join(
+    genesis: Path = typer.Option(..., "--genesis", help=t("the city's genesis.json", "城市的 genesis.json")),
+    peers: Path = typer.Option(..., "--peers", help=t("a member's peers.json", "某成员的 peers.json")),
+    node: Path | None = NodeOption,
+) -> None:
+    """The card holds public parts only, and a signature by the account key."""
+    from node.joining import join as join_city
+
+    card = join_city(node_folder(node), genesis.read_bytes(), peers.read_bytes(), os.environ)
+    err.print(t(f"city {card['chain']}", f"城市 {card['chain']}"), markup=False)
+    print_json(card)
+
+
+@app.command(
+    help=t(
+        "Add a new member's node to peers.json; a running node reads it at once. Trust comes from the chain, not from here.\n\n"
+        "Example: civicledger node peer health.card.json --node ./civil",
+        "将新成员的节点加入 peers.json；运行中的节点会立即读取。信任来自链上，而非此文件。\n\n"
+        "例：civicledger node peer health.card.json --node ./civil",
+    )
+)
+def peer(
+    card: Path = typer.Argument(..., help=t("the card (JSON)", "名片（JSON）")), node: Path | None = NodeOption
+) -> None:
+    """Its addresses and certificate."""
+    from node.cli.propose import read_card
+    from node.joining import add_peer
+
+    value = read_card(card, ("uscc", "grpc", "https", "certificate"))
+    added = add_peer(node_folder(node), value)
+    out.print(
+        t(
+            f"{value['uscc']} at {value['grpc']}" + ("" if added else " was there already"),
+            f"{value['uscc']}：{value['grpc']}" + ("" if added else "（已存在）"),
+        ),
+        markup=False,
+    )
 
 
 @app.command(
@@ -90,8 +142,10 @@ def status(node: Path | None = NodeOption, as_json: bool = JsonOption) -> None:
         for p in found.peers
     ]
     witnesses = [witness_row(one) for one in found.witnesses]
+    consensus = consensus_value(found.consensus) if found.HasField("consensus") else None
     if as_json:
-        print_json({**value, "peers": peers, "witnesses": witnesses})
+        more = {} if consensus is None else {"consensus": consensus}
+        print_json({**value, "peers": peers, "witnesses": witnesses, **more})
         return
     # What keeps a log closed is a line of its own when there is something.
     facts(t("Node", "节点"), {name: told for name, told in value.items() if name != "closed" or told})
@@ -101,5 +155,8 @@ def status(node: Path | None = NodeOption, as_json: bool = JsonOption) -> None:
         [t("member", "成员"), t("reachable", "可达"), t("height", "高度"), t("last error", "最近错误")],
         [(p["member"], p["reachable"], p["height"], p["last_error"]) for p in peers],
     )
+    if consensus is not None:
+        out.print()
+        consensus_table(consensus)
     out.print()
     witness_table(witnesses)

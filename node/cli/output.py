@@ -85,7 +85,8 @@ def print_error(error: LedgerError, *, as_json: bool = False) -> None:
     """Message, code and next step on standard error (with ``as_json`` also the error as JSON on standard output)."""
     if as_json:
         print_json({"error": error.to_dict()})
-    err.print(Text.assemble((t("error: ", "错误："), "bold red"), error.message, (f"  [{error.code}]", "dim")))
+    message, hint = in_own_language(error)
+    err.print(Text.assemble((t("error: ", "错误："), "bold red"), message, (f"  [{error.code}]", "dim")))
     shown = error.to_dict()
     words = [
         word + str(shown[name])
@@ -94,5 +95,14 @@ def print_error(error: LedgerError, *, as_json: bool = False) -> None:
     ]
     if words:
         err.print(Text("  " + t(", ", "，").join(words)))
-    if error.hint:
-        err.print(Text(t("  next step: ", "  下一步：") + error.hint))
+    if hint:
+        err.print(Text(t("  next step: ", "  下一步：") + hint))
+
+
+def in_own_language(error: LedgerError) -> tuple[str, str]:
+    """Message and next step in the language of this run, where the contracts refused; else as they are."""
+    if error.code.startswith("contract.") and t("en", "zh") == "zh":
+        from ledger.chain.refusals_zh import in_chinese
+
+        return in_chinese(error.code, error.message, error.hint) or (error.message, error.hint)
+    return error.message, error.hint

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from ledger.chain.account import TransactionOutcome
-from ledger.chain.bindings import Proposal, ProposalState
+from ledger.chain.bindings import Proposal, ProposalState, Vote
 from ledger.codec import encode
 from ledger.directory.catalogue import decode_metadata
 from ledger.directory.grants import decode_agreement, encode_scope
@@ -14,6 +17,9 @@ from ledger.v1 import department_pb2, node_pb2, types_pb2
 from node.context import Finding, PeerState
 from node.trail.alarms import Alarm
 from node.trail.attendance import WitnessState
+
+if TYPE_CHECKING:
+    from node.comet.view import ConsensusView
 
 _PROPOSAL_STATES = {
     ProposalState.OPEN: "open",
@@ -38,6 +44,9 @@ def member(info: MemberInfo, name: str) -> types_pb2.Member:
         roles=list(info.roles.words),
         origin=info.origin,
         validator=info.validator,
+        since=info.since,
+        generation=info.generation,
+        account=info.account,
     )
 
 
@@ -119,9 +128,9 @@ def list_entry(entry: ListEntry, item: str, now_s: int) -> department_pb2.ListEn
     )
 
 
-def proposal(item: Proposal) -> department_pb2.Proposal:
-    """A proposal with the votes that count now; ``data`` says what it would do (JCS)."""
-    return department_pb2.Proposal(
+def proposal(item: Proposal, votes: Sequence[Vote] = (), waiting: Sequence[str] = ()) -> types_pb2.Proposal:
+    """A proposal with the votes that count now; ``data`` says what it would do (JCS). ``waiting``: who may vote yet."""
+    return types_pb2.Proposal(
         id=item.id,
         kind=item.kind.word,
         proposer=item.proposer,
@@ -131,6 +140,11 @@ def proposal(item: Proposal) -> department_pb2.Proposal:
         active=item.electorate,
         state=_PROPOSAL_STATES[item.state],
         data=encode(item.arguments()),
+        target=item.target,
+        created=item.created_at,
+        needed=item.needed if item.state is ProposalState.OPEN else 0,
+        votes=[types_pb2.ProposalVote(member=vote.voter, yes=vote.yes) for vote in votes],
+        waiting=waiting,
     )
 
 
@@ -168,6 +182,34 @@ def witness(state: WitnessState) -> node_pb2.WitnessStatus:
     )
 
 
+def consensus(view: ConsensusView) -> node_pb2.Consensus:
+    """The validators and CometBFT as this node sees them."""
+    return node_pb2.Consensus(
+        height=view.height,
+        time_ms=view.time_ms,
+        round=view.round,
+        step=view.step,
+        catching_up=view.catching_up,
+        quorum=view.quorum,
+        peers=len(view.peers),
+        mempool_transactions=view.mempool_txs,
+        mempool_bytes=view.mempool_bytes,
+        validators=[
+            node_pb2.ValidatorStatus(
+                member=one.member,
+                key=one.key,
+                power=one.power,
+                signed_last=one.signed_last,
+                missing_since_ms=one.missing_since_ms,
+            )
+            for one in view.validators
+        ],
+        running=view.process.running,
+        restarts=view.process.restarts,
+        last_error=view.process.last_error,
+    )
+
+
 def alarm(item: Alarm) -> node_pb2.Alarm:
     """An alarm about a member's log, with its proof."""
     return node_pb2.Alarm(
@@ -185,4 +227,11 @@ def alarm(item: Alarm) -> node_pb2.Alarm:
 
 def finding(item: Finding) -> node_pb2.Finding:
     """One line of the doctor."""
-    return node_pb2.Finding(severity=item.severity, code=item.code, message=item.message, hint=item.hint)
+    return node_pb2.Finding(
+        severity=item.severity,
+        code=item.code,
+        message=item.message,
+        hint=item.hint,
+        message_zh=item.message_zh,
+        hint_zh=item.hint_zh,
+    )

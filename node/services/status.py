@@ -25,7 +25,7 @@ class StatusService(node_pb2_grpc.StatusServiceServicer):
         head = context.chain.head()
         published, witnessed = context.publisher.newest(), context.publisher.witnessed()
         anchored = context.anchors.newest()
-        closed = context.log.why_closed
+        closed, consensus = context.log.why_closed, context.consensus_view()
         return node_pb2.Status(
             member=context.member,
             origin=context.log.origin,
@@ -45,6 +45,7 @@ class StatusService(node_pb2_grpc.StatusServiceServicer):
             witnesses=[translate.witness(state) for state in context.witnesses()],
             open_alarms=len(context.alarms.alarms()),
             closed=f"{closed.message} [{closed.code}]" if closed else "",
+            consensus=None if consensus is None else translate.consensus(consensus),
         )
 
     def Diagnose(self, request: node_pb2.DiagnoseRequest, call: Call) -> node_pb2.DiagnoseResponse:

@@ -1,4 +1,4 @@
-"""The loopback HTTP surface for the machine's own tools: Ethereum JSON-RPC, metrics, health. No TLS, no other host."""
+"""The loopback HTTP surface for this machine: the operator's page, Ethereum JSON-RPC, metrics, health. No TLS."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from ledger.errors import InvalidInputError, LedgerError
 from node.metrics import Metrics
+from node.web.statuspage import StatusPage
 from node.web.webserver import ERROR_PAGES, SECURITY_HEADERS, bounded_body, endpoint, error_response
 
 #: Bodies of JSON-RPC requests, bytes.
@@ -19,8 +20,14 @@ MAX_RPC_BODY = 1 << 20
 _HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 
-def local_app(handle: Callable[[bytes], bytes], metrics: Metrics, healthy: Callable[[], tuple[bool, str]]) -> Starlette:
-    """The application. ``handle`` answers one JSON-RPC body; ``healthy`` says (serving, why not)."""
+def local_app(
+    handle: Callable[[bytes], bytes],
+    metrics: Metrics,
+    healthy: Callable[[], tuple[bool, str]],
+    page: StatusPage,
+) -> Starlette:
+    """The application. ``handle`` answers one JSON-RPC body; ``healthy`` says (serving, why not); ``page`` is what a
+    browser on this machine sees."""
 
     async def rpc(request: Request) -> Response:
         try:
@@ -45,9 +52,19 @@ def local_app(handle: Callable[[bytes], bytes], metrics: Metrics, healthy: Calla
             return PlainTextResponse("ok\n", headers=SECURITY_HEADERS)
         return JSONResponse({"status": "not serving", "reason": reason}, status_code=503, headers=SECURITY_HEADERS)
 
+    def own(behaviour: Callable[[Request], Response]) -> Callable[[Request], Response]:
+        def answer(request: Request) -> Response:
+            _own_page_only(request)
+            return behaviour(request)
+
+        return answer
+
     app = Starlette(
         routes=[
             Route("/", rpc, methods=["POST"]),
+            Route("/", endpoint(own(page.page))),
+            Route("/live", endpoint(own(page.live))),
+            Route("/static/{name}", endpoint(own(page.file))),
             Route("/metrics", endpoint(show_metrics)),
             Route("/healthz", endpoint(health)),
         ],
@@ -58,7 +75,8 @@ def local_app(handle: Callable[[bytes], bytes], metrics: Metrics, healthy: Calla
 
 
 def _own_page_only(request: Request) -> None:
-    """A web page the operator looks at must not drive this port: no foreign Host (DNS rebinding), no Origin at all.
+    """A web page the operator looks at must not drive this port: no foreign Host (DNS rebinding), no Origin at all (the
+    operator's own page only reads, and a browser sends none with that).
 
     Raises: InvalidInputError(http.foreign-page).
     """

@@ -48,6 +48,11 @@ class Proposal:
         """Whether it can be executed now."""
         return self.state is ProposalState.OPEN and 3 * self.yes > 2 * self.electorate
 
+    @property
+    def needed(self) -> int:
+        """How many more yes votes carry it; 0 when it has them."""
+        return max(0, 2 * self.electorate // 3 + 1 - self.yes)
+
     def arguments(self) -> dict[str, Any]:
         """What it would do, JSON-ready."""
         return proposals.decode_arguments(self.kind, self.data)
@@ -132,6 +137,21 @@ class Consortium(Binding):
     def contract_of(self, name: bytes, height: int | None = None) -> bytes:
         """Address of the contract in force under a bytes32 name; zeros for none."""
         return _address(self._read("contractOf", name, height=height)[0])
+
+    def validators(self, height: int | None = None) -> tuple[tuple[str, bytes], ...]:
+        """The validator set: (member, consensus key of 32 bytes), in order of admission."""
+        ids, materials = self._read("validators", height=height)
+        with reading("validator set"):
+            return tuple((member_from_bytes32(id_), key) for id_, key in zip(ids, materials, strict=True))
+
+    def adopted(self, code_hash: bytes, height: int | None = None) -> bool:
+        """Whether members may make contracts from the creation code with this keccak256."""
+        return bool(self._read("adopted", code_hash, height=height)[0])
+
+    def active_version(self, height: int | None = None) -> tuple[int, int]:
+        """The newest version of the state machine that was voted for, and the height from which it is in force."""
+        row = self._named("activeVersion", self._read("activeVersion", height=height)[0])
+        return row["version"], row["height"]
 
     def account_key_digest(self, uscc: str, account: bytes, height: int | None = None) -> bytes:
         """What the holder of a new account key signs to prove possession (EIP-712 digest)."""

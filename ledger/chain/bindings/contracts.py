@@ -37,5 +37,19 @@ class Contracts:
     def in_force(cls, call: ContractCall, consortium: bytes) -> Contracts:
         """Bindings of what the Consortium names at present: a vote may have replaced the others."""
         asked = Consortium(call, consortium)
-        others = {name: asked.contract_of(ascii_bytes32(name)) for name in CONTRACTS[1:]}
-        return cls.at(call, {"Consortium": consortium, **others})
+        return cls.at(call, {"Consortium": consortium, **_others(asked)})
+
+    def refresh(self) -> tuple[str, ...]:
+        """Turn the bindings to what the Consortium names now, so that everybody who holds them follows a vote that
+        replaced a contract. Returns the names of those that moved."""
+        moved = []
+        for name, address in _others(self.consortium).items():
+            binding = getattr(self, name.lower())
+            if binding.address != address:
+                binding.address = address
+                moved.append(name)
+        return tuple(moved)
+
+
+def _others(consortium: Consortium) -> dict[str, bytes]:
+    return {name: consortium.contract_of(ascii_bytes32(name)) for name in CONTRACTS[1:]}

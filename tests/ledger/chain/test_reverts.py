@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ledger.chain.abi import CONTRACTS, Signature, interface
 from ledger.chain.refusals import REFUSALS
+from ledger.chain.refusals_zh import CHINESE, in_chinese
 from ledger.chain.reverts import decode_revert, error_code, revert_error
 from ledger.errors import ConflictError, InvalidInputError, LedgerError, NotAllowedError, NotFoundError
 
@@ -37,9 +38,41 @@ def test_each_error_decodes_to_words_that_use_its_own_arguments(name: str) -> No
     error = revert_error(data)
     assert type(error) is refusal.kind
     assert error.message == message
-    assert "{" not in message
+    assert "{" not in message + error.hint
     assert error.hint
     assert re.fullmatch(r"contract\.(consortium|consorted|directory|grants|anchors)-[a-z0-9-]+", error.code)
+
+
+def test_every_refusal_has_chinese_words() -> None:
+    assert set(CHINESE) == set(REFUSALS)
+
+
+@pytest.mark.parametrize("name", sorted(ERRORS))
+def test_each_error_is_said_in_chinese_with_its_own_values(name: str) -> None:
+    signature = ERRORS[name]
+    fields = [_sample(kind, at) for at, kind in enumerate(signature.inputs)]
+    error = revert_error(signature.selector + encode(signature.inputs, fields))
+    found = in_chinese(error.code, error.message, error.hint)
+    assert found is not None
+    for words in found:
+        assert re.search("[\u4e00-\u9fff]", words)
+        assert "{" not in words
+        shown = re.findall(r"0x[0-9a-f]{64}|0x[0-9a-f]{40}|value-\d+|(?<!\d)10\d\d(?!\d)", words)
+        told = re.findall(r"0x[0-9a-f]{64}|0x[0-9a-f]{40}|value-\d+|(?<!\d)10\d\d(?!\d)", error.message + error.hint)
+        assert set(shown) <= set(told)
+    values = re.findall(r"\{(\w+)\}", REFUSALS[name].message)
+    assert sorted(values) == sorted(re.findall(r"\{(\w+)\}", CHINESE[name][0]))
+
+
+def test_a_carried_proposal_that_could_not_be_carried_out_is_said_in_chinese() -> None:
+    error = revert_error(ERRORS["Consortium__TooFewValidators"].selector + encode(["uint256", "uint256"], [3, 4]))
+    before = f"the vote is cast and proposal 12 is carried, but not carried out: {error.message}"
+    found = in_chinese(error.code, before, error.hint + "; then: civicledger member execute 12")
+    assert found is not None
+    assert found[0] == "已投票，提案 12 已通过，但未能执行：将只剩 3 个验证者，至少需要 4 个"
+    assert found[1].endswith("civicledger member execute 12")
+    assert in_chinese("peer.unreachable", error.message, error.hint) is None
+    assert in_chinese(error.code, "words of another version", error.hint) is None
 
 
 def test_codes_are_stable_and_distinct() -> None:
@@ -89,12 +122,14 @@ def test_any_bytes_become_an_error_and_never_an_exception(data: bytes) -> None:
     assert error.message
 
 
-def _sample(kind: str) -> object:
+def _sample(kind: str, at: int = 0) -> object:
     if kind == "address":
-        return "0x" + "11" * 20
+        return "0x" + f"{0x11 + at:02x}" * 20
     if kind == "bool":
         return True
+    if kind == "uint8":
+        return 7 + at
     if kind.startswith("uint"):
-        return 7
+        return 1_001 + at
     assert kind == "bytes32", kind
-    return b"abc".ljust(32, b"\0")
+    return f"value-{at}".encode().ljust(32, b"\0")

@@ -237,7 +237,7 @@ def test_json_rpc_answers_programs_of_this_machine(node: Node) -> None:
     assert local(node, "POST", "/", call, Origin="https://a.page")[0] == 400
     assert local(node, "POST", "/", call, Host="rebound.example:80")[0] == 400
     assert local(node, "POST", "/", b" " * (MAX_RPC_BODY + 1))[0] == 400
-    assert local(node, "GET", "/")[0] == 405
+    assert local(node, "PUT", "/")[0] == 405
     assert local(node, "GET", "/nothing")[0] == 404
 
 

@@ -1,0 +1,199 @@
+"""The words of ``ledger.chain.refusals`` in Chinese: the same errors, the same fields. Complete by a test.
+
+A node answers in English, wherever its caller is; the command line of a Chinese reader turns the answer with
+:func:`in_chinese`, which finds the fields again in the English words."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from ledger.chain.refusals import REFUSALS
+from ledger.chain.reverts import error_code
+
+#: Custom error -> (message, next step).
+CHINESE: dict[str, tuple[str, str]] = {
+    "Consortium__NotActiveMember": ("{account} 不是有效成员的账户", "请使用该成员的有效账户密钥；暂停须经表决恢复"),
+    "Consortium__NotCurrentContract": ("{caller} 不是现行的 {name} 合约，现行的是 {current}", "请重新读取合约地址"),
+    "Consortium__UnknownMember": ("没有代码为 {id} 的成员", "查看成员：civicledger member list"),
+    "Consortium__WrongStatus": ("成员 {id} 的状态为 {status}（1 有效，2 暂停，3 已移除）", "此变更只适用于其他状态"),
+    "Consortium__MemberExists": ("{id} 已是成员", "请恢复该成员，而不是再次接纳"),
+    "Consortium__MalformedId": ("{id} 不是成员代码", "请使用 18 位统一社会信用代码"),
+    "Consortium__MalformedHandle": ("{handle} 不是代号", "使用 1 至 32 个 a-z、0-9 或 - 字符"),
+    "Consortium__HandleTaken": ("{region} 的代号 {handle} 属于 {by}", "请另选代号：代号从不易主"),
+    "Consortium__MalformedRegion": ("{region} 不是行政区划代码", "使用 GB/T 2260 六位代码"),
+    "Consortium__MalformedRoles": ("未知角色 {roles}", "位：1 主管，2 审计，4 质量评价"),
+    "Consortium__OriginChanged": ("{id} 曾以其他区划或代号为成员", "请以原区划和代号接纳"),
+    "Consortium__AccountInUse": ("账户 {account} 属于 {by}", "请生成新的账户密钥"),
+    "Consortium__MalformedAccount": ("{account} 不能作为账户", "请给出账户密钥的地址"),
+    "Consortium__NoPossession": (
+        "{account} 的持有者未签名（签名者为 {signer}）",
+        "请用新账户密钥对 accountKeyDigest 签名",
+    ),
+    "Consortium__MalformedKey": ("{material} 不是用途 {role} 的密钥", "用途为 1 至 9，密钥材料不得为零"),
+    "Consortium__KeyKnown": (
+        "密钥 {material} 已登记过，属于 {by}，用途 {role}",
+        "请生成新密钥：一个密钥只属于一个成员的一种用途",
+    ),
+    "Consortium__UnknownKey": ("密钥 {material} 从未登记", "查看密钥：civicledger key list"),
+    "Consortium__NotOwnKey": ("密钥 {material} 属于 {owner}", "成员只能变更自己的密钥"),
+    "Consortium__KeyEnded": ("密钥 {material} 已终止（状态 {status}：2 退役，3 泄露）", "请更换为新密钥"),
+    "Consortium__TooManyKeys": ("{id} 的密钥已达上限 {limit}", "请先终止不再使用的密钥"),
+    "Consortium__WrongKeyTimes": (
+        "密钥的有效期不能为 {validFrom} 至 {validTo}",
+        "从现在或以后开始，并在其后结束（Unix 秒）",
+    ),
+    "Consortium__MustReplace": ("用途 {role} 已有有效密钥 {active}", "请指明被替换的就是该密钥"),
+    "Consortium__WrongKeyRole": ("密钥 {material} 的用途是 {actual}，不是 {expected}", "请指明同一用途的密钥"),
+    "Consortium__KeyInService": ("用途 {role} 的密钥 {material} 正在使用", "请以新密钥替换，而不是终止"),
+    "Consortium__WrongEnd": ("密钥终止时间不能为 {since}，最晚为 {latest}", "终止时间只能提前（Unix 秒）"),
+    "Consortium__NoConsensusKey": ("{id} 没有共识密钥", "请先登记共识密钥"),
+    "Consortium__ValidatorUnchanged": ("{id} 的验证者状态已是 {validator}", "无需变更"),
+    "Consortium__TooFewValidators": ("将只剩 {left} 个验证者，至少需要 {minimum} 个", "请先增加或更换验证者"),
+    "Consortium__SetMovesTooFast": (
+        "在 {windowBlocks} 个区块内，{setBefore} 个验证者中移出 {removed} 个、加入 {added} 个，变动过快",
+        "请等待该窗口结束：每个窗口至多变动三分之一",
+    ),
+    "Consortium__RotatedRecently": (
+        "{id} 在高度 {atHeight} 更换过共识密钥",
+        "两次更换之间须相隔 {windowBlocks} 个区块",
+    ),
+    "Consortium__WasInForce": ("{account} 处的合约曾经生效", "请重新部署已采纳的代码：一个合约只生效一次"),
+    "Consortium__NotReplaceable": ("{name} 不可替换", "须以 city recover 另起新链"),
+    "Consortium__WrongCode": ("{account} 处代码的哈希为 {actual}，提案为 {expected}", "请先部署已采纳的代码"),
+    "Consortium__MalformedName": ("{name} 不是合约名称", "使用 1 至 32 个可打印 ASCII 字符"),
+    "Consortium__NameTaken": ("名称 {name} 已被使用", "每个合约只列一次"),
+    "Consortium__LengthsDiffer": ("{names} 个名称对应 {contracts} 个合约", "每个合约给一个名称"),
+    "Consortium__NoFounders": ("联盟须有创始成员", "至少指明一个创始成员"),
+    "Consortium__NothingToChange": ("该提案不改变任何内容", "请先查看现值"),
+    "Consortium__WrongVersion": ("版本 {version} 不能接在 {current} 之后", "版本只能递增"),
+    "Consortium__WrongHeight": ("高度 {height} 过早，最早为 {earliest}", "请选择更晚的高度"),
+    "Consortium__UnknownKind": ("没有第 {kind} 类提案", "提案种类为 1 至 14"),
+    "Consortium__MalformedProposal": ("{length} 字节不是第 {kind} 类提案的参数", "请按该类提案的格式编码"),
+    "Consortium__WrongExpiry": (
+        "提案不能在 {expiry} 到期",
+        "请选择 {earliest} 至 {latest} 之间的时间（Unix 秒）",
+    ),
+    "Consortium__UnknownProposal": ("没有提案 {proposalId}", "查看提案：civicledger member proposals"),
+    "Consortium__ProposalClosed": ("提案 {proposalId} 已结束（状态 {state}：2 已执行，3 已过期）", "请重新提出"),
+    "Consortium__AlreadyVoted": ("{voter} 已对提案 {proposalId} 投票", "投票后不可更改"),
+    "Consortium__TargetMayNotVote": ("提案 {proposalId} 涉及 {voter}，当事成员不参与表决", "请由其他成员决定"),
+    "Consortium__NotCarried": ("提案 {proposalId} 获 {yes} 票赞成，共 {electorate} 票", "须超过三分之二同意"),
+    "Consorted__NotAContract": ("{consortium} 处没有合约", "请先建立 Consortium"),
+    "Directory__UnknownDataset": ("没有数据资源 {id}", "查看数据资源：civicledger dataset list"),
+    "Directory__DatasetExists": ("数据资源 {id} 已发布", "请改为添加版本"),
+    "Directory__WrongDatasetId": (
+        "数据资源标识为 {actual}，按提供方和资源代码应为 {expected}",
+        "请以本部门的资源代码计算标识",
+    ),
+    "Directory__MalformedResourceCode": ("资源代码长 {length} 个字符", "使用 1 至 64 个可见 ASCII 字符"),
+    "Directory__NotProvider": ("数据资源 {id} 属于 {provider}，不属于 {sender}", "只有提供方可以变更数据资源"),
+    "Directory__Withdrawn": ("数据资源 {id} 已撤回", "请发布新的数据资源"),
+    "Directory__UnknownSharing": ("未知共享类型 {sharing}", "1 无条件，2 有条件，3 不予共享"),
+    "Directory__UnknownLevel": ("未知数据级别 {level}", "1 一般，2 重要，3 核心"),
+    "Directory__NoLegalBasis": ("不予共享的数据资源须有法律依据", "请给出法律依据的摘要"),
+    "Directory__Missing": ("缺少 {field}", "请给出非零的值"),
+    "Directory__Unchanged": ("{id} 没有任何变化", "请先查看现值"),
+    "Directory__UnknownVersion": ("数据资源 {id} 没有版本 {number}", "版本从 1 起"),
+    "Directory__UnknownEntry": ("没有清单条目 {id}", "查看清单：civicledger list"),
+    "Directory__EntryClosed": ("清单条目 {id} 已结束（状态 {status}）", "请新增条目"),
+    "Directory__NotAllowed": ("{sender} 不得变更清单条目 {id}", "请联系其作者或主管部门"),
+    "Directory__UnknownMember": ("{id} 不是有效成员", "查看成员：civicledger member list"),
+    "Directory__WrongDeadline": (
+        "期限 {deadline} 超出范围",
+        "请选择 {earliest} 至 {latest} 之间的时间（Unix 秒）",
+    ),
+    "Grants__UnknownGrant": ("没有授权 {id}", "查看授权：civicledger grant list"),
+    "Grants__Missing": ("缺少 {field}", "缺省从不意味着不受限制：请给出值"),
+    "Grants__DatasetWithdrawn": ("数据资源 {dataset} 已撤回", "请在目录中查找其后继"),
+    "Grants__DatasetNotShared": ("数据资源 {dataset} 不予共享", "请提出需求并附法律依据"),
+    "Grants__OwnDataset": ("数据资源 {dataset} 属于申请方自己", "使用自己的数据不需要授权"),
+    "Grants__WrongDeadline": (
+        "期限 {deadline} 超出范围",
+        "请选择 {earliest} 至 {latest} 之间的时间，即 1 至 90 天之后",
+    ),
+    "Grants__WrongValidity": (
+        "有效期至 {validUntil} 超出范围",
+        "请选择 {earliest} 至 {latest} 之间的时间（Unix 秒）",
+    ),
+    "Grants__Closed": ("授权 {id} 已结束（状态 {status}：3 已拒绝，4 已撤销）", "请重新申请"),
+    "Grants__Expired": ("授权 {id} 已于 {validUntil} 到期", "请重新申请"),
+    "Grants__NotAllowed": (
+        "{sender} 无权处理授权 {id}",
+        "由提供方、按级别所需的主管部门或使用方处理",
+    ),
+    "Grants__AlreadyApproved": ("授权 {id} 已有此项批准（位 {approvals}）", "没有待批准的事项"),
+    "Grants__ApprovalMissing": (
+        "授权 {id} 缺少前置批准（位 {missing}）",
+        "顺序：提供方、主管部门、联盟表决",
+    ),
+    "Grants__ApprovalNotNeeded": ("授权 {id} 不需要批准 {approval}（所需位 {needed}）", "无需处理"),
+    "Grants__NotConsortium": ("{sender} 不是 Consortium", "此项批准只能来自通过的表决"),
+    "Grants__WrongConsumer": (
+        "授权 {id} 的使用方是 {actual}，表决的是 {expected}",
+        "请以该授权的使用方提出提案",
+    ),
+    "Grants__NeverActive": ("授权 {id} 从未生效", "只结算使用过的授权"),
+    "Grants__AlreadySettled": ("授权 {id} 的期间 {period} 已结算", "结算后不可更改"),
+    "Anchors__NotOwnLog": ("{sender} 不得锚定 {member} 的日志", "成员只能锚定自己的日志"),
+    "Anchors__EmptyLog": ("{member} 的日志为空", "写入第一条记录后再锚定"),
+    "Anchors__LogShrinks": (
+        "{member} 的日志已锚定到 {anchored} 条，不是 {size} 条",
+        "日志从不缩短：请恢复日志，或由成员表决停用",
+    ),
+    "Anchors__RootDiffers": (
+        "{member} 的日志在 {size} 条时已锚定的根为 {anchored}，不是 {root}",
+        "同一长度只有一个根：日志被改写",
+    ),
+    "Anchors__IndexRootDiffers": (
+        "{member} 的索引在 {size} 条时已锚定的根为 {anchored}，不是 {indexRoot}",
+        "同一长度只有一个索引根",
+    ),
+    "Anchors__ProofFails": (
+        "{member} 的 {size} 条日志不是已锚定的 {anchored} 条的延续",
+        "日志被改写，或证明的长度不符：请运行 civicledger log fsck",
+    ),
+    "Anchors__MalformedNote": ("笔记长 {lengthA} 和 {lengthB} 字节", "笔记为 1 至 8192 字节"),
+    "Anchors__SameNote": ("两份笔记相同", "分叉须由两份不同的笔记证明"),
+    "Anchors__ForkKnown": ("该分叉已报告：{digest}", "无需再做"),
+}
+
+
+def in_chinese(code: str, message: str, hint: str) -> tuple[str, str] | None:
+    """Message and next step of a contract's refusal in Chinese; None for whatever else the code is, and for words that
+    are not those of the table."""
+    name = _names().get(code)
+    if name is None:
+        return None
+    before = _CARRIED.match(message)
+    found = _pattern(REFUSALS[name].message, r"\Z").match(message, before.end() if before else 0)
+    further = _pattern(REFUSALS[name].hint, "").search(hint)
+    if found is None or further is None:
+        return None
+    words, step = CHINESE[name]
+    fields = {**found.groupdict(), **further.groupdict()}
+    said = words.format(**fields)
+    if before is not None:
+        return (
+            f"已投票，提案 {before[1]} 已通过，但未能执行：{said}",
+            f"{step.format(**fields)}；然后：civicledger member execute {before[1]}",
+        )
+    if "--anyway" in hint:
+        step += "（member propose replace-validator 或 set-validator）；--anyway 可仍然提交表决"
+    return said, step.format(**fields)
+
+
+#: What MemberService.Vote says before a refusal to carry a proposal out.
+_CARRIED = re.compile(r"the vote is cast and proposal (\d+) is carried, but not carried out: ")
+
+
+@cache
+def _names() -> dict[str, str]:
+    return {error_code(name): name for name in REFUSALS}
+
+
+@cache
+def _pattern(template: str, end: str) -> re.Pattern[str]:
+    parts = re.split(r"\{(\w+)\}", template)
+    text = "".join(f"(?P<{part}>.*?)" if at % 2 else re.escape(part) for at, part in enumerate(parts))
+    return re.compile(text + end, re.DOTALL)
