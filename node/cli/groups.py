@@ -24,7 +24,7 @@ GROUPS = {
 #: group name -> its line in the help
 SAYS = {
     "city": t("A city on this machine: init, up (城市).", "本机上的一座城市：建立、启动。"),
-    "node": t("A department's node: init, run, status (节点).", "部门节点：初始化、运行、状态。"),
+    "node": t("A department's node: init, join, run, status (节点).", "部门节点：初始化、加入、运行、状态。"),
     "member": t("Members and votes (成员).", "成员与表决。"),
     "dataset": t("Datasets: publish, find, withdraw (数据资源).", "数据资源：发布、查询、撤回。"),
     "list": t("The three lists (三清单).", "三清单：责任、需求、负面。"),
@@ -37,6 +37,6 @@ SAYS = {
     ),
     "mirror": t("Mirrors of other members' logs (镜像).", "其他成员日志的镜像。"),
     "bundle": t("Proof files (证明文件, .civic).", "证明文件（.civic）。"),
-    "key": t("Keys: list, rotate (密钥).", "密钥：查看、轮换。"),
+    "key": t("Keys: list, rotate, end (密钥).", "密钥：查看、轮换、终止。"),
 }
 DOCTOR = t("Explain what is wrong and the next step.", "说明问题所在和下一步。")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import secrets
+import time
 from pathlib import Path
 
 import typer
 
 from ledger.v1 import department_pb2 as pb
 from ledger.v1 import department_pb2_grpc as rpc
-from node.cli.connect import CALL_TIMEOUT, JsonOption, NodeOption, connect, resolve_member
+from node.cli.connect import CALL_TIMEOUT, JsonOption, NodeOption, connect, hex32, node_folder, resolve_member
 from node.cli.groups import SAYS
 from node.cli.output import out, print_json, table
+from node.cli.propose import moment
 from node.cli.texts import t
 
 app = typer.Typer(help=SAYS["key"], no_args_is_help=True)
@@ -57,3 +61,57 @@ def rotate(
                 f"新的 {answer.key.role} 密钥 {answer.key.material.hex()}",
             )
         )
+
+
+@app.command(
+    help=t(
+        "End a key of the own member without a successor, or declare since when it was in other hands.\n\n"
+        "A key of a role that needs one (account, consensus of a validator) is rotated instead: civicledger key rotate.\n\n"
+        "Examples: civicledger key end 0f3c…\n\n          civicledger key end 0f3c… --compromised-since 2026-01-31T08:00:00Z",
+        "终止本部门的一个密钥（无后继），或声明其何时起泄露。\n\n"
+        "账户密钥和验证者的共识密钥只能更换：civicledger key rotate。\n\n"
+        "例：civicledger key end 0f3c…\n\n    civicledger key end 0f3c… --compromised-since 2026-01-31T08:00:00Z",
+    )
+)
+def end(
+    material: str = typer.Argument(
+        ..., help=t("as `civicledger key list --json` shows it", "见 `civicledger key list --json`")
+    ),
+    compromised_since: str = typer.Option(
+        "",
+        "--compromised-since",
+        help=t(
+            "UTC; what was signed after it counts no longer (2026-01-31T08:00:00Z)",
+            "UTC 时间，此后的签名不再有效（2026-01-31T08:00:00Z）",
+        ),
+    ),
+    node: Path | None = NodeOption,
+    as_json: bool = JsonOption,
+) -> None:
+    """The time of a compromise may be moved earlier later on, never later."""
+    since = moment(compromised_since) if compromised_since else 0
+    request = pb.EndKeyRequest(material=hex32(material, "MATERIAL"), compromised=bool(since), since=since)
+    with connect(node) as connection:
+        result = connection.stub(rpc.KeyServiceStub).End(request, timeout=CALL_TIMEOUT)
+    if as_json:
+        print_json({"material": request.material, "height": result.height})
+    else:
+        out.print(t(f"ended in block {result.height}", f"已在区块 {result.height} 终止"))
+
+
+@app.command(
+    "new-account",
+    help=t(
+        "Make a new account key where the old one is lost; prints the card for `member propose replace-account`.\n\n"
+        "The node takes the key up by itself when the members have voted.\n\n"
+        "Example: civicledger key new-account > account.card.json",
+        "账户密钥丢失时生成新密钥；输出供 `member propose replace-account` 使用的名片。\n\n表决通过后节点自动启用。\n\n"
+        "例：civicledger key new-account > account.card.json",
+    ),
+)
+def new_account(node: Path | None = NodeOption) -> None:
+    """The node may run meanwhile; run again, it prints the same card."""
+    from node.joining import new_account_card
+
+    now_ms = time.time_ns() // 1_000_000
+    print_json(new_account_card(node_folder(node), secrets.token_bytes(32), now_ms, os.environ))

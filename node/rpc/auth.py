@@ -49,10 +49,11 @@ def _service(name: str, **methods: Rule) -> dict[str, Rule]:
 
 
 _OWN_RECORDS = dict.fromkeys(("Append", "AppendStream", "KeepOpenings", "EraseOpenings", "Purge"), Rule.OWN)
+_GOVERNING = dict.fromkeys(("Propose", "Vote", "Execute", "Deploy"), Rule.OWN)
 #: full method name -> rule. The test compares it with the protos: every method is here, nothing else is.
 METHODS: Mapping[str, Rule] = {
-    **_service("ledger.v1.MemberService", List=Rule.MEMBER, Propose=Rule.OWN, Vote=Rule.OWN, ListProposals=Rule.MEMBER),
-    **_service("ledger.v1.KeyService", List=Rule.OWN, Rotate=Rule.OWN),
+    **_service("ledger.v1.MemberService", List=Rule.MEMBER, ListProposals=Rule.MEMBER, **_GOVERNING),
+    **_service("ledger.v1.KeyService", List=Rule.OWN, Rotate=Rule.OWN, End=Rule.OWN),
     **_service(
         "ledger.v1.DatasetService",
         Publish=Rule.OWN,

@@ -7,14 +7,16 @@ import threading
 from typing import TYPE_CHECKING
 
 from ledger.errors import ConflictError, LedgerError, NotFoundError
+from ledger.evidence.possession import prove_possession
 from ledger.keys import AccountSigner, Signer
 from ledger.model import KeyRole
-from ledger.v1 import department_pb2, department_pb2_grpc
+from ledger.v1 import department_pb2, department_pb2_grpc, types_pb2
 from node.identity.keyfiles import COMET_ROLES
 from node.rpc import translate
 from node.rpc.auth import Call
 from node.services import fields
 from node.services.rotation import is_active, settle
+from node.trail import records as trail
 
 if TYPE_CHECKING:
     from node.context import NodeContext
@@ -54,6 +56,23 @@ class KeyService(department_pb2_grpc.KeyServiceServicer):
         finally:
             self._rotating.release()
 
+    def End(self, request: department_pb2.EndKeyRequest, call: Call) -> types_pb2.TransactionResult:
+        """End a key of this member for good: retired now, or compromised since a time that may lie in the past."""
+        material = fields.id32("material", request.material)
+        if not request.compromised and request.since:
+            raise fields.refuse("since", "goes with a compromised key; a key is retired from now on")
+        since = None
+        if request.compromised:
+            since = fields.number("since", request.since, 1, self._context.clock() // 1_000)
+        consortium = self._context.contracts.consortium
+        calldata = consortium.encode_end_key(material, compromised_since=since)
+        outcome = self._context.sender.send(consortium.address, calldata)
+        info = consortium.key(material)
+        if since is not None and info is not None:
+            body = {"role": info.role.word, "material": material.hex(), "since": since}
+            trail.write(self._context, "key.compromised", body)
+        return translate.transaction(outcome)
+
     def _rotate(self, role: KeyRole) -> department_pb2.RotateKeyResponse:
         ring, consortium = self._context.signers, self._context.contracts.consortium
         # A rotation whose end we have not seen is repeated with its own key: the chain may have that one already.
@@ -79,7 +98,5 @@ class KeyService(department_pb2_grpc.KeyServiceServicer):
     def _possession(self, signer: Signer) -> bytes:
         if not isinstance(signer, AccountSigner):
             return b""
-        digest = self._context.contracts.consortium.account_key_digest(self._context.member, signer.address)
-        signature = signer.sign_digest(digest)
-        # The contract's ecrecover counts from 27.
-        return signature[:64] + bytes([signature[64] + 27])
+        context = self._context
+        return prove_possession(signer, context.chain.chain_id, context.contracts.consortium.address, context.member)

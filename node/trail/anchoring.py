@@ -154,7 +154,10 @@ class AnchorLoop:
         if witnessed is None:
             return None
         info = self._roster().members.get(self._member)
-        if info is None or info.generation != self._generation:
+        if info is None:
+            # A body just admitted that has not caught up: it finds itself in its view soon, and nothing else wakes us.
+            return self._interval
+        if info.generation != self._generation:
             # A retired log is never anchored: the contract would take it for the first head of the next one.
             return None
         anchored = self._contracts.anchors.anchor(self._member)

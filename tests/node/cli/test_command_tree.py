@@ -30,8 +30,8 @@ print(json.dumps(found))
 #: Everything the design names, group by group.
 COMMANDS = {
     "city": {"init", "up"},
-    "node": {"init", "run", "status"},
-    "member": {"list", "propose", "vote", "proposals"},
+    "node": {"init", "join", "peer", "run", "status"},
+    "member": {"list", "show", "propose", "vote", "execute", "proposals", "deploy"},
     "dataset": {"publish", "list", "show", "withdraw", "regrade"},
     "list": {"responsibility", "demand", "negative"},
     "grant": {"request", "approve", "refuse", "revoke", "list", "show"},
@@ -41,7 +41,7 @@ COMMANDS = {
     "witness": {"list", "policy", "evidence", "settle", "check"},
     "mirror": {"status"},
     "bundle": {"make", "verify"},
-    "key": {"list", "rotate"},
+    "key": {"list", "rotate", "end", "new-account"},
     "doctor": set(),
 }
 

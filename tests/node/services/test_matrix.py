@@ -28,7 +28,8 @@ DESCRIPTORS: dict[str, MethodDescriptor] = {
 }
 
 OWN = """
-MemberService/Propose MemberService/Vote KeyService/List KeyService/Rotate DatasetService/Publish
+MemberService/Propose MemberService/Vote MemberService/Execute MemberService/Deploy
+KeyService/List KeyService/Rotate KeyService/End DatasetService/Publish
 DatasetService/Withdraw DatasetService/Regrade ListService/Add ListService/Answer GrantService/Request
 GrantService/Approve GrantService/Refuse GrantService/Revoke RecordService/Append RecordService/AppendStream
 RecordService/KeepOpenings RecordService/EraseOpenings ExchangeService/Pull StatusService/Diagnose
