@@ -67,7 +67,7 @@ _RUST_AREAS = {
     "state": "UntrustedError",
     "tx": "InvalidInputError",
 }
-_NOT_CODES = re.compile(r".*\.(dat|idx|rs|json|new|tmp|sock|errors)\Z")
+_NOT_CODES = re.compile(r".*\.(dat|idx|rs|json|new|tmp|sock|txt|errors)\Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -256,7 +256,7 @@ def test_the_page_in_a_browser(
     assert page.evaluate(CONTRAST) == []
     # It refreshes itself, and says when it cannot.
     page.evaluate("document.querySelector('[data-key=height]').textContent = 'old'")
-    page.wait_for_function("document.querySelector('[data-key=height]').textContent !== 'old'", timeout=60_000)
+    page.wait_for_selector("[data-key=height]:not(:text-is('old'))", timeout=60_000)
     assert "stale" not in page.locator("#pulse").get_attribute("class")
     page.route("**/live*", lambda route: route.abort())
     page.wait_for_selector("#pulse.stale", timeout=60_000)
