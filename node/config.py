@@ -52,6 +52,8 @@ class CometSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     #: The program; empty: looked for where ``scripts/comet`` and Go install it.
     binary: str = ""
     log_level: Annotated[str, msgspec.Meta(pattern="^(debug|info|error|none)$")] = "error"
+    #: A snapshot for nodes that join late every so many consensus heights; 0: none is made or taken.
+    snapshot_every: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 1_000
     #: A node that has no record of what it signed votes only when its key signed none of so many last blocks.
     double_sign_check: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 5
 

@@ -60,9 +60,11 @@ class CometProcess:
         clock: Callable[[], int],
         prepare: Callable[[], None],
         sockets: tuple[Path, ...] = (),
+        is_stuck: Callable[[], bool] = lambda: False,
     ) -> None:
         """``prepare`` writes the home; it is called before every start, because what was signed and who the peers are
-        changes. ``sockets``: unix sockets it listens on; what a killed one left there is removed before a start."""
+        changes. ``sockets``: unix sockets it listens on; what a killed one left there is removed before a start.
+        ``is_stuck`` is asked once a second; when it says so the process is started anew."""
         self.home = home
         self.failed = threading.Event()
         self.problem: LedgerError | None = None
@@ -71,6 +73,7 @@ class CometProcess:
         self._p2p = p2p
         self._clock = clock
         self._prepare = prepare
+        self._is_stuck = is_stuck
         self._sockets = sockets
         self._output = OutputLog(home / "comet.log")
         self._changed = threading.Condition()
@@ -233,6 +236,9 @@ class CometProcess:
                 if broken.is_set():
                     # Its consensus has stopped but it would stay, answering what it last knew.
                     self._signal(signal.SIGKILL)
+                elif self._is_stuck():
+                    self._exchanging = True
+                    self._signal(signal.SIGTERM)
                 elif self.problem is not None and time.monotonic() - began > _LONGEST_DELAY_S:
                     self.problem = None  # what ended the one before does not hold any more
         pump.join(_PUMP_S)

@@ -10,6 +10,7 @@ from ledger.chain.genesis import decode_genesis
 from ledger.model import KeyRole
 from node.comet.binary import check_version, find_cometbft
 from node.comet.home import write_home
+from node.comet.joining import Joining
 from node.comet.process import CometProcess
 from node.comet.rpc import CometRpc
 from node.comet.settings import HomeSettings
@@ -32,9 +33,16 @@ class Comet:
 
 
 def prepare_comet(
-    config: NodeConfig, keys: KeyRing, genesis: bytes, peers: PeerBook, *, clock: Callable[[], int]
+    config: NodeConfig,
+    keys: KeyRing,
+    genesis: bytes,
+    peers: PeerBook,
+    *,
+    clock: Callable[[], int],
+    is_empty: Callable[[], bool] = lambda: False,
 ) -> Comet:
-    """Find the program, write its home, and put process and RPC together. Starts nothing.
+    """Find the program, write its home, and put process and RPC together. Starts nothing. ``is_empty``: whether the
+    chain of this node has nothing yet, so that a snapshot may be taken.
 
     Raises: NotFoundError(comet.missing), ConflictError(comet.version, comet.socket-folder),
     InvalidInputError(comet.engine), FatalError(comet.home, comet.sign-state).
@@ -60,10 +68,19 @@ def prepare_comet(
         double_sign_check=config.comet.double_sign_check,
     )
 
-    def prepare() -> None:
-        write_home(home, genesis=genesis, settings=replace(settings, peers=addresses()))
+    joining = Joining(
+        home,
+        peers=lambda: tuple(peer for uscc, peer in sorted(peers.items()) if uscc != config.member.uscc),
+        is_empty=is_empty,
+        # Below it lies at least one snapshot of everybody who makes them as often as this node.
+        shortest=2 * config.comet.snapshot_every,
+    )
 
-    prepare()
+    def prepare() -> None:
+        now = replace(settings, peers=addresses(), state_sync=joining.plan())
+        write_home(home, genesis=genesis, settings=now)
+
+    write_home(home, genesis=genesis, settings=settings)
     process = CometProcess(
         binary,
         home,
@@ -72,5 +89,6 @@ def prepare_comet(
         clock=clock,
         prepare=prepare,
         sockets=(rpc_file,),
+        is_stuck=joining.gave_up,
     )
     return Comet(process=process, rpc=CometRpc(address), home=home, app_socket=str(app), addresses=addresses)

@@ -19,6 +19,7 @@ from starlette.routing import Route
 
 from ledger.errors import InvalidInputError, LedgerError, NotFoundError
 from ledger.evidence.checkpoint import format_proof
+from node.comet.light import LightParts, light_routes
 from node.context import Published, Publisher
 from node.web.logpaths import LogFiles, MayRead, OwnLog, ServedLog, checkpoint_response, tile_response
 from node.web.webserver import ERROR_PAGES, SECURITY_HEADERS, bounded_body, endpoint, error_response, whole_number
@@ -66,8 +67,9 @@ def public_app(
     member: str,
     mirrors: Mirrors,
     may_read: MayRead,
+    light: LightParts | None = None,
 ) -> Starlette:
-    """The application. ``status`` gives the public subset of the node's state."""
+    """The application. ``status`` gives the public subset of the node's state; ``light`` is there on CometBFT only."""
     own = OwnLog(member, log, publisher)
 
     def newest() -> Published:
@@ -141,6 +143,7 @@ def public_app(
             Route("/v1/status", endpoint(show_status)),
             Route("/add-checkpoint", add_checkpoint, methods=["POST"]),
             Route("/witness/{origin}/checkpoint", endpoint(witnessed)),
+            *(light_routes(light) if light is not None else ()),
         ],
         exception_handlers=ERROR_PAGES,
     )

@@ -76,16 +76,17 @@ class Comet:
         self.rpc = CometRpc(self.settings.rpc)
         self.process = self.make_process()
 
-    def make_process(self) -> CometProcess:
+    def make_process(self, **changes: Any) -> CometProcess:
         """Another process of this home; not started."""
+        values: dict[str, Any] = {"prepare": self.prepare, **changes}
         return CometProcess(
             cometbft(),
             self.home,
             consensus=self.member.seeds[KeyRole.CONSENSUS],
             p2p=self.member.seeds[KeyRole.P2P],
             clock=system_clock,
-            prepare=self.prepare,
             sockets=(Path(self.settings.rpc.removeprefix("unix://")),),
+            **values,
         )
 
     def prepare(self) -> None:
