@@ -151,8 +151,8 @@ class CometRpc:
         for item in told if isinstance(told, list) else [told]:
             if isinstance(item, dict) and isinstance(item.get("id"), int):
                 answers[item["id"]] = _refusal(item["error"]) if item.get("error") else item.get("result")
-        if len(answers) != len(calls):
-            raise _answer(f"{len(answers)} answers to {len(calls)} calls")
+        if set(answers) != set(range(len(calls))):
+            raise _answer(f"{len(answers)} answers to {len(calls)} calls, or to others")
         return [answers[number] for number in range(len(calls))]
 
     def close(self) -> None:
@@ -195,6 +195,8 @@ class CometRpc:
                     raise http.client.HTTPException(f"the answer is larger than {MAX_ANSWER_BYTES} bytes")
                 if connection.sock is not None:
                     connection.sock.settimeout(_left(deadline))
+            if response.length:
+                raise http.client.HTTPException("the answer was cut short")
             # Read to its end: without this the connection would not take another request.
             response.close()
         except BaseException:
