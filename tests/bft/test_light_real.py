@@ -26,11 +26,7 @@ from tests.ledger.evidence.comet import public
 
 #: A loaded machine may be slow; nothing waits longer than it must.
 DEADLINE_S = 120.0
-SETTINGS = {
-    "addr_book_strict = true": "addr_book_strict = false",
-    "allow_duplicate_ip = false": "allow_duplicate_ip = true",
-    'timeout_commit = "1s"': 'timeout_commit = "50ms"',
-}
+SLOW, QUICK = 'timeout_commit = "1s"', 'timeout_commit = "50ms"'
 
 
 class Network:
@@ -53,10 +49,8 @@ class Network:
         for number, home in enumerate(homes):
             config = home / "config" / "config.toml"
             text = config.read_text("utf-8")
-            for old, new in SETTINGS.items():
-                assert old in text
-                text = text.replace(old, new)
-            config.write_text(text, "utf-8")
+            assert SLOW in text
+            config.write_text(text.replace(SLOW, QUICK), "utf-8")
             arguments = [
                 "--home", home, "--proxy_app", "kvstore", "--rpc.laddr", f"tcp://127.0.0.1:{ports[number]}",
                 "--p2p.laddr", f"tcp://127.0.0.1:{ports[4 + number]}", "--p2p.persistent_peers", peers,
