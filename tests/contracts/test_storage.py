@@ -21,6 +21,9 @@ FROZEN = {
         ("_adopted", 4, "mapping(bytes32 => bool)"),
         ("_contracts", 5, "mapping(bytes32 => address)"),
         ("_activeVersion", 6, "struct IConsortium.Version"),
+        # The state machine reads who validates from these, slot 1 and slot 3.
+        ("_memberIds", 7, "MemberId[]"),
+        ("_activeKeys", 9, "mapping(MemberId => bytes32[])"),
     ],
     "Anchors": [("_anchors", 0, "mapping(MemberId => struct IAnchors.Anchor)")],
 }

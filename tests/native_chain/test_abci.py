@@ -16,6 +16,7 @@ import pytest
 
 from ledger import _native
 from ledger.chain.abi import interface
+from ledger.chain.bindings.proposals import ProposalKind, encode_arguments
 from ledger.chain.devnet import CHAIN_ID, DevMember
 from ledger.chain.genesis import contract_addresses
 from ledger.errors import ConflictError, FatalError, InvalidInputError, UnavailableError
@@ -159,6 +160,18 @@ def running(
         app.close()
 
 
+def contract_keys(chain: _native.Chain) -> list[bytes]:
+    """Consensus keys as the contract's own view gives them, ascending."""
+    read = interface("Consortium").functions["validators"]
+    return sorted(read.decode_output(chain.call(CONSORTIUM, read.encode())[1])[1])
+
+
+def govern(sender: Member, function: str, *args: object) -> bytes:
+    """A signed call of the Consortium."""
+    data = interface("Consortium").functions[function].encode(*args)
+    return sign(sender, CONSORTIUM, data, gas=1_000_000, chain=CHAIN_ID)
+
+
 def nonce(chain: _native.Chain, who: Member) -> int:
     """Transactions of a sender that are in the state."""
     count = chain.account(who.account)["nonce"]
@@ -176,9 +189,7 @@ def test_one_validator_orders_and_a_late_node_takes_its_snapshot(tmp_path: Path)
         # A height without transactions makes no block; the validators are the contract's.
         first = app.commits[0]
         assert (first.height, first.block, app.chain.height()) == (1, None, 0)
-        read = interface("Consortium").functions["validators"]
-        answer = read.decode_output(app.chain.call(CONSORTIUM, read.encode())[1])
-        assert sorted(answer[1]) == first.validators == [members[0].signer(KeyRole.CONSENSUS).public]
+        assert contract_keys(app.chain) == first.validators == [members[0].signer(KeyRole.CONSENSUS).public]
         admissions = comet.rpc.broadcast([call(sender), call(outsider), b"?", call(sender, nonce=200)])
         assert [one.code for one in admissions] == ["", "tx.not-member", "tx.malformed", "tx.nonce-gap"]
         until(lambda: nonce(app.chain, sender) == 1)
@@ -214,6 +225,34 @@ def test_one_validator_orders_and_a_late_node_takes_its_snapshot(tmp_path: Path)
             again, row = open_chain(genesis, store)
             assert nonce(again, sender) == 12
             _native.AbciServer(again, genesis, row)
+
+
+def test_the_validators_are_those_the_members_voted_in(tmp_path: Path) -> None:
+    cometbft()
+    members = make_members()
+    senders = [account(member) for member in members]
+    with running(tmp_path / "a", members[0], genesis_of(members, 1)) as (app, comet):
+
+        def send(*raws: bytes) -> None:
+            until(lambda: all(one.admitted for one in comet.rpc.broadcast(raws)))
+            until(lambda: all(nonce(app.chain, sender) == sender.nonce for sender in senders))
+
+        # The first height's time is that of the genesis, long ago; the second one's is now.
+        send(call(senders[0]))
+        send(call(senders[0]))
+        now = app.chain.head()["time"]
+        assert isinstance(now, int)
+        change = encode_arguments(ProposalKind.SET_VALIDATOR, members[1].uscc, True)
+        send(govern(senders[0], "propose", int(ProposalKind.SET_VALIDATOR), change, now + 3_600))
+        # Who is voted on does not vote.
+        send(*(govern(senders[voter], "vote", 1, True) for voter in (0, 2, 3, 4)))
+        send(govern(senders[0], "execute", 1))
+        # The second has no node here, so this is the end of the network: it is enough that CometBFT was told.
+        told = until(lambda: [commit.validators for commit in app.commits if len(commit.validators) == 2])
+        assert told[0] == contract_keys(app.chain)
+        assert members[1].signer(KeyRole.CONSENSUS).public in told[0]
+        assert app.server.stats()["validator_updates"] == 1
+        assert app.server.failure() is None
 
 
 def test_an_application_killed_at_every_step_loses_nothing(tmp_path: Path) -> None:

@@ -10,9 +10,8 @@ use alloy_primitives::B256;
 use super::block::{Included, Sealed};
 use super::rules::Limits;
 use super::senders::Senders;
-use super::state::Undo;
 use super::store::{Loader, Write, block_rows, forget_row, genesis_row};
-use super::window::{Held, Snapshot, Window};
+use super::window::{Held, Snapshot, Step, Window};
 use super::{fail, genesis};
 use crate::error::{Class, Error};
 
@@ -133,7 +132,7 @@ impl Chain {
     }
 
     /// The head, with the headers and ways back of the newest `count` blocks, ascending.
-    pub(super) fn newest(&self, count: usize) -> (Arc<Snapshot>, Vec<(Arc<Sealed>, Arc<Undo>)>) {
+    pub(super) fn newest(&self, count: usize) -> (Arc<Snapshot>, Vec<Step>) {
         let inner = self.read();
         (Arc::clone(inner.window.head()), inner.window.newest(count))
     }

@@ -6,16 +6,15 @@ use alloy_primitives::B256;
 
 use super::block::Sealed;
 use super::engine::Chain;
-use super::state::Undo;
 use super::store;
-use super::window::{Snapshot, WINDOW_BLOCKS};
+use super::window::{Snapshot, Step, WINDOW_BLOCKS};
 use crate::error::{Class, Error};
 
 /// The head of a moment. Holding it costs what the chain changes meanwhile.
 pub struct Export {
     digest: B256,
     head: Arc<Snapshot>,
-    back: Vec<(Arc<Sealed>, Arc<Undo>)>,
+    back: Vec<Step>,
 }
 
 impl Chain {

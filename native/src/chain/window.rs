@@ -30,6 +30,9 @@ pub struct Snapshot {
     pub state: State,
 }
 
+/// A header and the way back to its parent.
+pub type Step = (Arc<Sealed>, Arc<Undo>);
+
 /// A block as the window holds it.
 pub struct Held {
     sealed: Arc<Sealed>,
@@ -116,7 +119,7 @@ impl Window {
     }
 
     /// Headers and ways back of the newest `count` blocks, ascending.
-    pub fn newest(&self, count: usize) -> Vec<(Arc<Sealed>, Arc<Undo>)> {
+    pub fn newest(&self, count: usize) -> Vec<Step> {
         let first = self.held.len().saturating_sub(count);
         self.held.range(first..).map(|held| (Arc::clone(&held.sealed), Arc::clone(&held.undo))).collect()
     }

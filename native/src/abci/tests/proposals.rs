@@ -142,7 +142,7 @@ fn a_nonce_is_taken_once_while_its_transaction_waits() {
     assert_eq!(code(&mut client, &second, false), "tx.nonce-taken");
     assert_eq!(code(&mut client, &write(&member(1), 5, 9, 9), false), "", "its place is free");
     // In a block: dropped when checked again, and never taken again.
-    node.height(&mut client, 2, &[first.clone()]);
+    node.height(&mut client, 2, std::slice::from_ref(&first));
     assert_eq!(code(&mut client, &first, true), "tx.nonce-low");
     assert_eq!(code(&mut client, &second, false), "tx.nonce-low");
     // A CometBFT that starts anew has an empty mempool.
