@@ -7,26 +7,37 @@ makes the card, with the proof that its maker holds the account. 3. A member pro
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from ledger.chain.genesis import Genesis, decode_genesis
+from ledger.chain.genesis import COMETBFT, Genesis, decode_genesis
 from ledger.errors import ConflictError, FatalError
 from ledger.evidence.possession import prove_possession
 from ledger.keys import AccountSigner
 from ledger.log.files import replace_file
 from ledger.model import KeyRole
+from node.comet.keys import node_id
 from node.config import NodeConfig, load_config
-from node.identity.keyfiles import read_passphrase
+from node.founding import add_comet_keys
+from node.identity.keyfiles import node_roles, read_passphrase
 from node.identity.keyring import KeyRing
 from node.identity.peers import Peer, decode_peers, encode_peers
 
 
-def join(folder: Path, genesis: bytes, peers: bytes, environ: Mapping[str, str]) -> dict[str, Any]:
-    """Take the city's files into a member's folder and return its card (JSON-ready).
+def join(
+    folder: Path,
+    genesis: bytes,
+    peers: bytes,
+    environ: Mapping[str, str],
+    *,
+    random: Callable[[int], bytes],
+    p2p_port: int,
+) -> dict[str, Any]:
+    """Take the city's files into a member's folder and return its card (JSON-ready). On a CometBFT network the folder
+    gets its ``consensus`` and ``p2p`` keys, made with ``random``, and the port at which its peers reach it.
 
     Raises: ConflictError(join.other-city) where the folder belongs to another chain already; config.*, genesis.*,
     peers.*, key.*.
@@ -40,7 +51,11 @@ def join(folder: Path, genesis: bytes, peers: bytes, environ: Mapping[str, str])
             f"{folder} belongs to another city: its genesis.json differs",
             hint="make a fresh folder with `civicledger node init`: keys belong to one city",
         )
-    ring = KeyRing(config.keys_folder, config.member.uscc, read_passphrase(folder, config.passphrase_file, environ))
+    passphrase = read_passphrase(folder, config.passphrase_file, environ)
+    if city.engine == COMETBFT:
+        add_comet_keys(folder, passphrase, random=random, host=config.grpc.host, port=p2p_port)
+        config = load_config(folder)
+    ring = KeyRing(config.keys_folder, config.member.uscc, passphrase, node_roles(city.engine))
     card = _card(config, ring, city)
     replace_file(config.genesis_file, genesis)
     _put_peer(config.peers_file, (*known, *_held(config.peers_file)), peer_of(card))
@@ -71,7 +86,7 @@ def new_account_card(folder: Path, secret: bytes, now_ms: int, environ: Mapping[
     config = load_config(folder)
     city = decode_genesis(config.genesis_file.read_bytes())
     passphrase = read_passphrase(folder, config.passphrase_file, environ)
-    ring = KeyRing(config.keys_folder, config.member.uscc, passphrase)
+    ring = KeyRing(config.keys_folder, config.member.uscc, passphrase, node_roles(city.engine))
     signer, _ = ring.staged(KeyRole.ACCOUNT) or ring.stage(KeyRole.ACCOUNT, secret, now_ms)
     return {"uscc": config.member.uscc, **_account(signer, city, config.member.uscc)}
 
@@ -88,8 +103,15 @@ def _card(config: NodeConfig, ring: KeyRing, city: Genesis) -> dict[str, Any]:
         **_account(ring[KeyRole.ACCOUNT], city, config.member.uscc),
         "keys": keys,
         **{name: f"{listen.host}:{listen.port}" for name, listen in listens.items()},
+        **_p2p(config, ring),
         "certificate": ring.identity.certificate.decode(),
     }
+
+
+def _p2p(config: NodeConfig, ring: KeyRing) -> dict[str, str]:
+    if KeyRole.P2P not in ring:
+        return {}
+    return {"p2p": f"{node_id(ring[KeyRole.P2P].public)}@{config.comet.p2p_host}:{config.comet.p2p_port}"}
 
 
 def _account(signer: object, city: Genesis, uscc: str) -> dict[str, str]:

@@ -59,12 +59,19 @@ def init(
 def join(
     genesis: Path = typer.Option(..., "--genesis", help=t("the city's genesis.json", "城市的 genesis.json")),
     peers: Path = typer.Option(..., "--peers", help=t("a member's peers.json", "某成员的 peers.json")),
+    p2p_port: int = typer.Option(
+        26_656,
+        min=1,
+        max=65_535,
+        help=t("where CometBFT's peers reach it (engine cometbft)", "CometBFT 的 p2p 端口（cometbft 引擎）"),
+    ),
     node: Path | None = NodeOption,
 ) -> None:
     """The card holds public parts only, and a signature by the account key."""
     from node.joining import join as join_city
 
-    card = join_city(node_folder(node), genesis.read_bytes(), peers.read_bytes(), os.environ)
+    files = genesis.read_bytes(), peers.read_bytes()
+    card = join_city(node_folder(node), *files, os.environ, random=os.urandom, p2p_port=p2p_port)
     err.print(t(f"city {card['chain']}", f"城市 {card['chain']}"), markup=False)
     print_json(card)
 
