@@ -41,6 +41,7 @@ class Card:
     certificate: str
     #: ``<node id>@host:port``; empty where there is no CometBFT network.
     p2p: str = ""
+    name: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -67,10 +68,12 @@ class City:
         return self.folder / "gateway"
 
 
-def make_member_folder(folder: Path, founder: Founder, *, ports: tuple[int, ...], engine: str = SOLO) -> Card:
-    """One member's folder with fresh keys; ``ports``: gRPC, HTTPS, local and, on ``cometbft``, p2p.
-    Raises ConflictError(node.exists)."""
-    founding = _found(folder, founder, ports, None, None, engine=engine)
+def make_member_folder(
+    folder: Path, founder: Founder, *, ports: tuple[int, ...], engine: str = SOLO, host: str = "127.0.0.1"
+) -> Card:
+    """One member's folder with fresh keys; ``ports``: gRPC, HTTPS, local and, on ``cometbft``, p2p; ``host``: where
+    the others reach it. Raises ConflictError(node.exists)."""
+    founding = _found(folder, founder, ports, None, None, engine=engine, host=host)
     return Card(
         uscc=founder.uscc,
         handle=founder.handle,
@@ -81,6 +84,7 @@ def make_member_folder(folder: Path, founder: Founder, *, ports: tuple[int, ...]
         https=founding.peer.https,
         certificate=founding.peer.certificate.decode(),
         p2p=founding.peer.p2p,
+        name=founder.name,
     )
 
 

@@ -16,6 +16,7 @@ from ledger.errors import InvalidInputError
 from node.city.found import City, init_city, load_city
 from node.city.processes import CityProcesses
 from node.city.roster import demo_roster, read_roster
+from node.cli import cityfound
 from node.cli.connect import JsonOption, connect
 from node.cli.groups import SAYS
 from node.cli.output import err, out, print_json, table
@@ -81,6 +82,9 @@ def _describe(city: City, handle: str) -> dict[str, str]:
         "https": f"{config.https.host}:{config.https.port}",
         "jsonrpc": f"http://{config.local.host}:{config.local.port}/",
     }
+
+
+app.command(help=cityfound.HELP)(cityfound.found)
 
 
 @app.command(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import typer
 
+from ledger.errors import InvalidInputError
 from ledger.v1 import node_pb2 as pb
 from ledger.v1 import node_pb2_grpc as rpc
 from node.cli.connect import CALL_TIMEOUT, JsonOption, NodeOption, connect, node_folder
@@ -34,13 +35,33 @@ def init(
     region: str = typer.Option(..., help=t("GB/T 2260 code", "行政区划代码")),
     name: str = typer.Option("", help=t("display name of the body", "机构名称")),
     port: int = typer.Option(7001, min=1, max=65_533, help=t("first of three ports", "三个端口中的第一个")),
+    host: str = typer.Option(
+        "127.0.0.1",
+        "--host",
+        help=t("address of this machine, as the other members reach it", "其他成员访问本机所用的地址"),
+    ),
+    engine: str = typer.Option("solo", "--engine", help="solo | cometbft"),
+    p2p_port: int = typer.Option(
+        26_656,
+        min=1,
+        max=65_535,
+        help=t("where CometBFT's peers reach it (engine cometbft)", "CometBFT 的 p2p 端口（cometbft 引擎）"),
+    ),
 ) -> None:
     """Keys are created 0600, encrypted under a fresh passphrase kept in the folder."""
+    from ledger.chain.genesis import ENGINES
     from node.city.found import make_member_folder
     from node.city.roster import Founder
 
     founder = Founder(uscc=uscc, name=name or handle, handle=handle, region=region, roles=(), sequencer=False)
-    card = make_member_folder(folder, founder, ports=(port, port + 1, port + 2))
+    if engine not in ENGINES:
+        raise InvalidInputError(
+            "city.engine",
+            t(f"no engine is called {engine!r}", f"没有名为 {engine!r} 的引擎"),
+            hint="solo | cometbft",
+        )
+    ports = (port, port + 1, port + 2, p2p_port)
+    card = make_member_folder(folder, founder, ports=ports, engine=engine, host=host)
     print_json(card.to_dict())
 
 
