@@ -18,8 +18,8 @@ from ledger.keys import AccountSigner
 from ledger.model import KeyRole
 from ledger.storage.chainstate import StoredBlock
 from node import overdue
-from node.chain.blocks import BlockServicer
-from node.chain.ordering import make_orderer
+from node.chain.consensus import BftOrderer
+from node.chain.ordering import make_block_service, make_orderer
 from node.context import Clock, NodeContext, system_clock
 from node.core import NodeCore
 from node.doctor import diagnose
@@ -219,6 +219,7 @@ class Node:
             config=core.config,
             genesis_digest=core.genesis.digest,
             engine=core.genesis.engine,
+            consensus=self.orderer if isinstance(self.orderer, BftOrderer) else None,
             signers=core.keys,
             chain=core.chain,
             contracts=core.contracts,
@@ -274,13 +275,7 @@ class Node:
         closing.add("subscription", core.chain.subscribe(self._saw_block))
         closing.add("loops", self._stop_loops)
         closing.add("publish", self._publish_last)
-        blocks = BlockServicer(
-            chain=core.chain,
-            board=core.board,
-            tracker=core.tracker,
-            is_sequencer=core.is_sequencer,
-            stopping=self._stopping.is_set,
-        )
+        blocks = make_block_service(core, self._stopping.is_set)
         self.grpc = serve_grpc(core, self.gate, self.context, blocks)
         closing.add("grpc", lambda: self.grpc.stop(float(core.config.drain_grace)))
         register_gauges(

@@ -113,6 +113,19 @@ class ChainView(Protocol):
         """This node's part in ordering the chain: ``sequencer``, ``follower``, ``validator`` or ``member``."""
 
 
+class ConsensusSigner(Protocol):
+    """CometBFT as the holder of the ``consensus`` key."""
+
+    def acts(self, material: bytes) -> bool:
+        """Whether a key votes at the height under way; a rotated key begins two heights after its block."""
+
+    def exchange(self, secret: bytes) -> None:
+        """Vote with another key from now on.
+
+        Raises: ConflictError(comet.consensus-key-in-use).
+        """
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeerState:
     """What this node last saw of another member's node. Times are Unix milliseconds, 0 for never."""
@@ -147,6 +160,8 @@ class NodeContext:
     genesis_digest: bytes
     #: Who orders the chain: ``solo`` or ``cometbft``.
     engine: str
+    #: None on a chain without a CometBFT.
+    consensus: ConsensusSigner | None
     signers: KeyRing
     chain: EmbeddedChain
     contracts: Contracts

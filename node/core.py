@@ -9,18 +9,22 @@ from pathlib import Path
 import structlog
 
 from ledger.chain.bindings import Contracts
-from ledger.chain.engine import EmbeddedChain
+from ledger.chain.engine import COMETBFT, EmbeddedChain
+from ledger.chain.forwarding import Forward
 from ledger.chain.genesis import MAX_GENESIS_BYTES, decode_genesis
 from ledger.errors import FatalError, InvalidInputError, LedgerError, NotFoundError
-from ledger.evidence.finality import SoloFinality
+from ledger.evidence.bft import decode_bft, encode_bft
 from ledger.identifiers import origin
 from ledger.log import DepartmentLog
 from ledger.model import KeyRole
 from node.chain.blocks import forward_to
 from node.chain.blockwire import finality_message, stored_finality
+from node.chain.board import CometBoard
+from node.chain.consensus import patiently
 from node.chain.heads import HeadBoard
 from node.chain.roster import RosterView
 from node.chain.tracker import PeerTracker
+from node.comet.starting import Comet, prepare_comet
 from node.config import NodeConfig, load_config
 from node.context import Clock
 from node.drain import Closing
@@ -48,14 +52,14 @@ class NodeCore:
         self.metrics = Metrics()
         self.tracker = PeerTracker(clock)
         self.genesis = decode_genesis(genesis)
+        self.genesis_bytes = genesis
         self.is_sequencer = self.genesis.sequencer == self.member
         self.peers = PeerBook(config.peers_file, keys.identity)
         closing.add("peers", self.peers.close)
         self.stores = open_stores(config, closing)
         self.alarms = AlarmBook(config.folder / "alarms", clock=clock)
-        timeout = float(config.chain.admission_timeout)
-        forward = None if self.is_sequencer else forward_to(self.peers, self.genesis.sequencer, self.tracker, timeout)
-        self.chain = EmbeddedChain.open(self.stores.chain, genesis, forward=forward)
+        self._comet = prepare_comet(config, keys, genesis, self.peers, clock=clock) if self.is_bft else None
+        self.chain = EmbeddedChain.open(self.stores.chain, genesis, forward=self._forward(), engine=self.genesis.engine)
         closing.add("chain", self.chain.close)
         consortium = self.genesis.contracts["Consortium"]
         self.contracts = Contracts.in_force(self.chain.call, consortium)
@@ -66,6 +70,18 @@ class NodeCore:
         self.log, self.generation = self._open_log()
         closing.add("log", self.log.close)
         self.stores = self.stores.of_generation(self.generation)
+
+    @property
+    def is_bft(self) -> bool:
+        """Whether the chain is ordered by CometBFT among the members' nodes."""
+        return self.genesis.engine == COMETBFT
+
+    @property
+    def comet(self) -> Comet:
+        """This node's CometBFT. Raises: FatalError(chain.engine) on a solo chain."""
+        if self._comet is None:
+            raise FatalError("chain.engine", f"the engine {self.genesis.engine} has no CometBFT")
+        return self._comet
 
     @classmethod
     def open(cls, folder: Path, clock: Clock, environ: Mapping[str, str]) -> NodeCore:
@@ -114,20 +130,53 @@ class NodeCore:
 
     def _adopt_rotated_keys(self) -> None:
         roster = self.rosters.current()
-        for role in self.keys.reconcile(lambda role, material: roster.has_key(self.member, role, material)):
+        info = roster.members.get(self.member)
+        votes = info is not None and info.validator
+
+        def is_active(role: KeyRole, material: bytes) -> bool:
+            # A validator's new consensus key is taken up when it votes, which CometBFT says once it runs.
+            begins = role is not KeyRole.CONSENSUS or not votes
+            return begins and roster.has_key(self.member, role, material)
+
+        for role in self.keys.reconcile(is_active):
             logger.info("key.adopted", role=role.word)
 
-    def _make_board(self) -> HeadBoard:
+    def _forward(self) -> Forward | None:
+        """How transactions get to whoever orders them; None where that is this node."""
+        if self._comet is not None:
+            return patiently(self._comet.rpc.broadcast)
+        if self.is_sequencer:
+            return None
+        timeout = float(self.config.chain.admission_timeout)
+        return forward_to(self.peers, self.genesis.sequencer, self.tracker, timeout)
+
+    def _make_board(self) -> HeadBoard | CometBoard:
         store = self.stores.chain
         kept = store.finality()
+        oldest_ms = self.chain.head().time * 1_000
 
         def block_hash(height: int) -> bytes | None:
-            block = store.block(height)
-            return None if block is None else block.hash
+            found = store.header(height)
+            return None if found is None else found[0]
 
-        def keep(finality: SoloFinality) -> None:
-            store.put_finality(finality.head.height, finality_message(finality).SerializeToString())
+        if self.is_bft:
+            reached = store.consensus_at
 
+            def is_validator() -> bool:
+                info = self.rosters.current().members.get(self.member)
+                return info is not None and info.validator
+
+            board = CometBoard(
+                clock=self.clock,
+                block_hash=block_hash,
+                is_validator=is_validator,
+                store=lambda finality: store.put_finality(finality.head.height, encode_bft(finality)),
+                stored=None if kept is None else decode_bft(kept[1]),
+                oldest_time_ms=oldest_ms,
+            )
+            if reached is not None:
+                board.reached(*reached)
+            return board
         return HeadBoard(
             sequencer=self.genesis.sequencer,
             chain=self.genesis.digest,
@@ -135,9 +184,11 @@ class NodeCore:
             roster=self.rosters.current,
             block_hash=block_hash,
             is_sequencer=self.is_sequencer,
-            store=keep,
+            store=lambda finality: store.put_finality(
+                finality.head.height, finality_message(finality).SerializeToString()
+            ),
             stored=None if kept is None else stored_finality(kept[1]),
-            oldest_time_ms=self.chain.head().time * 1_000,
+            oldest_time_ms=oldest_ms,
         )
 
     def _open_log(self) -> tuple[DepartmentLog, int]:

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from ledger import _native
+from ledger._native import AbciCommit, AbciServer, ExecutedBlock
 from ledger._native import Chain as NativeChain
-from ledger._native import ExecutedBlock
 
 __all__ = [
+    "AbciCommit",
+    "AbciServer",
     "AccessEntry",
     "ExecutedBlock",
     "NativeChain",
@@ -21,6 +23,7 @@ __all__ = [
     "keccak256",
     "load_chain",
     "new_chain",
+    "open_application",
     "read_transaction",
 ]
 
@@ -66,6 +69,12 @@ def new_chain(genesis: bytes) -> tuple[NativeChain, list[tuple[bytes, bytes]]]:
 def load_chain(genesis: bytes, rows: Iterable[tuple[bytes, bytes]]) -> NativeChain:
     """Rebuild the chain from stored rows. Raises FatalError(chain.root-mismatch) with both roots."""
     return NativeChain.load(genesis, rows)
+
+
+def open_application(chain: NativeChain, genesis: bytes, consensus: bytes | None) -> AbciServer:
+    """The application that CometBFT talks to, around a chain. ``consensus``: the stored row of the newest consensus
+    height, None before the first. Raises FatalError(abci.*) when row and chain do not belong together."""
+    return AbciServer(chain, genesis, consensus)
 
 
 def header_hash(header: bytes) -> bytes:

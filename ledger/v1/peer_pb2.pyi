@@ -85,12 +85,14 @@ class GetFinalityRequest(_message.Message):
     def __init__(self, height: _Optional[int] = ...) -> None: ...
 
 class Finality(_message.Message):
-    __slots__ = ("head", "cosignatures")
+    __slots__ = ("head", "cosignatures", "bft")
     HEAD_FIELD_NUMBER: _ClassVar[int]
     COSIGNATURES_FIELD_NUMBER: _ClassVar[int]
+    BFT_FIELD_NUMBER: _ClassVar[int]
     head: SignedHead
     cosignatures: _containers.RepeatedCompositeFieldContainer[SignedHead]
-    def __init__(self, head: _Optional[_Union[SignedHead, _Mapping]] = ..., cosignatures: _Optional[_Iterable[_Union[SignedHead, _Mapping]]] = ...) -> None: ...
+    bft: bytes
+    def __init__(self, head: _Optional[_Union[SignedHead, _Mapping]] = ..., cosignatures: _Optional[_Iterable[_Union[SignedHead, _Mapping]]] = ..., bft: _Optional[bytes] = ...) -> None: ...
 
 class ExchangeMessage(_message.Message):
     __slots__ = ("request", "refusal", "chunk", "end", "acknowledgement", "release", "countersigned", "done")

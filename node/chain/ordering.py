@@ -1,19 +1,30 @@
-"""Which part of the chain loop a node plays, by the genesis file: the sequencer or a follower."""
+"""Which part of ordering a node plays, by the genesis file: sequencer or follower, or a node of a BFT network."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from ledger.chain.embedded import open_application
 from ledger.errors import LedgerError
 from ledger.model import KeyRole
+from node.chain.bftservice import BftBlockServicer
+from node.chain.blocks import BlockServicer
+from node.chain.board import CometBoard
 from node.chain.chainloop import Follower, Sequencer
+from node.chain.consensus import BftOrderer
+from node.chain.heads import HeadBoard
 from node.chain.rejoining import Rejoining
 from node.chain.ways import Ways
+from node.comet.view import ConsensusWatch, MemberKeys
 from node.core import NodeCore
 
+Orderer = Sequencer | Follower | BftOrderer
 
-def make_orderer(core: NodeCore, on_fatal: Callable[[LedgerError], None]) -> Sequencer | Follower:
-    """The loop that keeps this node's chain going; its signer is asked for each time, because keys rotate."""
+
+def make_orderer(core: NodeCore, on_fatal: Callable[[LedgerError], None]) -> Orderer:
+    """What keeps this node's chain going; its signer is asked for each time, because keys rotate."""
+    if isinstance(core.board, CometBoard):
+        return _make_bft(core, core.board, on_fatal)
     if not core.is_sequencer:
         return Follower(
             chain=core.chain,
@@ -46,4 +57,51 @@ def make_orderer(core: NodeCore, on_fatal: Callable[[LedgerError], None]) -> Seq
         clock=core.clock,
         metrics=core.metrics,
         on_fatal=on_fatal,
+    )
+
+
+def make_block_service(core: NodeCore, stopping: Callable[[], bool]) -> BlockServicer | BftBlockServicer:
+    """What other members' nodes may ask of this one about blocks."""
+    if isinstance(core.board, HeadBoard):
+        return BlockServicer(
+            chain=core.chain,
+            board=core.board,
+            tracker=core.tracker,
+            is_sequencer=core.is_sequencer,
+            stopping=stopping,
+        )
+    return BftBlockServicer(core.chain)
+
+
+def _make_bft(core: NodeCore, board: CometBoard, on_fatal: Callable[[LedgerError], None]) -> BftOrderer:
+    comet = core.comet
+    server = open_application(core.chain.native, core.genesis_bytes, core.stores.chain.consensus)
+    comet.rpc.refusals = server.refusals
+    return BftOrderer(
+        chain=core.chain,
+        board=board,
+        server=server,
+        comet=comet,
+        watch=ConsensusWatch(
+            comet.rpc,
+            comet.process,
+            members=lambda: _member_keys(core),
+            own=core.member,
+            addresses=comet.addresses,
+            clock=core.clock,
+        ),
+        metrics=core.metrics,
+        on_fatal=on_fatal,
+    )
+
+
+def _member_keys(core: NodeCore) -> tuple[MemberKeys, ...]:
+    roster = core.rosters.current()
+    return tuple(
+        MemberKeys(
+            uscc=info.uscc,
+            consensus=roster.materials(info.uscc, KeyRole.CONSENSUS),
+            p2p=roster.materials(info.uscc, KeyRole.P2P),
+        )
+        for info in roster.active
     )

@@ -27,7 +27,8 @@ class KeyRing(Mapping[KeyRole, Signer]):
     """Signers by role, and the TLS ``identity``.
 
     A rotation is: ``stage`` (the new key is durable beside the old one), the transaction that makes it active on
-    chain, ``adopt`` (the new file takes the old one's name, the old one is kept as ``<role>.<material>.ended``).
+    chain, ``adopt`` (the new file takes the old one's name, the old one is kept as ``<role>.<material>.ended``; a
+    consensus key's is destroyed).
     After a crash in between, ``reconcile`` finishes what the chain says happened. A staged key is never dropped
     because our view of the chain does not have it yet: it may be the only active one. ``changing`` is held by whoever
     reconciles and gives the new signers to the parts that use them.
@@ -107,8 +108,9 @@ class KeyRing(Mapping[KeyRole, Signer]):
         if not self._next(role).exists():
             raise NotFoundError("key.not-staged", f"no rotation of the {role.word} key was begun")
         current = key_file(self.folder, role)
-        ended = self.folder / f"{role.word}.{self._materials[role].hex()[:16]}.ended"
-        os.replace(current, ended)
+        if role is not KeyRole.CONSENSUS:
+            # A consensus key that ended is destroyed: whoever found it could vote twice in old heights.
+            os.replace(current, self.folder / f"{role.word}.{self._materials[role].hex()[:16]}.ended")
         os.replace(self._next(role), current)
         if role is KeyRole.TLS:
             os.replace(self.next_certificate_file, self.certificate_file)

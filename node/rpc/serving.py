@@ -6,7 +6,6 @@ from google.protobuf.descriptor import FileDescriptor
 
 from ledger.v1 import department_pb2, node_pb2, peer_pb2, peer_pb2_grpc
 from node import services
-from node.chain.blocks import BlockServicer
 from node.context import NodeContext
 from node.core import NodeCore
 from node.identity.trust import trust_roots
@@ -17,7 +16,9 @@ from node.rpc.server import GrpcServer
 _FILES: tuple[FileDescriptor, ...] = (department_pb2.DESCRIPTOR, node_pb2.DESCRIPTOR, peer_pb2.DESCRIPTOR)
 
 
-def serve_grpc(core: NodeCore, gate: Gate, context: NodeContext, blocks: BlockServicer) -> GrpcServer:
+def serve_grpc(
+    core: NodeCore, gate: Gate, context: NodeContext, blocks: peer_pb2_grpc.BlockServiceServicer
+) -> GrpcServer:
     """Make, fill and start the server.
 
     Raises: ConflictError(listen.in-use).

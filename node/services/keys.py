@@ -11,7 +11,6 @@ from ledger.evidence.possession import prove_possession
 from ledger.keys import AccountSigner, Signer
 from ledger.model import KeyRole
 from ledger.v1 import department_pb2, department_pb2_grpc, types_pb2
-from node.identity.keyfiles import COMET_ROLES
 from node.rpc import translate
 from node.rpc.auth import Call
 from node.services import fields
@@ -45,7 +44,8 @@ class KeyService(department_pb2_grpc.KeyServiceServicer):
         finished at the next start by what the chain says.
 
         Raises: ConflictError(key.rotating) while another rotation is under way."""
-        fields.word("role", request.role, [role.word for role in self._context.signers if role not in COMET_ROLES])
+        # Peers dial the p2p key's identity: it is exchanged by hand, with peers.json (docs/operations.md).
+        fields.word("role", request.role, [role.word for role in self._context.signers if role is not KeyRole.P2P])
         role = KeyRole.from_word(request.role)
         if not self._rotating.acquire(blocking=False):
             raise ConflictError(

@@ -24,7 +24,9 @@ def settle(node: NodeContext) -> tuple[KeyRole, ...]:
     ring = node.signers
     with ring.changing:
         before = {role: ring.material(role) for role in ring}
-        adopted = ring.reconcile(lambda role, material: is_active(node, role, material))
+        adopted = ring.reconcile(
+            lambda role, material: is_active(node, role, material) and _begins(node, role, material)
+        )
         for role in adopted:
             _take_up(node, role)
         for role in adopted:
@@ -33,10 +35,21 @@ def settle(node: NodeContext) -> tuple[KeyRole, ...]:
     return adopted
 
 
+def _begins(node: NodeContext, role: KeyRole, material: bytes) -> bool:
+    """Whether a key that is active on chain is to be used from now on. A validator's consensus key is, once it votes:
+    CometBFT goes over to it two heights after its block, and until then the old one signs."""
+    if role is not KeyRole.CONSENSUS or node.consensus is None:
+        return True
+    info = node.contracts.consortium.member(node.member)
+    return info is None or not info.validator or node.consensus.acts(material)
+
+
 def _take_up(node: NodeContext, role: KeyRole) -> None:
     """Give the new signer to the parts that hold one of their own."""
     signer = node.signers[role]
     if role is KeyRole.LOG:
         node.log.use_signer(signer)
+    elif role is KeyRole.CONSENSUS and node.consensus is not None:
+        node.consensus.exchange(node.signers.secret(role))
     elif isinstance(signer, AccountSigner):
         node.sender.use_signer(signer)

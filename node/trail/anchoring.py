@@ -21,30 +21,29 @@ from ledger.evidence.bundle import (
     exact_note,
 )
 from ledger.evidence.checkpoint import Checkpoint, parse_note
-from ledger.evidence.policy import Pin, TrustPolicy, encode_policy
-from ledger.model import KeyRole
-from node.chain.heads import HeadBoard, validators_of
+from node.chain.board import CometBoard
+from node.chain.heads import HeadBoard
 from node.chain.roster import Roster
 from node.context import KeptAnchor, Published
 from node.loops import Loop
 from node.metrics import Metrics
 from node.trail.generations import anchor_key
+from node.trail.trusting import make_policy
 from node.trail.witnessing import log_keys, witness_keys
 
 if TYPE_CHECKING:
     from ledger.chain.account import TransactionSender
     from ledger.chain.bindings import Contracts
     from ledger.chain.engine import EmbeddedChain
+    from ledger.evidence.bft import BftFinality
     from ledger.evidence.finality import SoloFinality
     from ledger.log import DepartmentLog
     from node.trail.publishing import CheckpointPublisher
 
 logger = structlog.get_logger("node.anchoring")
 
-#: Longest wait for a quorum over the block of an anchor before the loop looks again, seconds.
+#: Longest wait for the finality of an anchor's block before the loop looks again, seconds.
 _FINALITY_WAIT_S = 30.0
-#: How long a verifier may rely on a policy this node hands out: 90 days.
-TRUSTING_PERIOD_S = 90 * 86_400
 
 
 class AnchorLoop:
@@ -60,7 +59,7 @@ class AnchorLoop:
         sender: TransactionSender,
         log: DepartmentLog,
         publisher: CheckpointPublisher,
-        board: HeadBoard,
+        board: HeadBoard | CometBoard,
         roster: Callable[[], Roster],
         interval_ms: int,
         generation: int,
@@ -116,37 +115,7 @@ class AnchorLoop:
 
         Raises: UnavailableError(chain.no-finality).
         """
-        finality = self._board.finality
-        if finality is None:
-            raise UnavailableError(
-                "chain.no-finality",
-                "no head of the chain has a quorum of cosignatures yet",
-                hint="a quorum of the other members' nodes must run: see `civicledger doctor`",
-            )
-        roster = self._roster()
-        # One key a member: while it rotates, the newer one.
-        validators = tuple(
-            item
-            for item in validators_of(roster, self._board.sequencer)
-            if item.key == roster.materials(item.member, KeyRole.SEQUENCER)[0]
-        )
-        consortium = self._contracts.consortium.address
-        return encode_policy(
-            TrustPolicy(
-                chain=self._chain.genesis_digest,
-                consortium=consortium,
-                consortium_code_hash=self._code_hash(consortium),
-                anchors_code_hash=self._code_hash(self._contracts.anchors.address),
-                pinned=Pin(
-                    height=finality.head.height,
-                    hash=finality.head.hash,
-                    checked_at_ms=finality.head.time_ms,
-                    validators=validators,
-                ),
-                quorum=roster.quorum,
-                trusting_period=TRUSTING_PERIOD_S,
-            )
-        )
+        return make_policy(self._chain, self._contracts, self._roster(), self._board)
 
     def _step(self) -> float | None:
         began = time.monotonic()
@@ -186,7 +155,7 @@ class AnchorLoop:
         if finality is None:
             raise UnavailableError(
                 "anchor.not-final",
-                f"block {height} with the anchor of size {published.size} has no quorum of cosignatures yet",
+                f"block {height} with the anchor of size {published.size} is not final yet",
                 hint="a quorum of the other members' nodes must run: see `civicledger doctor`",
             )
         parts = self._prove(published, finality)
@@ -196,10 +165,10 @@ class AnchorLoop:
             self._condition.notify_all()
         logger.info("anchor.final", size=published.size, height=finality.head.height)
 
-    def _prove(self, published: Published, finality: SoloFinality) -> AnchorParts:
+    def _prove(self, published: Published, finality: SoloFinality | BftFinality) -> AnchorParts:
         height = finality.head.height
-        block = self._chain.store.block(height)
-        if block is None:
+        kept = self._chain.store.header(height)
+        if kept is None:
             raise UnavailableError("block.unknown", f"block {height} is not kept here")
         roster = self._roster()
         info = roster.members[self._member]
@@ -221,7 +190,7 @@ class AnchorLoop:
         return AnchorParts(
             note=note,
             anchor=AnchorEvidence(
-                header=block.header,
+                header=kept[1],
                 log_key=log_key.public,
                 witness_keys=tuple(key.public for key in witnesses),
                 consortium=contract_evidence(
@@ -234,10 +203,6 @@ class AnchorLoop:
 
     def _proof(self, address: bytes, slots: tuple[bytes, ...], height: int) -> dict[str, Any]:
         return self._chain.native.proof(address, list(slots), height=height)
-
-    def _code_hash(self, address: bytes) -> bytes:
-        code_hash = self._chain.native.account(address)["code_hash"]
-        return bytes(code_hash)  # type: ignore[call-overload,no-any-return]
 
     def _recall(self) -> KeptAnchor | None:
         kept = self._chain.store.anchor(anchor_key(self._member, self._generation))

@@ -1,0 +1,136 @@
+"""A city on CometBFT: real nodes with a real CometBFT each, from a record to the proof a stranger checks."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+
+import grpc
+import pytest
+
+from ledger.errors import LedgerError, UnavailableError, UntrustedError
+from ledger.evidence.bft import check_bft, decode_bft
+from ledger.evidence.bundle import assemble
+from ledger.evidence.finality import decode_header
+from ledger.v1 import peer_pb2, peer_pb2_grpc
+from ledger.verify import verify_bundle
+from node.compose import Node
+from node.rpc.errors import from_rpc
+from node.status import public_status
+from tests.bft.bft_city import City, found_bft, orderer_of, same_head
+from tests.node.core.city import record
+from tests.node.core.makers import eventually
+
+pytestmark = [pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def bft_city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
+    """Four validators, all running; every test leaves them so."""
+    with City(found_bft(tmp_path_factory.mktemp("bft"), 4)) as running:
+        running.start(wait=120)
+        yield running
+
+
+def anchored_bundle(node: Node, number: int) -> bytes:
+    """A new record of a node, in a bundle as soon as its anchor is final."""
+    index = node.core.log.append_record(record(node, number))
+    kept = node.anchors.parts(index, 60)
+    return assemble(node.core.log.read(index, 1)[0], index, node.core.log.prove_inclusion(index, kept.size), kept.parts)
+
+
+def test_a_record_becomes_final_and_a_stranger_verifies_it(bft_city: City) -> None:
+    bundle = anchored_bundle(bft_city[2], 1)
+    for node in bft_city.nodes.values():
+        verdict = verify_bundle(bundle, eventually(lambda node=node: node.anchors.policy()))
+        assert (verdict.verdict, verdict.reached, verdict.finality) == ("verified", "final", "bft"), (
+            "any policy will do"
+        )
+    changed = bytearray(bundle)
+    changed[len(changed) // 2] ^= 1
+    with pytest.raises((UntrustedError, LedgerError)):
+        verify_bundle(bytes(changed), bft_city[0].anchors.policy())
+    same_head(bft_city)
+
+
+def test_every_block_has_a_finality_that_the_next_header_signs(bft_city: City) -> None:
+    anchored_bundle(bft_city[1], 2)
+    node = bft_city[0]
+    height = node.core.chain.head().height
+    assert eventually(lambda: node.core.board.wait_final(height, 1), 60)
+    for at in range(1, height + 1):
+        kept = node.core.stores.chain.finality(at)
+        assert kept is not None
+        assert kept[0] == at
+        finality = decode_bft(kept[1])
+        header = node.core.stores.chain.header(at)
+        assert header is not None
+        assert check_bft(finality, node.core.genesis.digest).hash == header[0]
+        assert finality.light.height == decode_header(header[1]).consensus_height + 1
+
+
+def test_what_a_node_says_about_itself(bft_city: City) -> None:
+    node = bft_city[3]
+    said = public_status(node)
+    assert said["engine"] == "cometbft"
+    assert node.core.board.role == "validator"
+    assert said["final_height"] <= said["height"]
+    assert 0 <= said["view_age_ms"] < 180_000
+    eventually(lambda: (view := orderer_of(node).consensus()) is not None and view.quorum, 60)
+    view = orderer_of(node).consensus()
+    assert view is not None
+    assert {validator.member for validator in view.validators} == set(bft_city.founded.members)
+
+
+def test_heads_and_cosignatures_are_of_the_other_engine(bft_city: City) -> None:
+    stub = peer_pb2_grpc.BlockServiceStub(bft_city[0].core.peers.channel(bft_city[1].core.member))
+    for call, request in (
+        (stub.SubmitTransactions, peer_pb2.SubmitTransactionsRequest(transactions=[b"\x02"])),
+        (stub.Cosign, peer_pb2.CosignRequest()),
+    ):
+        with pytest.raises(grpc.RpcError) as refused:
+            call(request, timeout=10)
+        assert from_rpc(refused.value, "the peer").code == "chain.engine"
+    with pytest.raises(grpc.RpcError) as refused:
+        next(iter(stub.Follow(peer_pb2.FollowRequest(**{"from": 1}), timeout=10)))
+    assert from_rpc(refused.value, "the peer").code == "chain.engine"
+    eventually(lambda: bft_city[1].core.board.final_height() >= 1, 60)
+    served = stub.GetFinality(peer_pb2.GetFinalityRequest(height=1), timeout=10)
+    finality = decode_bft(served.bft)
+    assert (served.head.height, served.head.hash) == (finality.head.height, finality.head.hash)
+    assert check_bft(finality, bft_city[0].core.genesis.digest) == finality.head
+
+
+def test_a_killed_cometbft_is_started_again_and_the_others_go_on(bft_city: City) -> None:
+    process = orderer_of(bft_city[1]).process
+    pid, restarts = process.pid, process.restarts
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    assert verify_bundle(anchored_bundle(bft_city[0], 3), bft_city[2].anchors.policy()).finality == "bft"
+    eventually(lambda: process.alive and process.restarts > restarts, 60)
+    assert verify_bundle(anchored_bundle(bft_city[1], 4), bft_city[2].anchors.policy()).finality == "bft"
+    same_head(bft_city)
+
+
+def test_a_stopped_node_comes_back_to_the_same_head(bft_city: City) -> None:
+    before = bft_city[3].core.chain.head().height
+    bft_city.stop(3)
+    bundles = [anchored_bundle(bft_city[number], 5 + number) for number in range(3)]
+    bft_city.start(3)
+    same_head(bft_city)
+    node = bft_city[3]
+    assert node.core.chain.head().height > before
+    eventually(lambda: node.core.board.final_height() >= node.core.chain.head().height, 60)
+    for bundle in bundles:
+        assert verify_bundle(bundle, node.anchors.policy()).finality == "bft"
+
+
+def test_a_view_that_is_too_old_judges_nothing(bft_city: City, monkeypatch: pytest.MonkeyPatch) -> None:
+    node = bft_city[0]
+    node.context.require_fresh_chain()
+    board = node.core.board
+    monkeypatch.setattr(board, "_clock", lambda: board.newest_time_ms() + 181_000)
+    with pytest.raises(UnavailableError) as stale:
+        node.context.require_fresh_chain()
+    assert stale.value.code == "chain.stale"
