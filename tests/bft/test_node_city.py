@@ -13,10 +13,12 @@ from ledger.errors import LedgerError, UnavailableError, UntrustedError
 from ledger.evidence.bft import check_bft, decode_bft
 from ledger.evidence.bundle import assemble
 from ledger.evidence.finality import decode_header
+from ledger.model import KeyRole
 from ledger.v1 import peer_pb2, peer_pb2_grpc
 from ledger.verify import verify_bundle
 from node.compose import Node
 from node.rpc.errors import from_rpc
+from node.services.keys import KeyService
 from node.status import public_status
 from tests.bft.bft_city import City, found_bft, orderer_of, same_head
 from tests.node.core.city import record
@@ -124,6 +126,31 @@ def test_a_stopped_node_comes_back_to_the_same_head(bft_city: City) -> None:
     eventually(lambda: node.core.board.final_height() >= node.core.chain.head().height, 60)
     for bundle in bundles:
         assert verify_bundle(bundle, node.anchors.policy()).finality == "bft"
+
+
+def test_a_consensus_key_is_exchanged_while_the_network_goes_on(bft_city: City) -> None:
+    node, keys = bft_city[2], bft_city[2].core.keys
+    anchored_bundle(bft_city[0], 9)
+    before = bft_city[0].anchors.policy()
+    old, process = keys.material(KeyRole.CONSENSUS), orderer_of(node).process
+    pid = process.pid
+    KeyService(node.context)._rotate(KeyRole.CONSENSUS)
+    assert node.core.chain.failure is None
+    eventually(lambda: keys.material(KeyRole.CONSENSUS) != old, 60)
+    new = keys.material(KeyRole.CONSENSUS)
+    assert node.core.rosters.current().materials(node.core.member, KeyRole.CONSENSUS) == (new,)
+    assert not list(keys.folder.glob("consensus.*.*")), "the old key is destroyed, nothing is staged"
+    eventually(lambda: process.pid not in (None, pid), 60)
+
+    def votes() -> bool:
+        view = orderer_of(bft_city[0]).consensus()
+        return view is not None and any(one.key == new and one.signed_last for one in view.validators)
+
+    eventually(votes, 60)
+    bundle = anchored_bundle(bft_city[2], 10)
+    for policy in (before, bft_city[1].anchors.policy()):
+        assert verify_bundle(bundle, policy).finality == "bft", "the hand-over leads from the old set to the new"
+    same_head(bft_city)
 
 
 def test_a_view_that_is_too_old_judges_nothing(bft_city: City, monkeypatch: pytest.MonkeyPatch) -> None:
