@@ -264,6 +264,7 @@ class Node:
             member=core.member,
             mirrors=self.mirrors,
             may_read=lambda pem, owner: check_entries(self.context, pem, owner),
+            light=core.comet.rpc if core.is_bft else None,
         )
         closing.add("mirrors", self.mirrors.close)
         public = WebServer(app, https.host, https.port, self._https_context, name="https")

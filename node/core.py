@@ -58,7 +58,7 @@ class NodeCore:
         closing.add("peers", self.peers.close)
         self.stores = open_stores(config, closing)
         self.alarms = AlarmBook(config.folder / "alarms", clock=clock)
-        self._comet = prepare_comet(config, keys, genesis, self.peers, clock=clock) if self.is_bft else None
+        self._comet = self._prepare_comet(genesis) if self.is_bft else None
         self.chain = EmbeddedChain.open(self.stores.chain, genesis, forward=self._forward(), engine=self.genesis.engine)
         closing.add("chain", self.chain.close)
         consortium = self.genesis.contracts["Consortium"]
@@ -140,6 +140,12 @@ class NodeCore:
 
         for role in self.keys.reconcile(is_active):
             logger.info("key.adopted", role=role.word)
+
+    def _prepare_comet(self, genesis: bytes) -> Comet:
+        store = self.stores.chain
+        return prepare_comet(
+            self.config, self.keys, genesis, self.peers, clock=self.clock, is_empty=lambda: store.consensus is None
+        )
 
     def _forward(self) -> Forward | None:
         """How transactions get to whoever orders them; None where that is this node."""

@@ -71,10 +71,15 @@ def load_chain(genesis: bytes, rows: Iterable[tuple[bytes, bytes]]) -> NativeCha
     return NativeChain.load(genesis, rows)
 
 
-def open_application(chain: NativeChain, genesis: bytes, consensus: bytes | None) -> AbciServer:
+def open_application(
+    chain: NativeChain, genesis: bytes, consensus: bytes | None, *, snapshots: str | None = None, every: int = 1_000
+) -> AbciServer:
     """The application that CometBFT talks to, around a chain. ``consensus``: the stored row of the newest consensus
-    height, None before the first. Raises FatalError(abci.*) when row and chain do not belong together."""
-    return AbciServer(chain, genesis, consensus)
+    height, None before the first; ``snapshots``: a folder for a snapshot of every ``every`` consensus heights.
+
+    Raises: FatalError(abci.*) when row and chain do not belong together, UnavailableError(abci.snapshots).
+    """
+    return AbciServer(chain, genesis, consensus, snapshots=snapshots, snapshot_every=every)
 
 
 def header_hash(header: bytes) -> bytes:

@@ -75,7 +75,15 @@ def make_block_service(core: NodeCore, stopping: Callable[[], bool]) -> BlockSer
 
 def _make_bft(core: NodeCore, board: CometBoard, on_fatal: Callable[[LedgerError], None]) -> BftOrderer:
     comet = core.comet
-    server = open_application(core.chain.native, core.genesis_bytes, core.stores.chain.consensus)
+    every, folder = core.config.comet.snapshot_every, core.config.comet_folder / "snapshots"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    server = open_application(
+        core.chain.native,
+        core.genesis_bytes,
+        core.stores.chain.consensus,
+        snapshots=str(folder) if every else None,
+        every=every or 1,
+    )
     comet.rpc.refusals = server.refusals
     return BftOrderer(
         chain=core.chain,
