@@ -21,7 +21,7 @@ from ledger.errors import InvalidInputError, LedgerError, UntrustedError
 from ledger.evidence.light import LightBlock, verify_light
 from ledger.evidence.lightrpc import light_block
 from node.city.ports import free_ports
-from node.comet.binary import find_cometbft
+from tests.bft.comet_homes import cometbft
 from tests.ledger.evidence.comet import public
 
 #: A loaded machine may be slow; nothing waits longer than it must.
@@ -33,7 +33,7 @@ class Network:
     """Four validators on loopback; asked by the RPC of the first."""
 
     def __init__(self, folder: Path) -> None:
-        binary = find_cometbft()
+        binary = cometbft()
         subprocess.run([binary, "testnet", "--v", "4", "--o", folder], check=True, capture_output=True, timeout=60)
         ports = free_ports(8)
         homes = [folder / f"node{number}" for number in range(4)]
