@@ -12,6 +12,7 @@ from pathlib import Path
 
 import typer
 
+from ledger.chain.genesis import COMETBFT, ENGINES, SOLO, decode_genesis
 from ledger.errors import InvalidInputError
 from node.city.found import City, init_city, load_city
 from node.city.processes import CityProcesses
@@ -28,6 +29,13 @@ app = typer.Typer(help=SAYS["city"], no_args_is_help=True)
 BULK = 100_000
 #: Chain id of demonstration cities; a real city chooses its own.
 DEMO_CHAIN_ID = 680_310
+EngineOption = typer.Option(
+    SOLO,
+    help=t(
+        "who orders transactions: solo (one member) or cometbft (four or more validators)",
+        "谁排序交易：solo（一个成员）或 cometbft（四个以上验证节点）",
+    ),
+)
 _FolderHelp = t("the city's folder", "城市目录")
 
 
@@ -35,9 +43,11 @@ _FolderHelp = t("the city's folder", "城市目录")
     help=t(
         "Found a city: folders, keys, genesis.\n\n"
         "Examples: civicledger city init ./city            five demonstration members\n\n"
+        "          civicledger city init ./city --engine cometbft   a BFT network: no single member orders\n\n"
         "          civicledger city init ./city --roster roster.json --chain-id 4401",
         "建立城市：目录、密钥、创世文件。\n\n"
         "例：civicledger city init ./city            五个演示成员\n\n"
+        "    civicledger city init ./city --engine cometbft   BFT 网络：不由单个成员排序\n\n"
         "    civicledger city init ./city --roster roster.json --chain-id 4401",
     )
 )
@@ -54,27 +64,45 @@ def init(
     region: str = typer.Option(
         "310000", help=t("GB/T 2260 code, for the demonstration roster", "演示名册所用行政区划代码")
     ),
+    engine: str = EngineOption,
     as_json: bool = JsonOption,
 ) -> None:
     """One folder per member; nothing existing is overwritten."""
-    founders = read_roster(roster) if roster else demo_roster(region)
-    city = init_city(folder, founders, chain_id=chain_id)
+    check_engine(engine)
+    founders = read_roster(roster, engine) if roster else demo_roster(region)
+    city = init_city(folder, founders, chain_id=chain_id, engine=engine)
+    rows = [_describe(city, founder.handle) for founder in founders]
     if as_json:
-        print_json(
-            {"folder": str(folder), "chain_id": chain_id, "members": [_describe(city, f.handle) for f in founders]}
-        )
+        print_json({"folder": str(folder), "chain_id": chain_id, "engine": engine, "members": rows})
         return
+    bft = engine == COMETBFT
+    columns = [t("member", "成员"), t("name", "名称"), t("folder", "目录"), "gRPC"]
     table(
         t("Founded", "已建立"),
-        [t("member", "成员"), t("name", "名称"), t("folder", "目录"), "gRPC"],
-        [(f.uscc, f.name, city.member_folder(f.handle), _describe(city, f.handle)["grpc"]) for f in founders],
+        [*columns, t("votes", "投票")] if bft else columns,
+        [
+            (row["uscc"], founder.name, row["folder"], row["grpc"], *([row["validator"]] if bft else []))
+            for founder, row in zip(founders, rows, strict=True)
+        ],
     )
     out.print(t(f"next: civicledger city up {folder}", f"下一步：civicledger city up {folder}"), markup=False)
 
 
-def _describe(city: City, handle: str) -> dict[str, str]:
+def check_engine(engine: str) -> None:
+    """Raises: InvalidInputError(city.engine)."""
+    if engine not in ENGINES:
+        raise InvalidInputError(
+            "city.engine",
+            t(f"there is no engine {engine!r}", f"没有引擎 {engine!r}"),
+            hint=t(f"one of {', '.join(ENGINES)}", f"可选：{'、'.join(ENGINES)}"),
+        )
+
+
+def _describe(city: City, handle: str) -> dict[str, str | bool]:
     config = load_config(city.member_folder(handle))
+    member = decode_genesis(config.genesis_file.read_bytes()).member(config.member.uscc)
     return {
+        "validator": member is not None and member.validator,
         "uscc": config.member.uscc,
         "handle": handle,
         "folder": str(city.member_folder(handle)),
@@ -128,7 +156,8 @@ def up(
     started = time.monotonic()
     city = _demo_city(folder) if demo else load_city(folder or Path())
     with CityProcesses(city) as processes:
-        with err.status(t("starting five nodes, each a process of its own", "正在启动各节点进程")):
+        count = len(city.handles)
+        with err.status(t(f"starting {count} nodes, each a process of its own", f"正在启动 {count} 个节点进程")):
             processes.start_nodes()
             page = processes.start_gateway()
         if not demo:
@@ -147,7 +176,7 @@ def up(
                 out.print(t(f"done in {seconds:.0f} s", f"用时 {seconds:.0f} 秒"))
         if keep or not demo:
             err.print(t(f"serving; page at {page}; Ctrl-C stops and drains", f"服务中；页面 {page}；Ctrl-C 平稳停止"))
-            _serve(processes)
+            serve(processes)
 
 
 def _policy(city: City) -> None:
@@ -203,7 +232,8 @@ def _command() -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
-def _serve(processes: CityProcesses) -> None:
+def serve(processes: CityProcesses) -> None:
+    """Until Ctrl-C, SIGTERM, or the end of one of them."""
     stop = threading.Event()
     previous = signal.signal(signal.SIGTERM, lambda *_: stop.set())
     try:

@@ -21,8 +21,8 @@ from node.comet.settings import NODE_KEY, PRIVATE_KEY, SIGN_STATE, HomeSettings,
 
 #: Bytes of all transactions of a consensus height; one message between nodes holds it with room to spare.
 MAX_BLOCK_BYTES = 4 << 20
-#: Two votes of one key for one height can be shown for as long as a light client trusts a header.
-_EVIDENCE_DAYS = 14
+#: Two votes of one key for one height can be shown for as long as a policy trusts the validators.
+_EVIDENCE_DAYS = 90
 
 
 def write_home(home: Path, *, genesis: bytes, settings: HomeSettings) -> None:

@@ -22,7 +22,7 @@ from node.identity.pinned import PinnedClient
 logger = structlog.get_logger("node.comet")
 
 #: A header is trusted for as long as two votes of one key can be shown (``node.comet.home``).
-_TRUST_S = 14 * 86_400
+_TRUST_S = 90 * 86_400
 _ATTEMPTS = 2
 _PATIENCE_S = 120.0
 _TIMEOUT_S = 5.0

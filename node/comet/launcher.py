@@ -13,7 +13,7 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_TIMERSLACK = 29
 #: CometBFT v0.38 looks at its own state every 100 microseconds (consensus reactor, updateRoundStateRoutine): at rest
 #: that is 3 to 4 % of a core. With so much slack the kernel lets it sleep, for about 1 %; messages wake it at once.
-_SLACK_NS = 5_000_000
+_SLACK_NS = 10_000_000
 
 
 def main() -> None:

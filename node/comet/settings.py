@@ -55,7 +55,7 @@ class HomeSettings:
     #: How long late votes of a decided height are waited for, unless all are there, milliseconds.
     commit_ms: int = 200
     #: How long between two looks whether a peer lacks something, milliseconds: what a network at rest costs.
-    gossip_ms: int = 100
+    gossip_ms: int = 50
     state_sync: StateSync | None = None
 
     @property
@@ -204,7 +204,7 @@ def _state_sync(sync: StateSync | None) -> dict[str, Any]:
         "rpc_servers": "" if sync is None else ",".join(sync.sources),
         "trust_height": 0 if sync is None else sync.height,
         "trust_hash": "" if sync is None else sync.hash.hex().upper(),
-        "trust_period": f"{14 * 86_400 if sync is None else sync.period_s}s",
+        "trust_period": f"{90 * 86_400 if sync is None else sync.period_s}s",
         "discovery_time": "5s",
         "temp_dir": "",
         "chunk_request_timeout": "10s",
