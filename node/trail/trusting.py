@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ledger.errors import UnavailableError
@@ -43,7 +44,8 @@ def _light_pin(board: CometBoard) -> LightPin:
     finality = board.finality
     if finality is None:
         raise _not_final("more than two thirds of the validators' nodes must run: see `civicledger doctor`")
-    return light_pin(finality)
+    # Only blocks change the validators: on an idle chain the old header's are those of the newest signed height.
+    return replace(light_pin(finality), checked_at_ms=board.newest_time_ms())
 
 
 def _head_pin(board: HeadBoard, roster: Roster) -> Pin:
