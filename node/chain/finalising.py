@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from ledger.errors import LedgerError
+from ledger.errors import LedgerError, NotFoundError
 from ledger.evidence.bft import light_block, make_bft
 from ledger.evidence.finality import decode_header
 from node.chain.board import CometBoard
@@ -23,7 +23,7 @@ class LightSource(Protocol):
     """Where signed headers come from: this node's CometBFT."""
 
     def commit(self, height: int) -> bytes:
-        """Header and commit of a consensus height, as the RPC answers."""
+        """Header and commit of a consensus height, as the RPC answers. Raises: NotFoundError(comet.height)."""
 
     def validators(self, height: int) -> bytes:
         """The validator set of a consensus height, as the RPC answers."""
@@ -51,6 +51,8 @@ class Finalising:
         self._source = source
         #: Heights executed in this run: above, it is known which of them changed the validators.
         self._seen_from = chain.head().height + 1
+        #: Below, this node's CometBFT keeps no headers: it began with a snapshot.
+        self._floor = 0
         self._validators: tuple[bytes, ...] | None = None
         self._changing: set[int] = set()
         self.loop = Loop("finality", self._step, metrics=metrics, on_fatal=on_fatal)
@@ -73,7 +75,7 @@ class Finalising:
     def _next(self) -> tuple[int, bytes] | None:
         """(height, header) of the block whose turn it is; None when all have their proof."""
         known, head = self._board.finality, self._chain.head()
-        height = 0 if known is None else known.head.height + 1
+        height = max(self._floor, 0 if known is None else known.head.height + 1)
         if height > head.height:
             return None
         if head.height - height >= _BEHIND and height >= self._seen_from:
@@ -84,16 +86,17 @@ class Finalising:
         return (head.height, head.header) if kept is None else (height, kept[1])
 
     def _finalise(self, height: int, header: bytes) -> bool:
-        """Make the proof of one block; False when the header that carries its hash is not signed yet."""
+        """Make the proof of one block, or leave it out for good; False when the header that carries its hash is not
+        signed yet."""
         signed = decode_header(header).consensus_height + 1
         if signed > self._board.consensus_height:
             return False
-        finality = make_bft(
-            chain=self._chain.genesis_digest,
-            height=height,
-            light=light_block(self._source.commit(signed), self._source.validators(signed)),
-            previous=self._board.finality,
-        )
+        try:
+            light = light_block(self._source.commit(signed), self._source.validators(signed))
+        except NotFoundError:
+            self._floor = height + 1
+            return True
+        finality = make_bft(chain=self._chain.genesis_digest, height=height, light=light, previous=self._board.finality)
         self._board.finalise(finality)
         self._changing = {one for one in self._changing if one > height}
         return True

@@ -13,7 +13,7 @@ import pytest
 from ledger.chain.account import sign_transaction
 from ledger.chain.devnet import CHAIN_ID, dev_genesis, dev_members
 from ledger.chain.engine import COMETBFT, EmbeddedChain
-from ledger.errors import UnavailableError, UntrustedError
+from ledger.errors import NotFoundError, UnavailableError, UntrustedError
 from ledger.evidence.finality import Head
 from ledger.storage.chainstate import ChainStore, ExecutedBlock
 from ledger.storage.store import Store
@@ -41,10 +41,13 @@ class Source:
     def __init__(self) -> None:
         self.asked: list[int] = []
         self.away = False
+        self.oldest = 0
 
     def commit(self, height: int) -> bytes:
         if self.away:
             raise UnavailableError("comet.unreachable", "not there")
+        if height < self.oldest:
+            raise NotFoundError("comet.height", "not kept")
         self.asked.append(height)
         return b"%d" % height
 
@@ -168,6 +171,22 @@ def test_cometbft_away_is_tried_again(bench: Bench) -> None:
     bench.source.away = False
     bench.maker._step()
     assert bench.kept == [0, 1]
+
+
+def test_headers_from_before_a_snapshot_are_left_out(bench: Bench) -> None:
+    for _ in range(3):
+        bench.pass_height(block=True)
+    bench.source.oldest = 4
+    bench.maker._step()
+    assert bench.kept == [], "block 2 is carried by header 3, and 3 is not final yet"
+    bench.pass_height()
+    bench.maker._step()
+    assert (bench.kept, bench.source.asked) == ([3], [4])
+    assert bench.previous == [None], "the hand-over begins anew"
+    bench.pass_height(block=True)
+    bench.pass_height()
+    bench.maker._step()
+    assert bench.kept == [3, 4]
 
 
 def test_a_finality_of_another_block_is_refused(bench: Bench) -> None:
