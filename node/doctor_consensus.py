@@ -148,9 +148,8 @@ def _standing(
                 f"（缺席：{absent}；最新共识时间在 {age // 1_000} 秒前）",
             ),
             t(
-                f"start {absent}: blocks go on within seconds, nothing acknowledged is lost. More than a third lost for "
-                "good: docs/operations.md, validators",
-                f"请启动 {absent}：数秒内恢复出块，已确认的内容不会丢失。若超过三分之一永久丢失：见 docs/operations.md 验证者一节",
+                f"start {absent}: blocks go on within seconds, and nothing acknowledged is lost",
+                f"请启动 {absent}：数秒内恢复出块，已确认的内容不会丢失",
             ),
         )
         return
