@@ -45,7 +45,7 @@ def list_(
     )
 )
 def rotate(
-    role: str = typer.Argument(..., help="account | sequencer | tls | log | witness | receipt | issuer"),
+    role: str = typer.Argument(..., help="account | sequencer | consensus | tls | log | witness | receipt | issuer"),
     node: Path | None = NodeOption,
     as_json: bool = JsonOption,
 ) -> None:

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.bft.bft_city import City, found_bft, orderer_of
-from tests.bft.test_node_city import anchored_bundle
 from typer.testing import CliRunner
 
 from ledger.errors import LedgerError
@@ -19,6 +17,8 @@ from node.city.ports import free_ports
 from node.cli.main import build
 from node.comet.view import ConsensusView
 from node.compose import Node
+from tests.bft.bft_city import City, found_bft, orderer_of
+from tests.bft.test_node_city import anchored_bundle
 from tests.node.core.makers import eventually, make_uscc
 
 pytestmark = pytest.mark.timeout(600)
