@@ -33,7 +33,8 @@ class Joining:
 
     A header is trusted when more than half of the other members' nodes named in ``peers.json`` show the same one: the
     snapshot's state must then have the hash that the validators signed. ``is_empty`` tells whether this node's chain
-    has nothing yet; ``shortest`` is the least height from which on a snapshot is worth it.
+    has nothing yet; CometBFT may have lost its data alone. ``height`` is the newest that CometBFT has, 0 before the
+    first; ``shortest`` is the least height of the others from which on there is a snapshot.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Joining:
         *,
         peers: Callable[[], Sequence[Peer]],
         is_empty: Callable[[], bool],
+        height: Callable[[], int],
         shortest: int,
         patience_s: float = _PATIENCE_S,
         asking: Callable[[Peer], Ask] | None = None,
@@ -49,17 +51,21 @@ class Joining:
         self._home = home
         self._peers = peers
         self._is_empty = is_empty
+        self._height = height
         self._shortest = shortest
         self._patience_s = patience_s
         self._asking = asking or ask_peer
         self._attempts = 0
+        self._lost = False
         self._began: float | None = None
         self._sources: tuple[LightSource, ...] = ()
 
     def plan(self) -> StateSync | None:
         """Before a start: how to take a snapshot; None when there is nothing to take or it was tried in vain."""
         self.close()
-        if not self._shortest or self._attempts >= _ATTEMPTS or not self._is_empty():
+        # A first attempt leaves an empty database behind.
+        self._lost = self._lost or self._is_empty() or not (self._home / "data" / "state.db").exists()
+        if not self._shortest or self._attempts >= _ATTEMPTS or not self._lost:
             return None
         asks = {peer.uscc: self._asking(peer) for peer in self._peers()}
         with suppress(LedgerError):
@@ -81,9 +87,10 @@ class Joining:
         """Whether the snapshot under way takes too long: then it is better to start anew without it."""
         if self._began is None:
             return False
-        if not self._is_empty():
+        if self._height() > 0:
             # The state is here; what came after it are blocks.
-            self._began = None
+            self.close()
+            self._lost = False
             return False
         if time.monotonic() - self._began < self._patience_s:
             return False

@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, cast
 
 from ledger.chain.embedded import keccak256
@@ -53,6 +54,12 @@ class CometRpc:
     def status(self) -> dict[str, Any]:
         """``/status``: node_info, sync_info, validator_info."""
         return self._object(self.call("status"))
+
+    def height(self) -> int:
+        """The newest consensus height; 0 before the first, and while it does not answer."""
+        with suppress(LedgerError):
+            return _number(self._object(self.status().get("sync_info")).get("latest_block_height"))
+        return 0
 
     def net_info(self) -> dict[str, Any]:
         """``/net_info``: the connected peers."""

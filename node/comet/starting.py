@@ -19,6 +19,9 @@ from node.config import NodeConfig
 from node.identity.keyring import KeyRing
 from node.identity.peers import PeerBook
 
+#: A snapshot is offered when some heights came after it.
+_SETTLED = 10
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comet:
@@ -53,6 +56,8 @@ def prepare_comet(
     app, rpc_file = socket_path(home, "app.sock"), socket_path(home, "rpc.sock")
     address = f"unix://{rpc_file}"
 
+    rpc = CometRpc(address)
+
     def addresses() -> tuple[str, ...]:
         peers.refresh()
         return tuple(peer.p2p for uscc, peer in sorted(peers.items()) if peer.p2p and uscc != config.member.uscc)
@@ -72,8 +77,9 @@ def prepare_comet(
         home,
         peers=lambda: tuple(peer for uscc, peer in sorted(peers.items()) if uscc != config.member.uscc),
         is_empty=is_empty,
-        # Below it lies at least one snapshot of everybody who makes them as often as this node.
-        shortest=2 * config.comet.snapshot_every,
+        height=rpc.height,
+        # From there on everybody has a snapshot who makes them as often as this node.
+        shortest=config.comet.snapshot_every and config.comet.snapshot_every + _SETTLED,
     )
 
     def prepare() -> None:
@@ -91,4 +97,4 @@ def prepare_comet(
         sockets=(rpc_file,),
         is_stuck=joining.gave_up,
     )
-    return Comet(process=process, rpc=CometRpc(address), home=home, app_socket=str(app), addresses=addresses)
+    return Comet(process=process, rpc=rpc, home=home, app_socket=str(app), addresses=addresses)

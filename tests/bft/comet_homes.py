@@ -100,9 +100,7 @@ class Comet:
 
     def height(self) -> int:
         """The newest height; 0 while it does not answer."""
-        with suppress(LedgerError):
-            return int(self.rpc.status()["sync_info"]["latest_block_height"])
-        return 0
+        return self.rpc.height()
 
     def stop(self) -> None:
         """End it."""

@@ -150,6 +150,7 @@ def joiner(
         one.home,
         peers=lambda: PEERS,
         is_empty=lambda: one.app.height == 0,
+        height=one.rpc.height,
         shortest=2 * EVERY,
         patience_s=patience_s,
         asking=asking,
