@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-
+from scripts.benches.bar_table import bar_line, heading, table
 from scripts.benches.log_native import Figures
 
 #: Columns of the time table: heading and where the figure stands in a batch's ``where``.
@@ -12,14 +11,7 @@ _CALLS = ("write entries", "sync entries", "write frame", "sync frame")
 
 def page(report: Figures) -> str:
     """Tables of the measures that are in the report."""
-    machine = report["hardware"]
-    lines = [
-        f"`{report['command']}`, {report['began']}: {machine['cpu']}, {machine['cores']} cores, "
-        f"{machine['memory_gib']} GiB, Linux {machine['kernel']}, {machine['file_system']}, "
-        f"load {machine['load_at_start']:.1f} at the start.",
-        "",
-        *_table(("figure", "bar", "measured", "met"), map(_bar, report["bars"])),
-    ]
+    lines = [heading(report), "", *table(("figure", "bar", "measured", "met"), map(bar_line, report["bars"]))]
     if "batches" in report:
         headings = (
             "batches of 1,000",
@@ -31,13 +23,8 @@ def page(report: Figures) -> str:
             "SHA-256",
             "processor",
         )
-        lines += ["", *_table(headings, (_where(name, got) for name, got in report["batches"].items()))]
+        lines += ["", *table(headings, (_where(name, got) for name, got in report["batches"].items()))]
     return "\n".join(lines) + "\n"
-
-
-def _bar(row: Figures) -> tuple[str, ...]:
-    met = {True: "yes", False: "**no**", None: ""}[row["met"]]
-    return row["figure"], row["bar"], row["measured"], met
 
 
 def _where(name: str, got: Figures) -> tuple[str, ...]:
@@ -58,8 +45,3 @@ def _where(name: str, got: Figures) -> tuple[str, ...]:
         micros(where["sha256_one_core"]),
         f"{got['cpu_us_per_record']:.2f}",
     )
-
-
-def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    lines = [headings, ["---"] * len(headings), *rows]
-    return [f"| {' | '.join(line)} |" for line in lines]

@@ -1,0 +1,26 @@
+"""A node's process whose clock is off: the node's own time only, CometBFT beside it keeps the machine's."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from pathlib import Path
+
+from node.compose import Node
+from node.context import system_clock
+from node.daemon import leave
+
+
+def run_skewed(folder: str, offset_ms: int) -> None:
+    """Run until SIGTERM."""
+    with (Path(folder) / "node.log").open("a", encoding="utf-8") as lines:
+        os.dup2(lines.fileno(), 1)
+        os.dup2(lines.fileno(), 2)
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())
+    node = Node.open(folder, clock=lambda: system_clock() + offset_ms)
+    node.start()
+    stop.wait()
+    node.drain()
+    leave(0)
