@@ -51,11 +51,12 @@ impl Application {
 
     pub(in crate::abci) fn offer_snapshot(&self, request: &RequestOfferSnapshot) -> ResponseOfferSnapshot {
         let answer = |result: Offered| ResponseOfferSnapshot { result: result as i32 };
-        if lock(&self.consensus).last.height > 0 {
-            // We have a state; another would replace it.
-            return answer(Offered::Abort);
-        }
         let Some(snapshot) = &request.snapshot else { return answer(Offered::Reject) };
+        // CometBFT asks for one only when it has nothing itself. We may have: it died before it knew of the last one, or its
+        // data were removed. Then a newer state is taken, or the same, never an older.
+        if snapshot.height < lock(&self.consensus).last.height {
+            return answer(Offered::Reject);
+        }
         if snapshot.format != FORMAT {
             return answer(Offered::RejectFormat);
         }

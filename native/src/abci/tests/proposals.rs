@@ -78,6 +78,21 @@ fn what_is_proposed_is_accepted_by_everybody() {
 }
 
 #[test]
+fn a_proposal_is_judged_to_its_end() {
+    let node = Node::found(2);
+    let mut client = node.begin();
+    let of = |n: u8, count: u64| (0..count).map(move |nonce| heavy(n, nonce, 30_000)).collect::<Vec<_>>();
+    // More than are decoded together; the last one is wrong.
+    let good = [of(1, 300), of(2, 300)].concat();
+    assert!(client.process(1, &good));
+    for last in [Vec::new(), write(&member(9), 0, 1, 1), good[0].clone()] {
+        assert!(!client.process(1, &[&good[..], &[last]].concat()));
+    }
+    // A million that are nothing are refused at the first.
+    assert!(!client.process(1, &vec![Vec::new(); 1_000_000]));
+}
+
+#[test]
 fn members_take_turns_and_the_first_turn_goes_around() {
     let node = Node::found(3);
     let mut client = node.begin();
