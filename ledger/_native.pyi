@@ -368,7 +368,8 @@ class AbciCommit:
 
     @property
     def restored(self) -> list[tuple[bytes, bytes]] | None:
-        """A snapshot was taken: every state row; they replace all that are stored. ``block`` is None then."""
+        """A snapshot was taken: every state row; they replace all that are stored. ``block`` is None then. Every read
+        copies them all."""
 
 def header_fields(header: bytes) -> dict[str, object]:
     """Strict decode of a 16-field header: {"hash", "parent", "state_root", "transactions_root", "receipts_root",
