@@ -21,8 +21,8 @@ from ledger.evidence.seal import Seal
 from ledger.identifiers import consensus_chain_id
 
 __all__ = (
-    "BFT", "BftFinality", "BftHead", "LightBlock", "bft_object", "check_bft", "decode_bft", "encode_bft", "light_block",
-    "make_bft", "read_bft", "verify_bft",
+    "BFT", "BftFinality", "BftHead", "LightBlock", "bft_object", "check_bft", "decode_bft", "encode_bft", "inherit",
+    "light_block", "make_bft", "read_bft", "verify_bft",
 )  # fmt: skip
 
 BFT: Final = "cometbft"
@@ -105,6 +105,19 @@ def verify_bft(finality: BftFinality, chain: bytes, pin: tuple[int, bytes, bytes
         changes=sum(block.height >= pin[0] for block in finality.handover),
         seal=_SEAL,
     )
+
+
+def inherit(finality: BftFinality, other: BftFinality) -> BftFinality:
+    """A node's first finality with the hand-over of another node's, for one that joined late and did not see it.
+
+    All of it is vouched for, backwards, by the validators of ``finality``, which the node knows to be the chain's.
+    Raises: InvalidInputError(finality.*), UntrustedError(finality.*).
+    """
+    light = finality.light
+    longer = make_bft(chain=finality.chain, height=finality.height, light=light, previous=other)
+    known = verify_light([light], light.chain_id)[0].hash
+    verify_bft(longer, finality.chain, (light.height, known, light.validators_hash))
+    return longer
 
 
 def bft_object(finality: BftFinality) -> dict[str, Any]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import structlog
 
 from ledger.errors import FatalError, LedgerError, UnavailableError
 from node.chain.board import CometBoard
-from node.chain.finalising import Finalising
+from node.chain.finalising import Finalising, nobody
 from node.comet.view import ConsensusView, ConsensusWatch
 from node.loops import Loop
 from node.metrics import Metrics
@@ -69,6 +69,7 @@ class BftOrderer:
         watch: ConsensusWatch,
         metrics: Metrics,
         on_fatal: Callable[[LedgerError], None],
+        elders: Callable[[int], Iterable[bytes]] = nobody,
     ) -> None:
         self._chain = chain
         self._board = board
@@ -80,7 +81,9 @@ class BftOrderer:
         self._listening = self._halted = False
         #: Restarts of CometBFT after which its pool was filled again.
         self._filled = 0
-        self.finalising = Finalising(chain=chain, board=board, source=comet.rpc, metrics=metrics, on_fatal=on_fatal)
+        self.finalising = Finalising(
+            chain=chain, board=board, source=comet.rpc, metrics=metrics, on_fatal=on_fatal, elders=elders
+        )
         self.loop = Loop("consensus", self._commit, metrics=metrics, on_fatal=self._fatal)
         self._tending = Loop("cometbft", self._tend, metrics=metrics, on_fatal=self._fatal)
         self._watching = Loop("consensus-watch", watch.step, metrics=metrics, on_fatal=on_fatal)

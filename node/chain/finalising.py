@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
+import structlog
+
 from ledger.errors import LedgerError, NotFoundError
-from ledger.evidence.bft import light_block, make_bft
+from ledger.evidence.bft import BftFinality, decode_bft, inherit, light_block, make_bft
 from ledger.evidence.finality import decode_header
 from node.chain.board import CometBoard
 from node.loops import Loop
@@ -15,8 +17,15 @@ from node.metrics import Metrics
 if TYPE_CHECKING:
     from ledger.chain.engine import EmbeddedChain
 
+logger = structlog.get_logger("node.finalising")
+
 #: Blocks without a proof up to which each of them gets one; further behind only those that matter.
 _BEHIND = 8
+
+
+def nobody(_height: int) -> Iterable[bytes]:
+    """No other node to ask."""
+    return ()
 
 
 class LightSource(Protocol):
@@ -34,7 +43,8 @@ class Finalising:
 
     The block of consensus height H is what header H+1 carries as application hash. Each proof is made from the one
     before, which carries the hand-over of validators; so a node that is far behind may leave out blocks, but never one
-    that changed the validators.
+    that changed the validators. One that joined late takes the hand-over before its time from other members' nodes:
+    ``elders`` asks them for their proofs of a block, encoded.
     """
 
     def __init__(
@@ -45,8 +55,10 @@ class Finalising:
         source: LightSource,
         metrics: Metrics,
         on_fatal: Callable[[LedgerError], None],
+        elders: Callable[[int], Iterable[bytes]] = nobody,
     ) -> None:
         self._chain = chain
+        self._elders = elders
         self._board = board
         self._source = source
         #: Heights executed in this run: above, it is known which of them changed the validators.
@@ -96,7 +108,27 @@ class Finalising:
         except NotFoundError:
             self._floor = height + 1
             return True
-        finality = make_bft(chain=self._chain.genesis_digest, height=height, light=light, previous=self._board.finality)
+        previous = self._board.finality
+        finality = make_bft(chain=self._chain.genesis_digest, height=height, light=light, previous=previous)
+        if _is_cut_off(finality, previous):
+            finality = self._inherited(finality)
         self._board.finalise(finality)
         self._changing = {one for one in self._changing if one > height}
         return True
+
+    def _inherited(self, finality: BftFinality) -> BftFinality:
+        """With the hand-over of the first other node that has one; without it only younger policies accept the
+        proof."""
+        for encoded in self._elders(finality.height):
+            try:
+                return inherit(finality, decode_bft(encoded))
+            except LedgerError as error:
+                logger.warning("finality.elder-refused", code=error.code, reason=error.message)
+        return finality
+
+
+def _is_cut_off(finality: BftFinality, previous: BftFinality | None) -> bool:
+    """Whether blocks were missed over which the validators may have changed."""
+    if previous is None:
+        return finality.height > 0
+    return previous.light.next_validators_hash != finality.light.validators_hash

@@ -12,6 +12,7 @@ from node.chain.blocks import BlockServicer
 from node.chain.board import CometBoard
 from node.chain.chainloop import Follower, Sequencer
 from node.chain.consensus import BftOrderer
+from node.chain.elders import ask_elders
 from node.chain.heads import HeadBoard
 from node.chain.rejoining import Rejoining
 from node.chain.ways import Ways
@@ -100,6 +101,7 @@ def _make_bft(core: NodeCore, board: CometBoard, on_fatal: Callable[[LedgerError
         ),
         metrics=core.metrics,
         on_fatal=on_fatal,
+        elders=lambda height: ask_elders(core, height),
     )
 
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 
 import grpc
 import pytest
 
 from ledger.errors import LedgerError, UnavailableError, UntrustedError
-from ledger.evidence.bft import check_bft, decode_bft
-from ledger.evidence.bundle import assemble
+from ledger.evidence.bft import BftFinality, check_bft, decode_bft, inherit
+from ledger.evidence.bundle import assemble, decode_bundle
 from ledger.evidence.finality import decode_header
 from ledger.model import KeyRole
 from ledger.v1 import peer_pb2, peer_pb2_grpc
 from ledger.verify import verify_bundle
+from node.chain.elders import ask_elders
 from node.compose import Node
 from node.rpc.errors import from_rpc
 from node.services.keys import KeyService
@@ -151,6 +153,18 @@ def test_a_consensus_key_is_exchanged_while_the_network_goes_on(bft_city: City) 
     for policy in (before, bft_city[1].anchors.policy()):
         assert verify_bundle(bundle, policy).finality == "bft", "the hand-over leads from the old set to the new"
     same_head(bft_city)
+    known = decode_bundle(bundle).finality
+    assert isinstance(known, BftFinality)
+    late = replace(known, handover=())
+
+    def told() -> list[bytes]:
+        return list(ask_elders(bft_city[0].core, known.height))
+
+    eventually(lambda: len(told()) == 3, 60)
+    for encoded in told():
+        # Nodes may have seen other three of the four votes; the heights are the same.
+        longer = inherit(late, decode_bft(encoded))
+        assert [block.height for block in longer.handover] == [block.height for block in known.handover] != []
 
 
 def test_a_view_that_is_too_old_judges_nothing(bft_city: City, monkeypatch: pytest.MonkeyPatch) -> None:

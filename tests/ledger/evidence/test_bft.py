@@ -221,6 +221,30 @@ def test_making_continues_only_what_leads_here() -> None:
     assert again == WHOLE, "made again from itself"
 
 
+def test_a_late_node_inherits_the_hand_over() -> None:
+    (first,) = finalities(25)
+    assert refused(first, 1) == "finality.validators"
+    same, later = finalities(3, 10, 20, 25)[-1], WHOLE
+    for other in (same, later):
+        longer = bft.inherit(first, other)
+        assert [block.height for block in longer.handover] == [10, 20]
+        assert judge(longer, 1).changes == 2
+    assert bft.inherit(first, first).handover == ()
+
+
+def test_an_invented_hand_over_is_not_inherited() -> None:
+    (first,) = finalities(25)
+    invented = signed(2, set=OTHERS, next=FOUR).light()
+    padded = replace(WHOLE, handover=(invented, *WHOLE.handover))
+    assert [block.height for block in bft.inherit(first, padded).handover] == [10, 20], "not the invented one"
+    named = signed(20, set=OTHERS, next=ERAS[2]).light()
+    assert bft.inherit(first, replace(WHOLE, handover=(named,))).handover == (), "nobody of the later set signed it"
+    unsigned = replace(WHOLE.handover[0], votes=WHOLE.handover[1].votes)
+    forged = replace(WHOLE, handover=(unsigned, *WHOLE.handover[1:]))
+    assert code_of(bft.inherit, first, forged) in {"finality.signature", "finality.prefix", "finality.quorum"}
+    assert bft.inherit(first, replace(WHOLE, chain=b"o" * 32)).handover == ()
+
+
 def test_the_hand_over_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     sets = [validators(0, 1, 2, 3), validators(0, 1, 2, 4)]
     made: BftFinality | None = None

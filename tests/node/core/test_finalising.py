@@ -64,6 +64,15 @@ class Bench:
         self.height = 0
         self.previous: list[int | None] = []
         self.kept: list[int] = []
+        self.named = b"v"
+        self.elders: list[bytes] = []
+        self.asked_elders: list[int] = []
+
+        def ask(height: int) -> list[bytes]:
+            self.asked_elders.append(height)
+            return self.elders
+
+        self._ask = ask
 
         def block_hash(height: int) -> bytes | None:
             found = chain.store.header(height)
@@ -72,7 +81,8 @@ class Bench:
         def make(*, chain: bytes, height: int, light: bytes, previous: Any) -> Any:
             self.previous.append(None if previous is None else previous.head.height)
             head = Head(chain=chain, height=height, hash=block_hash(height) or b"", time_ms=NOW_MS)
-            return SimpleNamespace(head=head)
+            light_of = SimpleNamespace(validators_hash=b"v", next_validators_hash=self.named)
+            return SimpleNamespace(head=head, height=height, light=light_of, handover=())
 
         monkeypatch.setattr(finalising, "light_block", lambda commit, validators: commit)
         monkeypatch.setattr(finalising, "make_bft", make)
@@ -89,7 +99,12 @@ class Bench:
     def remade(self) -> finalising.Finalising:
         """As after a restart."""
         return finalising.Finalising(
-            chain=self.chain, board=self.board, source=self.source, metrics=Metrics(), on_fatal=lambda error: None
+            chain=self.chain,
+            board=self.board,
+            source=self.source,
+            metrics=Metrics(),
+            on_fatal=lambda error: None,
+            elders=self._ask,
         )
 
     def pass_height(self, *, block: bool = False, validators: tuple[bytes, ...] = SET_A) -> None:
@@ -196,3 +211,42 @@ def test_a_finality_of_another_block_is_refused(bench: Bench) -> None:
     assert refused.value.code == "head.block"
     known: Callable[[], int] = bench.board.final_height
     assert (known(), bench.board.finality) == (0, None)
+
+
+def test_a_node_that_joined_late_takes_the_hand_over_from_the_others(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inherited: list[bytes] = []
+
+    def inherit(finality: Any, other: bytes) -> Any:
+        if other == b"bad":
+            raise UntrustedError("finality.handover", "made up")
+        inherited.append(other)
+        return finality
+
+    monkeypatch.setattr(finalising, "decode_bft", lambda encoded: encoded)
+    monkeypatch.setattr(finalising, "inherit", inherit)
+    bench.elders = [b"bad", b"good", b"another"]
+    for _ in range(3):
+        bench.pass_height(block=True)
+    bench.source.oldest = 4
+    bench.pass_height()
+    bench.maker._step()
+    assert (bench.kept, bench.asked_elders, inherited) == ([3], [3], [b"good"])
+    bench.pass_height(block=True)
+    bench.pass_height()
+    bench.maker._step()
+    assert (bench.kept, bench.asked_elders) == ([3, 4], [3]), "from then on it sees every change itself"
+    bench.named = b"others"
+    bench.pass_height(block=True)
+    bench.pass_height(block=True)
+    bench.pass_height()
+    bench.elders = [b"bad"]
+    bench.maker._step()
+    assert (bench.kept[-1], bench.asked_elders, inherited) == (6, [3, 6], [b"good"]), "it begins anew without them"
+
+
+def test_the_genesis_block_has_nothing_before_it(bench: Bench) -> None:
+    bench.pass_height()
+    bench.maker._step()
+    assert (bench.kept, bench.asked_elders) == ([0], [])
