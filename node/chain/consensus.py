@@ -79,6 +79,7 @@ class BftOrderer:
         self._watch = watch
         self._on_fatal = on_fatal
         self._listening = self._halted = False
+        self._starting = threading.Lock()
         #: Restarts of CometBFT after which its pool was filled again.
         self._filled = 0
         self.finalising = Finalising(
@@ -111,11 +112,7 @@ class BftOrderer:
 
     def stop(self) -> None:
         """End CometBFT first, answering it to the last, then the application and the loops."""
-        self._halted = True
-        self._tending.stop()
-        self._tending.join(_STOP_S)
-        self.process.stop(_STOP_S)
-        self.server.stop()
+        self._halt()
         for loop in self.loops():
             loop.stop()
 
@@ -140,12 +137,16 @@ class BftOrderer:
 
     def _tend(self) -> float:
         """Start CometBFT once the application listens, and say what keeps it from running. It restarts by itself."""
-        if not self._listening:
-            self.server.listen(self._comet.app_socket)
-            self._listening = True
+        with self._starting:
+            if self._halted:
+                return _TEND_S
+            if not self._listening:
+                self.server.listen(self._comet.app_socket)
+                self._listening = True
+            # Nothing while it runs; after a refusal (another process has its key) it is tried again.
             self.process.start()
         problem = self.process.problem
-        if problem is not None and not self._halted and (isinstance(problem, FatalError) or not self.process.alive):
+        if problem is not None and (isinstance(problem, FatalError) or not self.process.alive):
             raise problem
         restarts = self.process.restarts
         if restarts != self._filled and self._chain.forwarding is not None:
@@ -158,10 +159,14 @@ class BftOrderer:
     def _fatal(self, error: LedgerError) -> None:
         """Neither side goes on without the other."""
         logger.error("consensus.failed", code=error.code, message=error.message)
-        self._halted = True
+        self._halt()
+        self._on_fatal(error)
+
+    def _halt(self) -> None:
+        with self._starting:
+            self._halted = True
         self.process.stop(_STOP_S)
         self.server.stop()
-        self._on_fatal(error)
 
 
 _HINTS = {

@@ -285,7 +285,7 @@ class Mirrors:
                 raise UnavailableError(
                     "chain.stale",
                     "whether a key is a rotation not seen here yet cannot be told: the chain gives no sign of life",
-                    hint="is the sequencer's node up and reachable?",
+                    hint="`civicledger doctor` says who is missing",
                 )
             return True
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ledger.errors import FatalError, LedgerError, UnavailableError
+from ledger.errors import ConflictError, FatalError, LedgerError, UnavailableError
 from node.chain import consensus
 from node.chain.board import CometBoard
 from node.chain.consensus import BftOrderer
@@ -79,11 +79,20 @@ class Process:
         self.alive = True
         self.restarts = 0
 
+        self.refusal: LedgerError | None = None
+        self.running = False
+
     def start(self) -> None:
-        self.tell("process started")
+        if self.refusal is not None:
+            raise self.refusal
+        if not self.running:
+            self.running = True
+            self.tell("process started")
 
     def stop(self, timeout: float) -> None:
-        self.tell("process stopped")
+        if self.running:
+            self.running = False
+            self.tell("process stopped")
 
 
 class Chain:
@@ -177,6 +186,7 @@ def test_cometbft_ends_before_its_application(bench: Bench) -> None:
 def test_what_cannot_be_stored_ends_both_sides_and_is_handed_on(bench: Bench) -> None:
     bench.chain.error = FatalError("chain.write-failed", "no space is left")
     bench.begin()
+    eventually(lambda: "process started" in bench.tell.events)
     bench.server.waiting.put(Commit(height=4))
     eventually(lambda: bench.fatal)
     assert [error.code for error in bench.fatal] == ["chain.write-failed"]
@@ -205,6 +215,16 @@ def test_a_cometbft_that_died_is_a_problem_of_the_loop_not_of_the_node(bench: Be
     eventually(lambda: "again" in bench.tell.events)
     eventually(lambda: tending.problem is None)
     assert bench.tell.events.count("again") == 1, "its pool is filled once"
+
+
+def test_a_start_that_was_refused_is_tried_again(bench: Bench) -> None:
+    bench.process.refusal = ConflictError("comet.consensus-key-in-use", "another process has it")
+    bench.begin()
+    tending = next(loop for loop in bench.orderer.loops() if loop.name == "cometbft")
+    eventually(lambda: tending.problem is not None)
+    assert (bench.fatal, bench.tell.events) == ([], ["listen /app.sock"])
+    bench.process.refusal = None
+    eventually(lambda: "process started" in bench.tell.events)
 
 
 def test_a_cometbft_that_will_never_run_ends_the_node(bench: Bench) -> None:
