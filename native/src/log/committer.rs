@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::log::batches::{Batches, Row};
+use crate::log::beside::Beside;
 use crate::log::disk;
 use crate::log::frame::{FRAME, Frame};
 use crate::log::pool::{Answer, Framed, Gathered, Job};
@@ -18,6 +19,8 @@ pub struct Committer {
     pub storage: Arc<dyn Storage>,
     pub entries: Arc<dyn Blob>,
     pub commits: Arc<dyn Blob>,
+    /// Syncs `commits` while the entries are synced.
+    pub beside: Beside,
     pub batches: Batches,
     /// Frames in `commits.dat`.
     pub frames: u64,
@@ -112,10 +115,11 @@ impl Committer {
         self.commits
             .write_at(&frame.encode(), self.frames * FRAME)
             .map_err(|error| disk("writing commits.dat", &error))?;
-        if group.count > 0 {
-            self.entries.sync().map_err(|error| disk("syncing entries.dat", &error))?;
-        }
-        self.commits.sync().map_err(|error| disk("syncing commits.dat", &error))?;
+        // Both at once: whichever is on the disk first, recovery believes the frame only where it holds over its entries.
+        let (entries, beside) =
+            if group.count > 0 { self.beside.sync_with(&*self.entries) } else { (Ok(()), self.commits.sync()) };
+        entries.map_err(|error| disk("syncing entries.dat", &error))?;
+        beside.map_err(|error| disk("syncing commits.dat", &error))?;
         self.frames += 1;
         self.last = frame;
         Ok(())

@@ -13,9 +13,11 @@
 //!
 //! An append is acknowledged when `entries.dat` and `commits.dat` (and before them a batch's row) are on the disk. Hash
 //! files and the index are derived: written behind the commit, synced in the background, re-derived at recovery from
-//! the watermark that every frame carries. One frame is in flight at a time, so only the last frame can be torn.
+//! the watermark that every frame carries. One frame is in flight at a time, so only the last frame can be torn; it and
+//! its entries are synced side by side, in no order, because it counts only where its checksum holds over them.
 
 pub mod batches;
+mod beside;
 mod committer;
 mod derived;
 mod engine;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::log::batches::Batches;
+use crate::log::beside::Beside;
 use crate::log::committer::Committer;
 use crate::log::derived::{Derived, Integration};
 use crate::log::frame::{FRAME, Frame, Frames, split};
@@ -40,7 +41,8 @@ pub fn recover(storage: Arc<dyn Storage>, now_ms: u64) -> Result<Recovered> {
     storage.sync_names().map_err(|error| disk("syncing the log folder", &error))?;
     let levels = Arc::new(LevelFiles::new(Arc::clone(&storage)));
     let derived = derive(&*commits, &*entries, &levels, &index, count)?;
-    let committer = Committer { storage, entries, commits, batches, frames: count, last };
+    let beside = Beside::new(Arc::clone(&commits))?;
+    let committer = Committer { storage, entries, commits, beside, batches, frames: count, last };
     Ok(Recovered { committer, derived, levels, index })
 }
 
