@@ -130,6 +130,19 @@ def test_a_stopped_node_comes_back_to_the_same_head(bft_city: City) -> None:
         assert verify_bundle(bundle, node.anchors.policy()).finality == "bft"
 
 
+def test_the_whole_city_stops_and_goes_on_where_it_was(bft_city: City) -> None:
+    bundle = anchored_bundle(bft_city[3], 11)
+    before = same_head(bft_city)
+    reached = [node.core.board.consensus_height for node in bft_city.nodes.values()]
+    bft_city.stop()
+    bft_city.start(wait=120)
+    for node, height in zip(bft_city.nodes.values(), reached, strict=True):
+        assert node.core.board.consensus_height >= height, "signed time and height are known before CometBFT runs"
+    assert verify_bundle(bundle, bft_city[0].anchors.policy()).finality == "bft"
+    assert verify_bundle(anchored_bundle(bft_city[0], 12), bft_city[3].anchors.policy()).finality == "bft"
+    assert same_head(bft_city) > before
+
+
 def test_a_consensus_key_is_exchanged_while_the_network_goes_on(bft_city: City) -> None:
     node, keys = bft_city[2], bft_city[2].core.keys
     anchored_bundle(bft_city[0], 9)
