@@ -293,7 +293,7 @@ class Node:
             disk_free=lambda: shutil.disk_usage(core.config.folder).free,
             is_open=lambda: health(self)[0],
         )
-        register_consensus(core.metrics, core.chain, lambda: view_of(self))
+        register_consensus(core.metrics, core.chain, core.clock, lambda: view_of(self))
         public.start()
         local.start()
 

@@ -10,6 +10,7 @@ from node.context import Finding
 from node.findings import caution, fine, t, trouble
 
 if TYPE_CHECKING:
+    from node.comet.process import ProcessView
     from node.comet.view import ConsensusView, ValidatorState
     from node.compose import Node
 
@@ -20,6 +21,8 @@ STALLED_MS = 15_000
 LATE_MS = 30_000
 #: A process that began less than this long ago and not for the first time was restarted just now, milliseconds.
 RESTARTED_MS = 120_000
+#: CometBFT is looked at once a second; a look that is older than this tells nothing of now, milliseconds.
+SILENT_MS = 15_000
 #: A part of the mempool's places from which it is called full.
 FULL = 0.9
 #: The validators' time may lie this far from our clock while heights come, milliseconds. A block after a pause carries
@@ -33,21 +36,31 @@ def view_of(node: Node) -> ConsensusView | None:
     return None if read is None else read()
 
 
+def process_of(node: Node) -> ProcessView | None:
+    """How this node's CometBFT is; None where there is none."""
+    process = getattr(node.orderer, "process", None)
+    return None if process is None else process.view()
+
+
 def consensus(node: Node) -> Iterable[Finding]:
     """Every finding about validators and process; nothing on a solo chain."""
-    view = view_of(node)
-    if view is None:
-        return
-    roster = node.core.rosters.current()
-    names = {info.uscc: info.handle for info in roster.members.values()}
     now, interval = node.core.clock(), node.core.config.chain.heartbeat_interval * 1_000
-    yield from judge(view, names, now, interval)
+    view, process = view_of(node), process_of(node)
+    if view is not None:
+        roster = node.core.rosters.current()
+        names = {info.uscc: info.handle for info in roster.members.values()}
+        yield from judge(view, names, now, interval)
+    elif process is not None:
+        yield from unheard(process, now)
 
 
 def judge(view: ConsensusView, names: dict[str, str], now_ms: int, interval_ms: int) -> Iterable[Finding]:
     """The findings of one view. ``names``: handles by USCC; ``interval_ms``: between heights without transactions."""
-    yield from _process(view, now_ms)
+    yield from _process(view.process, now_ms)
     if not view.process.running:
+        return
+    if now_ms - view.at_ms > SILENT_MS:
+        yield _silent(now_ms - view.at_ms)
         return
     if view.catching_up:
         yield caution(
@@ -76,8 +89,31 @@ def judge(view: ConsensusView, names: dict[str, str], now_ms: int, interval_ms: 
         )
 
 
-def _process(view: ConsensusView, now_ms: int) -> Iterable[Finding]:
-    process = view.process
+def unheard(process: ProcessView, now_ms: int) -> Iterable[Finding]:
+    """The findings while CometBFT has said nothing since this node started."""
+    ended = not process.running and bool(process.last_error)
+    if ended or process.restarts:
+        yield from _process(process, now_ms)
+    if not ended and now_ms - process.since_ms > SILENT_MS and process.since_ms:
+        yield _silent(now_ms - process.since_ms)
+
+
+def _silent(for_ms: int) -> Finding:
+    return trouble(
+        "comet.silent",
+        t(
+            f"CometBFT has not answered this node for {for_ms // 1_000} s although its process is there",
+            f"CometBFT 进程存在，但已有 {for_ms // 1_000} 秒未应答本节点",
+        ),
+        t(
+            "is it stopped (SIGSTOP), is the machine out of memory or disk? Restart the node; comet/comet.log in its folder "
+            "has CometBFT's own words",
+            "是否被暂停（SIGSTOP），内存或磁盘是否耗尽？请重启节点；CometBFT 自身的日志在节点目录的 comet/comet.log",
+        ),
+    )
+
+
+def _process(process: ProcessView, now_ms: int) -> Iterable[Finding]:
     last = f": {process.last_error}" if process.last_error else ""
     if not process.running:
         yield trouble(

@@ -11,6 +11,7 @@ from ledger.storage.indexes import RecordIndex
 from node.chain.board import CometBoard
 from node.chain.heads import HeadBoard
 from node.chain.tracker import PeerTracker
+from node.context import Clock
 from node.metrics import Metrics
 from node.trail.alarms import AlarmBook
 from node.trail.anchoring import AnchorLoop
@@ -93,7 +94,9 @@ def register_gauges(
     metrics.gauge("serving", "1 when all services answer and the log takes records", lambda: float(is_open()))
 
 
-def register_consensus(metrics: Metrics, chain: EmbeddedChain, read: Callable[[], ConsensusView | None]) -> None:
+def register_consensus(
+    metrics: Metrics, chain: EmbeddedChain, clock: Clock, read: Callable[[], ConsensusView | None]
+) -> None:
     """Gauges of the validators and of CometBFT, there on every engine so that one dashboard and one alarm fit both: on
     a solo chain the consensus height is the chain's, there are no validators, and nothing of them is missing."""
 
@@ -119,6 +122,9 @@ def register_consensus(metrics: Metrics, chain: EmbeddedChain, read: Callable[[]
     gauge("validators", "Validators of the chain", lambda view: len(view.validators))
     gauge("validators_missing", "Validators that are not there", lambda view: len(view.missing))
     gauge("comet_running", "1 while the CometBFT process runs", lambda view: view.process.running, otherwise=1.0)
+    gauge(
+        "consensus_view_age_seconds", "Time since CometBFT was heard last", lambda view: (clock() - view.at_ms) / 1_000
+    )
     gauge("comet_restarts", "How often CometBFT ended by itself and was started again", _restarts)
 
 

@@ -141,6 +141,7 @@ def status(node: Path | None = NodeOption, as_json: bool = JsonOption) -> None:
     """As the running node tells it."""
     with connect(node) as connection:
         found = connection.stub(rpc.StatusServiceStub).GetStatus(pb.GetStatusRequest(), timeout=CALL_TIMEOUT)
+        local = connection.config.local
     value = {
         "member": found.member,
         "origin": found.origin,
@@ -158,6 +159,7 @@ def status(node: Path | None = NodeOption, as_json: bool = JsonOption) -> None:
         "indexed_size": found.indexed_size,
         "open_alarms": found.open_alarms,
         "closed": found.closed,
+        "page": f"http://{local.host}:{local.port}/",
     }
     peers = [
         {

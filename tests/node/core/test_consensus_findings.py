@@ -11,7 +11,7 @@ import pytest
 from node.comet.process import ProcessView
 from node.comet.view import ConsensusView, ValidatorState
 from node.context import Finding
-from node.doctor_consensus import judge
+from node.doctor_consensus import judge, unheard
 
 NOW = 1_795_000_000_000
 INTERVAL = 60_000
@@ -138,3 +138,26 @@ def test_a_clock_that_is_ahead_is_not_a_silent_network() -> None:
     said = found(view(time_ms=NOW - 300_000, grown_ms=NOW - 500))
     assert set(said) == {"clock.ahead"}
     assert "299 s behind this machine's clock" in said["clock.ahead"].message
+
+
+def test_a_look_that_is_old_is_no_news() -> None:
+    assert set(found(view(0, 9, at_ms=NOW - 20_000))) == {"comet.silent"}
+    assert "for 20 s" in found(view(at_ms=NOW - 20_000))["comet.silent"].message
+
+
+@pytest.mark.parametrize(("running", "restarts", "since_s", "last_error", "codes"), [
+    (True, 0, 3, "", set()),
+    (False, 0, 1, "", set()),
+    (False, 4, 2, "bind: address already in use", {"comet.stopped"}),
+    (True, 4, 2, "bind: address already in use", {"comet.restarted"}),
+    (True, 0, 40, "", {"comet.silent"}),
+])  # fmt: skip
+def test_a_cometbft_that_never_answered(
+    running: bool, restarts: int, since_s: int, last_error: str, codes: set[str]
+) -> None:
+    process = ProcessView(
+        running=running, pid=None, restarts=restarts, last_error=last_error, since_ms=NOW - since_s * 1_000
+    )
+    said = {one.code: one for one in unheard(process, NOW)}
+    assert set(said) == codes
+    assert all(last_error in one.message for code, one in said.items() if code != "comet.silent")

@@ -214,10 +214,21 @@ def test_a_contract_is_replaced_while_the_city_works(city: City, tmp_path: Path)
     assert refused(first, "member", "propose", "replace-contract", "Anchors", made["address"], "zz").code.startswith(
         "ident"
     )
+    # The Consortium itself stays.
+    never = council.propose("replace-contract", "Consortium", made["address"], made["code_hash"])
+    for voter in (0, 1):
+        answer(council.folders[voter], "member", "vote", str(never), "--yes")
+        council.settle()
+    assert refused(council.folders[2], "member", "vote", str(never), "--yes").code.endswith("not-replaceable")
     council.carry("replace-contract", "Anchors", made["address"], made["code_hash"])
     for number in range(4):
         eventually(lambda at=number: "0x" + city[at].core.contracts.anchors.address.hex() == made["address"])
     assert bytes.fromhex(made["address"][2:]) != old
+    # It was in force now, and versions of the state machine only grow.
+    council.carry("activate-version", "2", "--height", "1000000")
+    assert city[0].core.contracts.consortium.active_version() == (2, 1_000_000)
+    assert refused(first, "member", "execute", str(never)).code.endswith("was-in-force")
+    assert "state machine version 2 from height 1000000 on" in command(first, "member", "proposals")[0]
     # The log goes on where the old contract knew it: the new one takes the head over by a consistency proof.
     later = node.core.log.append_record(record(node, 2))
     after = node.anchors.parts(later, 60)
