@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -65,6 +66,18 @@ def _check_network(home: Path, document: bytes) -> None:
             expected=wanted,
             actual=kept,
         )
+
+
+def forget_blocks(home: Path) -> None:
+    """Remove CometBFT's data but for the signing state, which is kept in any case. Raises: FatalError(comet.home)."""
+    try:
+        for path in (home / "data").iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path != home / SIGN_STATE:
+                path.unlink()
+    except OSError as error:
+        raise FatalError("comet.home", f"{home} cannot be written: {error.strerror}") from error
 
 
 def signed_before(home: Path) -> bool:

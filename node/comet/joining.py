@@ -23,7 +23,7 @@ logger = structlog.get_logger("node.comet")
 
 #: A header is trusted for as long as two votes of one key can be shown (``node.comet.home``).
 _TRUST_S = 90 * 86_400
-_ATTEMPTS = 2
+_ATTEMPTS = 3
 _PATIENCE_S = 120.0
 _TIMEOUT_S = 5.0
 
@@ -34,7 +34,8 @@ class Joining:
     A header is trusted when more than half of the other members' nodes named in ``peers.json`` show the same one: the
     snapshot's state must then have the hash that the validators signed. ``is_empty`` tells whether this node's chain
     has nothing yet; CometBFT may have lost its data alone. ``height`` is the newest that CometBFT has, 0 before the
-    first; ``shortest`` is the least height of the others from which on there is a snapshot.
+    first; ``guard`` raises while this node may not vote yet; ``shortest`` is the least height of the others from which
+    on there is a snapshot.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Joining:
         peers: Callable[[], Sequence[Peer]],
         is_empty: Callable[[], bool],
         height: Callable[[], int],
+        guard: Callable[[Mapping[str, Ask]], None],
         shortest: int,
         patience_s: float = _PATIENCE_S,
         asking: Callable[[Peer], Ask] | None = None,
@@ -52,6 +54,7 @@ class Joining:
         self._peers = peers
         self._is_empty = is_empty
         self._height = height
+        self._guard = guard
         self._shortest = shortest
         self._patience_s = patience_s
         self._asking = asking or ask_peer
@@ -61,27 +64,31 @@ class Joining:
         self._sources: tuple[LightSource, ...] = ()
 
     def plan(self) -> StateSync | None:
-        """Before a start: how to take a snapshot; None when there is nothing to take or it was tried in vain."""
+        """Before a start: how to take a snapshot; None when there is nothing to take or it was tried in vain.
+
+        Raises: what ``guard`` raises. It is asked before, because CometBFT's own guard comes after the snapshot and
+        leaves data behind that cannot be started from.
+        """
         self.close()
         # A first attempt leaves an empty database behind.
         self._lost = self._lost or self._is_empty() or not (self._home / "data" / "state.db").exists()
         if not self._shortest or self._attempts >= _ATTEMPTS or not self._lost:
             return None
         asks = {peer.uscc: self._asking(peer) for peer in self._peers()}
-        with suppress(LedgerError):
-            trusted = trusted_header(asks, self._shortest)
-            if trusted is not None:
-                height, digest, agreeing = trusted
-                self._attempts += 1
-                self._began = time.monotonic()
-                self._sources = tuple(
-                    LightSource(socket_path(self._home, f"light-{number}.sock"), asks[uscc])
-                    for number, uscc in enumerate(agreeing[:2])
-                )
-                first, second = self._sources
-                logger.info("comet.snapshot", trusted=height, sources=list(agreeing[:2]))
-                return StateSync(sources=(first.address, second.address), height=height, hash=digest, period_s=_TRUST_S)
-        return None
+        trusted = trusted_header(asks, self._shortest)
+        if trusted is None:
+            return None
+        height, digest, agreeing = trusted
+        self._guard({uscc: asks[uscc] for uscc in agreeing})
+        self._attempts += 1
+        self._began = time.monotonic()
+        self._sources = tuple(
+            LightSource(socket_path(self._home, f"light-{number}.sock"), asks[uscc])
+            for number, uscc in enumerate(agreeing[:2])
+        )
+        first, second = self._sources
+        logger.info("comet.snapshot", trusted=height, sources=list(agreeing[:2]))
+        return StateSync(sources=(first.address, second.address), height=height, hash=digest, period_s=_TRUST_S)
 
     def gave_up(self) -> bool:
         """Whether the snapshot under way takes too long: then it is better to start anew without it."""
@@ -91,6 +98,7 @@ class Joining:
             # The state is here; what came after it are blocks.
             self.close()
             self._lost = False
+            self._attempts = 0
             return False
         if time.monotonic() - self._began < self._patience_s:
             return False
@@ -131,6 +139,24 @@ def trusted_header(asks: Mapping[str, Ask], shortest: int) -> tuple[int, bytes, 
     return height, digest, tuple(uscc for uscc, told in shown.items() if told == digest)
 
 
+def check_unsigned(asks: Mapping[str, Ask], address: str, count: int) -> None:
+    """That no commit of the last ``count`` heights has a signature of the key with this address, 40 upper-case hex
+    digits, by what each of these members' nodes shows.
+
+    Raises: UnavailableError(comet.double-sign-guard), and what keeps a node from answering.
+    """
+    for ask in asks.values():
+        newest = ask(PATHS["commit"])
+        height = _header(newest)[0]
+        told = [newest, *(ask(f"{PATHS['commit']}?height={at}") for at in range(max(1, height - count + 1), height))]
+        if count and any(address in _signers(commit) for commit in told):
+            raise UnavailableError(
+                "comet.double-sign-guard",
+                f"the last {count} heights have signatures by this node's consensus key, which it does not remember",
+                hint="is the key in use elsewhere? If not, wait: it joins as soon as they were made without it",
+            )
+
+
 def ask_peer(peer: Peer) -> Ask:
     """GET at a member's node over its public HTTPS, where only its own certificate is accepted."""
     client = PinnedClient(peer, _TIMEOUT_S)
@@ -159,3 +185,10 @@ def _header(told: Any) -> tuple[int, bytes]:
     if len(digest) != 32 or height < 1:
         raise InvalidInputError("comet.answer", "a member's node answered no signed header")
     return height, digest
+
+
+def _signers(told: Any) -> frozenset[str]:
+    try:
+        return frozenset(str(one["validator_address"]) for one in told["signed_header"]["commit"]["signatures"])
+    except (KeyError, TypeError) as error:
+        raise InvalidInputError("comet.answer", "a member's node answered no commit") from error

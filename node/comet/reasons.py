@@ -9,6 +9,8 @@ from ledger.errors import ConflictError, FatalError, LedgerError, UnavailableErr
 
 #: What it writes when consensus broke but the process goes on: it must be ended from outside.
 CONSENSUS_FAILURE = b"CONSENSUS FAILURE"
+#: A snapshot was taken, but no block after it: such data cannot be started from.
+HALF_JOINED = "comet.half-joined"
 #: (what it wrote, kind, code, what that means, next step), the first that fits counts.
 _REASONS: tuple[tuple[re.Pattern[str], type[LedgerError], str, str, str], ...] = (
     (
@@ -31,6 +33,13 @@ _REASONS: tuple[tuple[re.Pattern[str], type[LedgerError], str, str, str], ...] =
         "comet.double-sign-guard",
         "the chain has fresh signatures by this node's consensus key, which this node does not remember",
         "is the key in use elsewhere? If not, wait: it votes as soon as the last blocks were made without it",
+    ),
+    (
+        re.compile(r"stores were left in an inconsistent state"),
+        UnavailableError,
+        HALF_JOINED,
+        "CometBFT was ended between a snapshot and the first block after it",
+        "its data are made anew and a snapshot is taken again, by itself",
     ),
     (
         re.compile(r"AppHash does not match|does not match AppHash|wrong Block.Header.AppHash|app block height"),

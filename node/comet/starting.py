@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ledger.chain.genesis import decode_genesis
 from ledger.model import KeyRole
 from node.comet.binary import check_version, find_cometbft
-from node.comet.home import write_home
-from node.comet.joining import Joining
+from node.comet.home import forget_blocks, signed_before, write_home
+from node.comet.joining import Joining, check_unsigned
+from node.comet.keys import key_address
+from node.comet.light import Ask
 from node.comet.process import CometProcess
+from node.comet.reasons import HALF_JOINED
 from node.comet.rpc import CometRpc
 from node.comet.settings import HomeSettings
 from node.comet.sockets import socket_path
@@ -70,20 +73,29 @@ def prepare_comet(
         max_tx_bytes=decode_genesis(genesis).limits.tx_bytes,
         empty_interval_s=config.chain.heartbeat_interval,
         log_level=config.comet.log_level,
-        double_sign_check=config.comet.double_sign_check,
     )
+
+    def guard(asks: Mapping[str, Ask]) -> None:
+        if not signed_before(home):
+            public = keys[KeyRole.CONSENSUS].public
+            check_unsigned(asks, key_address(public).hex().upper(), config.comet.double_sign_check)
 
     joining = Joining(
         home,
         peers=lambda: tuple(peer for uscc, peer in sorted(peers.items()) if uscc != config.member.uscc),
         is_empty=is_empty,
         height=rpc.height,
+        guard=guard,
         # From there on everybody has a snapshot who makes them as often as this node.
         shortest=config.comet.snapshot_every and config.comet.snapshot_every + _SETTLED,
     )
 
     def prepare() -> None:
-        now = replace(settings, peers=addresses(), state_sync=joining.plan())
+        if process.problem is not None and process.problem.code == HALF_JOINED:
+            forget_blocks(home)
+        sync = joining.plan()
+        check = config.comet.double_sign_check if sync is None else 0
+        now = replace(settings, peers=addresses(), state_sync=sync, double_sign_check=check)
         write_home(home, genesis=genesis, settings=now)
 
     write_home(home, genesis=genesis, settings=settings)

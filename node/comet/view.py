@@ -8,11 +8,12 @@ import re
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from ledger.errors import LedgerError, UnavailableError
+from ledger.errors import LedgerError, NotFoundError, UnavailableError
 from node.comet.keys import key_address, node_id
 from node.comet.process import CometProcess, ProcessView
 from node.comet.rpc import CometRpc
@@ -170,7 +171,9 @@ class ConsensusWatch:
         """The newest commits looked at, and who votes."""
         if height == 0 or (self._commits and self._commits[0].height == height):
             if not self._voters:
-                self._voters = _voters(json.loads(self._rpc.validators()))
+                # While it waits for a snapshot it knows no validators.
+                with suppress(NotFoundError):
+                    self._voters = _voters(json.loads(self._rpc.validators()))
             return
         commit = _commit(json.loads(self._rpc.commit(height)))
         self._commits = (commit, *self._commits[: _COMMITS - 1])

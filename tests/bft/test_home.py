@@ -16,7 +16,7 @@ from ledger.chain.devnet import dev_genesis, dev_members
 from ledger.errors import FatalError, InvalidInputError
 from ledger.identifiers import consensus_chain_id
 from ledger.model import KeyRole
-from node.comet.home import encode_document, signed_before, write_home, write_keys
+from node.comet.home import encode_document, forget_blocks, signed_before, write_home, write_keys
 from node.comet.keys import key_address, node_id
 from node.comet.settings import NODE_KEY, PRIVATE_KEY, SIGN_STATE, StateSync, encode_settings
 from tests.bft.comet_homes import TIME_MS, cometbft, genesis_of, make_members, settings_of
@@ -114,6 +114,17 @@ def test_a_home_of_another_network_is_refused_once_it_has_data(tmp_path: Path, g
     with pytest.raises(FatalError) as refused:
         write_home(tmp_path, genesis=genesis, settings=settings)
     assert refused.value.code == "comet.other-genesis"
+
+
+def test_blocks_are_forgotten_and_the_signing_state_is_not(tmp_path: Path, genesis: bytes) -> None:
+    write_home(tmp_path, genesis=genesis, settings=settings_of(tmp_path))
+    (tmp_path / SIGN_STATE).write_text("kept")
+    (tmp_path / "data" / "state.db").mkdir()
+    (tmp_path / "data" / "state.db" / "CURRENT").write_text("x")
+    (tmp_path / "data" / "addrbook.json").write_text("{}")
+    forget_blocks(tmp_path)
+    assert [path.name for path in (tmp_path / "data").iterdir()] == [Path(SIGN_STATE).name]
+    assert (tmp_path / SIGN_STATE).read_text() == "kept"
 
 
 def test_only_a_private_socket_may_be_told_to_dial(tmp_path: Path) -> None:

@@ -19,11 +19,11 @@ from ledger.chain.bindings import Directory
 from ledger.chain.devnet import CHAIN_ID, DevMember
 from ledger.chain.embedded import new_chain
 from ledger.chain.genesis import contract_addresses
-from ledger.errors import NotFoundError, UnavailableError
+from ledger.errors import LedgerError, NotFoundError, UnavailableError
 from ledger.identifiers import dataset_id
 from ledger.model import Level, Sharing
 from node.city.ports import free_ports
-from node.comet.joining import Joining, trusted_header
+from node.comet.joining import Joining, check_unsigned, trusted_header
 from node.comet.light import PATHS, Ask, LightSource, answer_call, light_routes
 from node.comet.rpc import _Connection
 from node.comet.sockets import socket_path
@@ -151,6 +151,7 @@ def joiner(
         peers=lambda: PEERS,
         is_empty=lambda: one.app.height == 0,
         height=one.rpc.height,
+        guard=lambda _asks: None,
         shortest=2 * EVERY,
         patience_s=patience_s,
         asking=asking,
@@ -243,6 +244,63 @@ def test_a_header_is_trusted_when_most_members_show_it(asks: tuple[Ask, ...], tr
         assert found is not None
         assert (found[0], found[1].hex().upper()) == trusted
         assert len(found[2]) >= 2
+
+
+def signed_at(newest: int, signers: dict[int, str]) -> Ask:
+    """A member whose commits have these signatures, by height."""
+
+    def ask(path: str) -> Any:
+        at = int(path.partition("height=")[2] or newest)
+        told = shows(newest, A)(path)
+        told["signed_header"]["commit"]["signatures"] = [{"validator_address": signers.get(at, "F" * 40)}]
+        return told
+
+    return ask
+
+
+OWN = "E" * 40
+
+
+@pytest.mark.parametrize(
+    ("asks", "count", "refused"),
+    [
+        ((signed_at(9, {9: OWN}),), 5, "comet.double-sign-guard"),
+        ((signed_at(9, {}), signed_at(9, {5: OWN})), 5, "comet.double-sign-guard"),
+        ((signed_at(9, {4: OWN}),), 5, ""),
+        ((signed_at(3, {1: OWN}),), 5, "comet.double-sign-guard"),
+        ((signed_at(9, {9: OWN}),), 0, ""),
+        ((shows(9, A),), 5, "comet.answer"),
+        ((away,), 5, "peer.unreachable"),
+    ],
+)
+def test_a_key_that_signed_lately_does_not_join(asks: tuple[Ask, ...], count: int, refused: str) -> None:
+    given = {str(number): ask for number, ask in enumerate(asks)}
+    if not refused:
+        check_unsigned(given, OWN, count)
+        return
+    with pytest.raises(LedgerError) as caught:
+        check_unsigned(given, OWN, count)
+    assert caught.value.code == refused
+
+
+def test_nothing_is_taken_while_the_node_may_not_vote(tmp_path: Path) -> None:
+    def guard(_asks: object) -> None:
+        raise UnavailableError("comet.double-sign-guard", "not yet")
+
+    joining = Joining(
+        tmp_path,
+        peers=lambda: PEERS,
+        is_empty=lambda: True,
+        height=lambda: 0,
+        guard=guard,
+        shortest=20,
+        asking=lambda _peer: shows(100, A),
+    )
+    # However often: waiting is no failed attempt.
+    for _ in range(10):
+        with pytest.raises(UnavailableError):
+            joining.plan()
+    assert not joining.gave_up()
 
 
 def test_only_what_a_light_client_asks_is_answered(grown: OnComet, tmp_path: Path) -> None:

@@ -67,6 +67,11 @@ def test_only_the_tested_version_is_taken(tmp_path: Path, says: str, code: str) 
             ConflictError,
             "comet.address",
         ),
+        (
+            ["panic: state (60) and store (0) height mismatch, stores were left in an inconsistent state"],
+            UnavailableError,
+            "comet.half-joined",
+        ),
         (["noise", PANIC, "goroutine 1 [running]:"], FatalError, "comet.app-hash"),
         (["ERROR: error during handshake: app block height (9) is higher than core (3)"], FatalError, "comet.app-hash"),
         (
