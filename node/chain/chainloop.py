@@ -167,7 +167,7 @@ class Follower:
             with self._lock:
                 if self.loop.stopping:
                     return 0.0
-                self._call = stub.Follow(request)
+                self._call = stub.Follow(request, timeout=way.timeout)
             try:
                 for message in way.messages(self._call):
                     heard = True

@@ -41,12 +41,19 @@ logger = structlog.get_logger("node.chain")
 _MAX_UNSIGNED: Final = 256 << 20
 
 
+#: Longest a stream from an unknown server is listened to, seconds: heads come every minute, and who sends none must not
+#: keep the ordinary way from being tried.
+_UNKNOWN_S: Final = 300.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
-    """A channel to the sequencer. ``messages``: what of the stream that came over it may be taken."""
+    """A channel to the sequencer. ``messages``: what of the stream that came over it may be taken; ``timeout``: seconds
+    it is listened to, None for as long as it lasts."""
 
     channel: grpc.Channel
     messages: Callable[[Iterable[peer_pb2.FollowResponse]], Iterable[peer_pb2.FollowResponse]]
+    timeout: float | None = None
 
 
 class Ways:
@@ -83,7 +90,10 @@ class Ways:
         identity, certificate = others[attempt // 2 % len(others)]
         channel = self._peers.dial(self._sequencer, identity, certificate)
         try:
-            yield Way(channel=channel, messages=self.covered if certificate else iter)
+            if certificate:
+                yield Way(channel=channel, messages=self.covered, timeout=_UNKNOWN_S)
+            else:
+                yield Way(channel=channel, messages=iter)
         finally:
             channel.close()
 
