@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -228,11 +229,8 @@ class CometProcess:
             target=self._output.pump, args=(popen.stdout, CONSENSUS_FAILURE, broken), name="comet-output", daemon=True
         )
         pump.start()
-        while True:
-            try:
-                status = popen.wait(1.0)
-                break
-            except subprocess.TimeoutExpired:
+        with _Ending(popen.pid) as ending:
+            while not ending.wait(1.0):
                 if broken.is_set():
                     # Its consensus has stopped but it would stay, answering what it last knew.
                     self._signal(signal.SIGKILL)
@@ -241,6 +239,7 @@ class CometProcess:
                     self._signal(signal.SIGTERM)
                 elif self.problem is not None and time.monotonic() - began > _LONGEST_DELAY_S:
                     self.problem = None  # what ended the one before does not hold any more
+        status = popen.wait()
         pump.join(_PUMP_S)
         if popen.stdout is not None:
             popen.stdout.close()
@@ -283,6 +282,25 @@ class CometProcess:
             raise self.problem or UnavailableError(
                 "comet.stopped", "CometBFT does not run", hint="it is started with the node; see comet/comet.log"
             )
+
+
+class _Ending:
+    """The end of a child, waited for without looking again and again (``Popen.wait`` does so with a timeout)."""
+
+    def __init__(self, pid: int) -> None:
+        self._descriptor = os.pidfd_open(pid)
+        self._poll = select.poll()
+        self._poll.register(self._descriptor, select.POLLIN)
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it ended within so many seconds."""
+        return bool(self._poll.poll(seconds * 1_000))
+
+    def __enter__(self) -> _Ending:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
 
 
 def _memory_file(name: str, data: bytes) -> int:

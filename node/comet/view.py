@@ -23,6 +23,8 @@ from node.comet.states import PREVOTE, STEPS, ConsensusView, MemberKeys, Validat
 __all__ = ["ConsensusView", "ConsensusWatch", "MemberKeys", "ProcessView", "ValidatorState"]
 
 _INTERVAL_S = 1.0
+#: On a network at rest nothing is missed by looking less often.
+_QUIET_INTERVAL_S = 2.0
 #: A round under way for so long should have every present validator's vote.
 _PATIENCE_S = 3.0
 _PACE_S = 10.0
@@ -99,7 +101,12 @@ class ConsensusWatch:
             self._lost()
             raise
         self.problem = None
-        return _INTERVAL_S
+        return _INTERVAL_S if self._busy() else _QUIET_INTERVAL_S
+
+    def _busy(self) -> bool:
+        """Whether something happens that is worth a closer look."""
+        view = self._view
+        return view is None or view.catching_up or bool(view.mempool_txs or view.missing or view.heights_per_s)
 
     def _look(self) -> None:
         self._process.require_running()
