@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 logger = structlog.get_logger("node.opening")
 
+#: How soon the witnesses are asked again, growing while too few answer: each time costs both sides a handshake.
 _RETRY_S = 0.3
+_RETRY_GROWTH = 1.5
+_LONGEST_RETRY_S = 3.0
 
 
 class LogOpening:
@@ -60,6 +63,7 @@ class LogOpening:
         self._timeout = timeout
         self._on_open = on_open
         self._done = False
+        self._retry_s = _RETRY_S
         self.waiting_for = "the witnesses' view of the log"
         self.loop = Loop("opening", self._step, metrics=metrics, on_fatal=on_fatal)
 
@@ -81,7 +85,8 @@ class LogOpening:
                 f"{len(others) - len(silent)} of the {needed} witnesses needed answered; silent: {', '.join(silent)}"
             )
             # Not an error of this round: at the start of a whole city everybody waits a moment for the others.
-            return _RETRY_S
+            pause, self._retry_s = self._retry_s, min(self._retry_s * _RETRY_GROWTH, _LONGEST_RETRY_S)
+            return pause
         kept, anchored = self._kept(), self._anchored()
         self._log.guard([anchored] if anchored else [], [*self._heard.values(), *([kept] if kept else [])])
         logger.info("log.opened", size=self._log.size, count=len(others) - len(silent))

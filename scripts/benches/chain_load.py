@@ -70,11 +70,13 @@ class Queue:
 
 
 class MemberSupply:
-    """Members' transactions for a civicledger validator; its node says what is committed."""
+    """Members' transactions for a civicledger validator. One of the supplies asks its node what is committed of all the
+    ``watched`` queues, so that watching costs the network as little as it can; the others look at what it saw."""
 
-    def __init__(self, node: str, queues: list[Queue], window: int) -> None:
+    def __init__(self, node: str, queues: list[Queue], window: int, watched: list[Queue] | None = None) -> None:
         self._link = Link(node)
         self._queues = queues
+        self._watched = watched
         self._window = window
         self._turn = 0
         self.repeated = 0
@@ -85,10 +87,12 @@ class MemberSupply:
         return sum(len(queue.raws) for queue in self._queues)
 
     def look(self) -> int:
-        """Ask the node for the members' committed nonces."""
-        answers = self._link.batch([("eth_getTransactionCount", [queue.address, "latest"]) for queue in self._queues])
+        """Ask the node for the members' committed nonces, if that is this one's task."""
+        if self._watched is None:
+            return sum(queue.committed for queue in self._queues)
+        answers = self._link.batch([("eth_getTransactionCount", [queue.address, "latest"]) for queue in self._watched])
         now = time.perf_counter()
-        for queue, answer in zip(self._queues, answers, strict=True):
+        for queue, answer in zip(self._watched, answers, strict=True):
             committed = int(answer["result"], 16) - queue.first_nonce
             if committed != queue.committed or queue.sent == committed:
                 queue.committed, queue.moved = committed, now
@@ -96,7 +100,7 @@ class MemberSupply:
             if now - queue.moved > _REPEAT_S:
                 queue.sent, queue.moved = committed, now
                 self.repeated += 1
-        return sum(queue.committed for queue in self._queues)
+        return sum(queue.committed for queue in self._watched)
 
     def next(self, count: int) -> list[tuple[Place, bytes]]:
         """Members in turn, each up to its window."""
@@ -255,22 +259,12 @@ def feed(plan: dict[str, Any]) -> dict[str, Any]:
     """Hand in everything of a plan; the figures."""
     course = Course()
     feeders: list[Feeder] = []
-    counter = SampleCounter(plan["window"])
-    first = 0
-    for number, door in enumerate(plan["doors"]):
-        if plan["kind"] == "members":
-            queues = [
-                Queue(member["address"], member["nonce"], [base64.b64decode(raw) for raw in member["raws"]])
-                for member in door["members"]
-            ]
-            supply: Supply = MemberSupply(door["node"], queues, plan["window"])
-            total = supply.total
-        else:
-            supply = SampleSupply(door["rpc"], first, door["count"], plan["size"], counter)
-            total = sum(each["count"] for each in plan["doors"])
-            first += supply.total
+    supplies = _member_supplies(plan) if plan["kind"] == "members" else _sample_supplies(plan)
+    writes = sum(supply.total for supply in supplies)
+    for number, (door, supply) in enumerate(zip(plan["doors"], supplies, strict=True)):
+        # The first sees everything; so does each of the sample's.
+        total = supply.total if number and plan["kind"] == "members" else writes
         feeders.append(Feeder(number, door["rpc"], supply, total, course))
-    writes = sum(feeder.supply.total for feeder in feeders)
     used, began = _processor(), time.perf_counter()
     for feeder in feeders:
         feeder.start()
@@ -278,7 +272,7 @@ def feed(plan: dict[str, Any]) -> dict[str, Any]:
         feeder.join()
     if course.failure:
         raise SystemExit(f"the load generator gave up: {course.failure}")
-    points = sorted(course.points)
+    points = [(at, committed) for at, supply_number, committed in sorted(course.points) if supply_number == 0]
     seconds = points[-1][0] - began
     return {
         "writes": writes,
@@ -287,24 +281,37 @@ def feed(plan: dict[str, Any]) -> dict[str, Any]:
         "window": plan["window"],
         "repeated": sum(feeder.supply.repeated for feeder in feeders),
         "generator_cpu_seconds": round(_processor() - used, 3),
-        "longest_pause_s": round(longest_pause([began, *(at for at, _supply, _count in points)]), 3),
-        "course": _course(points, began, plan["kind"] == "members"),
+        "longest_pause_s": round(longest_pause([began, *(at for at, _committed in points)]), 3),
+        "course": sorted({int(at - began) + 1: committed for at, committed in points}.items()),
     }
+
+
+def _member_supplies(plan: dict[str, Any]) -> list[Supply]:
+    queues = [
+        [
+            Queue(member["address"], member["nonce"], [base64.b64decode(raw) for raw in member["raws"]])
+            for member in door["members"]
+        ]
+        for door in plan["doors"]
+    ]
+    everything = [queue for some in queues for queue in some]
+    return [
+        MemberSupply(door["node"], some, plan["window"], None if number else everything)
+        for number, (door, some) in enumerate(zip(plan["doors"], queues, strict=True))
+    ]
+
+
+def _sample_supplies(plan: dict[str, Any]) -> list[Supply]:
+    counter, found, first = SampleCounter(plan["window"]), [], 0
+    for door in plan["doors"]:
+        found.append(SampleSupply(door["rpc"], first, door["count"], plan["size"], counter))
+        first += found[-1].total
+    return list(found)
 
 
 def longest_pause(times: list[float]) -> float:
     """The longest time between two of them, seconds; times ascend."""
     return max((later - earlier for earlier, later in itertools.pairwise(times)), default=0.0)
-
-
-def _course(points: list[tuple[float, int, int]], began: float, summed: bool) -> list[tuple[int, int]]:
-    """Whole seconds and what was committed in all by their end."""
-    by_supply: dict[int, int] = {}
-    found: dict[int, int] = {}
-    for at, supply, committed in points:
-        by_supply[supply] = committed
-        found[int(at - began) + 1] = sum(by_supply.values()) if summed else max(by_supply.values())
-    return sorted(found.items())
 
 
 def _processor() -> float:
