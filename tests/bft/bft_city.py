@@ -6,11 +6,13 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
+
 from ledger.chain.engine import COMETBFT
 from node.chain.consensus import BftOrderer
 from node.city.ports import free_ports
 from node.compose import Node
-from node.config import ChainSection
+from node.config import ChainSection, encode_config, load_config
 from node.context import system_clock
 from node.founding import found_city, found_member
 from tests.bft.comet_homes import cometbft
@@ -19,8 +21,10 @@ from tests.node.core.makers import eventually
 
 __all__ = ["City", "found_bft", "orderer_of", "same_head"]
 
-#: A height every five seconds when nothing happens, so that no test waits a minute for a signed time.
-CHAIN = ChainSection(heartbeat_interval=5)
+#: Consensus heights between two snapshots.
+SNAPSHOT_EVERY = 4
+#: A height every two seconds when nothing happens, so that no test waits a minute for a signed time.
+CHAIN = ChainSection(heartbeat_interval=2)
 
 
 def found_bft(folder: Path, validators: int, *, others: int = 0, chain: ChainSection = CHAIN) -> Founded:
@@ -44,6 +48,10 @@ def found_bft(folder: Path, validators: int, *, others: int = 0, chain: ChainSec
         )
         for number in range(1, validators + others + 1)
     )
+    for founding in foundings:
+        config = load_config(founding.folder)
+        comet = msgspec.structs.replace(config.comet, snapshot_every=SNAPSHOT_EVERY, double_sign_check=2)
+        (founding.folder / "node.toml").write_bytes(encode_config(msgspec.structs.replace(config, comet=comet)))
     found_city(foundings, chain_id=31_337, region="310000", time_ms=now, sequencer="", engine=COMETBFT)
     return Founded(foundings=foundings)
 

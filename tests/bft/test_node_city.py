@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
@@ -22,7 +23,7 @@ from node.compose import Node
 from node.rpc.errors import from_rpc
 from node.services.keys import KeyService
 from node.status import public_status
-from tests.bft.bft_city import City, found_bft, orderer_of, same_head
+from tests.bft.bft_city import SNAPSHOT_EVERY, City, found_bft, orderer_of, same_head
 from tests.node.core.city import record
 from tests.node.core.makers import eventually
 
@@ -128,6 +129,30 @@ def test_a_stopped_node_comes_back_to_the_same_head(bft_city: City) -> None:
     eventually(lambda: node.core.board.final_height() >= node.core.chain.head().height, 60)
     for bundle in bundles:
         assert verify_bundle(bundle, node.anchors.policy()).finality == "bft"
+
+
+def test_a_node_that_lost_its_disk_takes_a_snapshot(bft_city: City) -> None:
+    bundle = anchored_bundle(bft_city[3], 13)
+    eventually(lambda: bft_city[0].core.board.consensus_height > 3 * SNAPSHOT_EVERY, 60)
+    folder = bft_city[3].core.config.folder
+    bft_city.stop(3)
+    for lost in ("store/chain", "comet"):
+        shutil.rmtree(folder / lost)
+    for number in range(14, 17):
+        anchored_bundle(bft_city[0], number)
+    bft_city.start(3)
+    node = bft_city[3]
+    eventually(lambda: orderer_of(node).server.stats()["chunks_applied"] > 0, 90)
+    same_head(bft_city)
+    head = node.core.chain.head()
+    assert node.core.stores.chain.block(1) is None, "what lies before the snapshot was not executed again"
+    assert node.core.stores.chain.header(head.height) == (head.hash, head.header)
+    assert verify_bundle(anchored_bundle(node, 17), bft_city[1].anchors.policy()).finality == "bft"
+    assert verify_bundle(bundle, node.anchors.policy()).finality == "bft"
+    # And from its own disk again.
+    bft_city.stop(3)
+    bft_city.start(3)
+    same_head(bft_city)
 
 
 def test_the_whole_city_stops_and_goes_on_where_it_was(bft_city: City) -> None:
