@@ -12,8 +12,8 @@ import sys
 _PR_SET_PDEATHSIG = 1
 _PR_SET_TIMERSLACK = 29
 #: CometBFT v0.38 looks at its own state every 100 microseconds (consensus reactor, updateRoundStateRoutine): at rest
-#: that is 3 to 4 % of a core. With so much slack the kernel lets it sleep, for about 1 %; messages wake it at once.
-_SLACK_NS = 10_000_000
+#: that is 3 to 4 % of a core. With so much slack the kernel lets it sleep, for about 0.6 %; messages wake it at once.
+_SLACK_NS = 20_000_000
 
 
 def main() -> None:
