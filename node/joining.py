@@ -37,7 +37,7 @@ def join(
     p2p_port: int,
 ) -> dict[str, Any]:
     """Take the city's files into a member's folder and return its card (JSON-ready). On a CometBFT network the folder
-    gets its ``consensus`` and ``p2p`` keys, made with ``random``, and the port at which its peers reach it.
+    gets the ``consensus`` and ``p2p`` keys it lacks, made with ``random``; ``p2p_port`` 0 is what node.toml says.
 
     Raises: ConflictError(join.other-city) where the folder belongs to another chain already; config.*, genesis.*,
     peers.*, key.*.
@@ -53,7 +53,7 @@ def join(
         )
     passphrase = read_passphrase(folder, config.passphrase_file, environ)
     if city.engine == COMETBFT:
-        add_comet_keys(folder, passphrase, random=random, host=config.grpc.host, port=p2p_port)
+        add_comet_keys(folder, passphrase, random=random, host=config.grpc.host, port=p2p_port or config.comet.p2p_port)
         config = load_config(folder)
     ring = KeyRing(config.keys_folder, config.member.uscc, passphrase, node_roles(city.engine))
     card = _card(config, ring, city)

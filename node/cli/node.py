@@ -81,10 +81,12 @@ def join(
     genesis: Path = typer.Option(..., "--genesis", help=t("the city's genesis.json", "城市的 genesis.json")),
     peers: Path = typer.Option(..., "--peers", help=t("a member's peers.json", "某成员的 peers.json")),
     p2p_port: int = typer.Option(
-        26_656,
-        min=1,
+        0,
+        min=0,
         max=65_535,
-        help=t("where CometBFT's peers reach it (engine cometbft)", "CometBFT 的 p2p 端口（cometbft 引擎）"),
+        help=t(
+            "where CometBFT's peers reach it (default: as node.toml says)", "CometBFT 的 p2p 端口（默认按 node.toml）"
+        ),
     ),
     node: Path | None = NodeOption,
 ) -> None:

@@ -89,7 +89,7 @@ def test_four_validators_found_a_network_without_showing_a_key(tmp_path: Path) -
     assert refusal.code == "city.exists"
     for at, handle in enumerate(HANDLES):
         files = ("--genesis", str(out / "genesis.json"), "--peers", str(out / "peers.json"))
-        text, refusal = command("node", "join", *files, "--p2p-port", "26700", "--node", str(tmp_path / handle))
+        text, refusal = command("node", "join", *files, "--node", str(tmp_path / handle))
         assert refusal is None, refusal
         card = document(text)
         assert card["p2p"].endswith(f"@127.0.0.{at + 1}:26700")
