@@ -6,12 +6,12 @@ services and /proc say.
 
 from __future__ import annotations
 
-import ctypes
 import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Sequence
@@ -42,7 +42,6 @@ COMMAND = "cometbft"
 OPEN_S = 120.0
 _LAST_LINES = 30
 _PAUSE_S = 0.02
-_PR_SET_PDEATHSIG = 1
 
 
 class NetworkError(Exception):
@@ -131,9 +130,18 @@ def forked(folder: Path) -> Running:
 
 
 def run_forked(folder: str) -> None:
-    """The forked node's process, which ends with the server when that ends."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    """The forked node's process, which dies with whoever started it: a resumed run finds locks and ports free."""
+    threading.Thread(target=die_with_parent, name="parent-watch", daemon=True).start()
     run_node(folder)
+
+
+def die_with_parent() -> None:
+    """Wait for the end of whoever started this process, and end it then."""
+    # Not PR_SET_PDEATHSIG: the parent in its sense is the server, which outlives whoever is killed.
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def wait_for(read: Callable[[], T | None], what: str, seconds: float = OPEN_S) -> T:

@@ -10,6 +10,7 @@ from pathlib import Path
 from node.compose import Node
 from node.context import system_clock
 from node.daemon import leave
+from scripts.network_node import die_with_parent
 
 
 def run_skewed(folder: str, offset_ms: int) -> None:
@@ -17,6 +18,7 @@ def run_skewed(folder: str, offset_ms: int) -> None:
     with (Path(folder) / "node.log").open("a", encoding="utf-8") as lines:
         os.dup2(lines.fileno(), 1)
         os.dup2(lines.fileno(), 2)
+    threading.Thread(target=die_with_parent, daemon=True).start()
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())
     node = Node.open(folder, clock=lambda: system_clock() + offset_ms)
