@@ -64,7 +64,7 @@ def test_a_network_is_founded_served_and_ended(tmp_path: Path) -> None:
 
         until(same, 120)
         # The command itself, four nodes, four CometBFT.
-        assert len(running(folder)) == 9
+        until(lambda: len(running(folder)) == 9)
     finally:
         devnet.send_signal(signal.SIGTERM)
         status = devnet.wait(120)
