@@ -36,6 +36,7 @@ class Answering:
 def through_the_node(body: bytes) -> bytes:
     client = PinnedClient(Peer(uscc="", grpc="x:1", https="x:1", certificate=b"", spki=b""), 1.0)
     client._connection = Answering(body)  # type: ignore[assignment]
+    client._socket = SimpleNamespace(deadline=0.0)  # type: ignore[assignment]
     return client._once("GET", "/v1/status", None).body
 
 
