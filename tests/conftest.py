@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,6 +14,13 @@ from hypothesis import HealthCheck, settings
 # Timing is never asserted: on a loaded machine an example may take long.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
+
+# web3 brings py_ecc, which raises the interpreter's recursion limit when it is imported. Loaded here, it does so before
+# any test and is put right: else what a test of deeply nested input meets depends on the tests before it.
+if find_spec("py_ecc"):
+    limit = sys.getrecursionlimit()
+    import_module("py_ecc")
+    sys.setrecursionlimit(limit)
 
 # Nodes that run in this process log from their own threads: never into the standard output a test reads. The contract
 # tests' own environment has no nodes and no structlog.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -9,8 +10,11 @@ from web3 import Web3
 from web3.providers.base import JSONBaseProvider
 from web3.types import RPCEndpoint, RPCResponse
 
+from ledger.chain import RECURSION_LIMIT
 from ledger.chain.jsonrpc import JsonRpc
 from ledger.chain.rpc.errors import RpcError
+
+sys.setrecursionlimit(RECURSION_LIMIT)
 
 
 class InProcessProvider(JSONBaseProvider):

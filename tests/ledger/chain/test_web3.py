@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -163,3 +165,15 @@ def test_a_proof_verifies_against_the_header(w3: Web3) -> None:
     assert bytes(w3.eth.get_code(Web3.to_checksum_address(consortium))) == contracts.artifact("Consortium").runtime(
         consortium
     )
+
+
+def test_web3_leaves_the_recursion_limit_alone() -> None:
+    """Else deeply nested JSON from outside ends the process (a crash of C's stack), instead of raising."""
+    words = (
+        "import sys, json; before = sys.getrecursionlimit(); import ledger.chain.provider; "
+        "assert sys.getrecursionlimit() == before, sys.getrecursionlimit()\n"
+        "try: json.loads('[' * 1_000_000)\n"
+        "except RecursionError: print('refused')"
+    )
+    done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "refused\n"), done.stderr
