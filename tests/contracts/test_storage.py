@@ -23,6 +23,7 @@ FROZEN = {
         ("_activeVersion", 6, "struct IConsortium.Version"),
         # The state machine reads who validates from these, slot 1 and slot 3.
         ("_memberIds", 7, "MemberId[]"),
+        ("_keysOf", 8, "mapping(MemberId => bytes32[])"),
         ("_activeKeys", 9, "mapping(MemberId => bytes32[])"),
     ],
     "Anchors": [("_anchors", 0, "mapping(MemberId => struct IAnchors.Anchor)")],
