@@ -164,10 +164,11 @@ class Node:
             self.core.closing.run()
             raise
         self._unclean = self.core.mark_running()
+        # Said before the loops run, which have events of their own.
+        logger.info("node.started", member=self.core.member, version=VERSION, height=self.core.chain.head().height)
         # All of them before the first runs: some loops start others.
         for loop in tuple(self.loops()):
             loop.start()
-        logger.info("node.started", member=self.core.member, version=VERSION, height=self.core.chain.head().height)
 
     def wait_open(self, timeout: float) -> bool:
         """Wait until all services answer; False when the time is over first. Raises what broke the node."""
