@@ -195,6 +195,13 @@ class Chain:
         roots when a state in the proof window does not hash to its header's root, chain.row when a row is damaged or
         missing, chain.genesis-mismatch when the rows belong to another genesis file."""
 
+    @staticmethod
+    def recover(genesis: bytes, rows: Iterable[tuple[bytes, bytes]]) -> tuple[Chain, list[tuple[bytes, bytes | None]]]:
+        """Go on from the stored rows of the chain before, under the genesis file of a recovered city (version 2): the
+        head is then the block that changes the validators. Returns the chain and the rows to store over the old ones.
+        Raises InvalidInputError(genesis.*, recovery.other-head, recovery.validator, recovery.too-few-validators),
+        FatalError as ``load``."""
+
     def execute(
         self, txs: Sequence[bytes], time_ms: int, consensus_height: int, cap: int = ...
     ) -> ExecutedBlock | None:

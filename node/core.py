@@ -13,7 +13,7 @@ from ledger.chain.engine import COMETBFT, EmbeddedChain
 from ledger.chain.forwarding import Forward
 from ledger.chain.genesis import MAX_GENESIS_BYTES, decode_genesis
 from ledger.errors import FatalError, InvalidInputError, LedgerError, NotFoundError
-from ledger.evidence.bft import decode_bft, encode_bft
+from ledger.evidence.bft import BftFinality, decode_bft, encode_bft
 from ledger.identifiers import origin
 from ledger.log import DepartmentLog
 from ledger.model import KeyRole
@@ -32,6 +32,7 @@ from node.identity.keyfiles import node_roles, read_passphrase
 from node.identity.keyring import KeyRing
 from node.identity.peers import PeerBook
 from node.metrics import Metrics
+from node.recoveryfiles import check_not_signed
 from node.stores import open_stores
 from node.trail.alarms import AlarmBook
 
@@ -92,6 +93,7 @@ class NodeCore:
         config = load_config(folder)
         passphrase = read_passphrase(config.folder, config.passphrase_file, environ)
         genesis = _read_genesis(config.genesis_file)
+        check_not_signed(config, genesis)
         roles = node_roles(decode_genesis(genesis).engine)
         keys = KeyRing(config.keys_folder, config.member.uscc, passphrase, roles)
         closing = Closing()
@@ -177,7 +179,7 @@ class NodeCore:
                 block_hash=block_hash,
                 is_validator=is_validator,
                 store=lambda finality: store.put_finality(finality.head.height, encode_bft(finality)),
-                stored=None if kept is None else decode_bft(kept[1]),
+                stored=self._own_finality(kept),
                 oldest_time_ms=oldest_ms,
             )
             if reached is not None:
@@ -196,6 +198,11 @@ class NodeCore:
             stored=None if kept is None else stored_finality(kept[1]),
             oldest_time_ms=oldest_ms,
         )
+
+    def _own_finality(self, kept: tuple[int, bytes] | None) -> BftFinality | None:
+        """The newest stored proof, unless it is by the network of before a recovery."""
+        found = None if kept is None else decode_bft(kept[1])
+        return found if found is not None and found.chain == self.genesis.digest else None
 
     def _open_log(self) -> tuple[DepartmentLog, int]:
         """The log of the generation the chain says (a retired log's folder stays as it is, beside the next one)."""

@@ -25,6 +25,7 @@ __all__ = [
     "new_chain",
     "open_application",
     "read_transaction",
+    "recover_chain",
 ]
 
 keccak256 = _native.keccak256
@@ -69,6 +70,15 @@ def new_chain(genesis: bytes) -> tuple[NativeChain, list[tuple[bytes, bytes]]]:
 def load_chain(genesis: bytes, rows: Iterable[tuple[bytes, bytes]]) -> NativeChain:
     """Rebuild the chain from stored rows. Raises FatalError(chain.root-mismatch) with both roots."""
     return NativeChain.load(genesis, rows)
+
+
+def recover_chain(
+    genesis: bytes, rows: Iterable[tuple[bytes, bytes]]
+) -> tuple[NativeChain, list[tuple[bytes, bytes | None]]]:
+    """Go on from the stored rows of the chain before, under the genesis file of a recovered city: the chain at its
+    first block, and the rows to store over the old ones. Raises InvalidInputError(genesis.*, recovery.*),
+    FatalError(chain.*)."""
+    return NativeChain.recover(genesis, rows)
 
 
 def open_application(

@@ -24,6 +24,8 @@ DEPLOYER = bytes.fromhex("fffffffffffffffffffffffffffffffffffffffe")
 MAX_GENESIS_BYTES = 8 << 20
 SOLO: Final = "solo"
 COMETBFT: Final = "cometbft"
+#: Version of the genesis file of a recovered city.
+RECOVERED_VERSION: Final = 2
 #: Who may order the transactions of a chain made by this software.
 ENGINES: Final = (SOLO, COMETBFT)
 
@@ -56,9 +58,22 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Recovered:
+    """What a recovered city goes on from: the chain before (genesis digest, EIP-155 id), its agreed head (height,
+    32-byte hash), and the validators (USCCs, ascending) that are declared lost."""
+
+    chain: bytes
+    chain_id: int
+    height: int
+    hash: bytes
+    lost: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Genesis:
     """A decoded genesis file. ``contracts`` and ``code_hashes``: by name, 20-byte address and 32-byte runtime hash.
-    ``sequencer`` is empty where CometBFT orders the transactions."""
+    ``sequencer`` is empty where CometBFT orders the transactions. ``recovery`` is None for a city that was founded; in
+    that of a recovered one ``members`` are the active members of the head before."""
 
     digest: bytes
     chain_id: int
@@ -70,10 +85,16 @@ class Genesis:
     members: tuple[FoundingMember, ...]
     contracts: Mapping[str, bytes] = field(hash=False)
     code_hashes: Mapping[str, bytes] = field(hash=False)
+    recovery: Recovered | None = None
 
     def member(self, uscc: str) -> FoundingMember | None:
         """The founder with that code."""
         return next((member for member in self.members if member.uscc == uscc), None)
+
+    @property
+    def first_block(self) -> int:
+        """Height of the block that this network begins with."""
+        return 0 if self.recovery is None else self.recovery.height + 1
 
     @property
     def validators(self) -> tuple[FoundingMember, ...]:
@@ -122,17 +143,46 @@ def build_genesis(
     return data
 
 
+def recovery_genesis(
+    before: bytes, *, chain_id: int, time_ms: int, members: Sequence[FoundingMember], recovery: Recovered
+) -> bytes:
+    """The genesis file of a city that goes on from a head of the chain of ``before`` (its genesis file): the same
+    contracts and limits, another ``chain_id``, and who votes from then on. Nothing is run.
+
+    Raises InvalidInputError(genesis.*, identifier.*).
+    """
+    file: dict[str, Any] = codec.decode(before, max_bytes=MAX_GENESIS_BYTES)
+    file |= {
+        "chainId": chain_id,
+        "members": [_member_row(member) for member in members],
+        "recovery": {
+            "chain": recovery.chain.hex(),
+            "chainId": recovery.chain_id,
+            "hash": _text(recovery.hash),
+            "height": recovery.height,
+            "lost": list(recovery.lost),
+        },
+        "time": format_time(time_ms),
+        "v": RECOVERED_VERSION,
+    }
+    data = codec.encode(file)
+    decode_genesis(data)
+    return data
+
+
 def decode_genesis(data: bytes) -> Genesis:
     """Read a genesis file strictly. Raises InvalidInputError(genesis.field, json.*, identifier.*)."""
     file = codec.decode(data, max_bytes=MAX_GENESIS_BYTES)
     try:
-        _only(file, {"chainId", "contracts", "engine", "limits", "members", "region", "time", "v"})
+        recovered = file["v"] == RECOVERED_VERSION
+        known = {"chainId", "contracts", "engine", "limits", "members", "region", "time", "v"}
+        _only(file, {*known, "recovery"} if recovered else known)
         engine = file["engine"]["name"]
-        if file["v"] != 1 or engine not in ENGINES:
+        if file["v"] not in (1, RECOVERED_VERSION) or engine not in ((COMETBFT,) if recovered else ENGINES):
             raise InvalidInputError(
                 "genesis.version",
                 f"version {file['v']} with engine {engine} is not known here",
-                hint=f"this software runs version 1 with the engines {', '.join(ENGINES)}",
+                hint=f"this software runs version 1 with the engines {', '.join(ENGINES)}, version 2 with {COMETBFT}",
             )
         _only(file["engine"], {"name", "sequencer"} if engine == SOLO else {"name"})
         _only(file["limits"], {"blockGas", "txBytes"})
@@ -151,6 +201,7 @@ def decode_genesis(data: bytes) -> Genesis:
             members=members,
             contracts=MappingProxyType({name: _hex(row["address"], 20) for name, row in made.items()}),
             code_hashes=MappingProxyType({name: _hex(row["codeHash"], 32) for name, row in made.items()}),
+            recovery=_recovered(file["recovery"]) if recovered else None,
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise InvalidInputError("genesis.field", f"the genesis file lacks or mistypes a field: {error!r}") from error
@@ -242,6 +293,20 @@ def _member(row: Mapping[str, Any]) -> FoundingMember:
         account=_hex(row["account"], 20),
         validator=row["validator"],
         keys=tuple((KeyRole.from_word(key["role"]), _hex(key["material"], 32)) for key in row["keys"]),
+    )
+
+
+def _recovered(row: Mapping[str, Any]) -> Recovered:
+    _only(row, {"chain", "chainId", "hash", "height", "lost"})
+    lost = tuple(parse_uscc(uscc) for uscc in row["lost"])
+    if list(lost) != sorted(set(lost)) or row["height"] == 0 or not isinstance(row["chain"], str):
+        raise InvalidInputError("genesis.field", "lost members stand once and ascending; a recovery is after block 0")
+    return Recovered(
+        chain=_hex("0x" + row["chain"], 32),
+        chain_id=_natural(row["chainId"]),
+        height=_natural(row["height"]),
+        hash=_hex(row["hash"], 32),
+        lost=lost,
     )
 
 

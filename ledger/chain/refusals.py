@@ -105,7 +105,9 @@ _CONSORTIUM = {
     "Consortium__WasInForce": _conflict(
         "the contract at {account} was in force before", "deploy the adopted code anew: a contract is in force once"
     ),
-    "Consortium__NotReplaceable": _denied("{name} can never be replaced", "start a new chain by city recover"),
+    "Consortium__NotReplaceable": _denied(
+        "{name} can never be replaced", "members and votes stay with a city for good: other rules need another city"
+    ),
     "Consortium__WrongCode": _conflict(
         "the code at {account} has hash {actual}, the proposal says {expected}", "deploy the adopted code first"
     ),

@@ -59,7 +59,7 @@ CHINESE: dict[str, tuple[str, str]] = {
         "两次更换之间须相隔 {windowBlocks} 个区块",
     ),
     "Consortium__WasInForce": ("{account} 处的合约曾经生效", "请重新部署已采纳的代码：一个合约只生效一次"),
-    "Consortium__NotReplaceable": ("{name} 不可替换", "须以 city recover 另起新链"),
+    "Consortium__NotReplaceable": ("{name} 不可替换", "成员与表决规则随城市终身不变；需要不同规则时须另建城市"),
     "Consortium__WrongCode": ("{account} 处代码的哈希为 {actual}，提案为 {expected}", "请先部署已采纳的代码"),
     "Consortium__MalformedName": ("{name} 不是合约名称", "使用 1 至 32 个可打印 ASCII 字符"),
     "Consortium__NameTaken": ("名称 {name} 已被使用", "每个合约只列一次"),

@@ -103,6 +103,30 @@ class ChainStore:
             if executed is not None:
                 _put_executed(batch, executed)
 
+    def write_recovery(
+        self,
+        digest: bytes,
+        block: tuple[int, bytes, bytes],
+        writes: Iterable[tuple[bytes, bytes | None]],
+        *,
+        state: Iterable[tuple[bytes, bytes]] | None = None,
+    ) -> None:
+        """Go over to the chain of a recovered city in one synced batch: its genesis digest, its first block (height,
+        hash, header) and what that changes. Blocks, receipts, logs and proofs of before stay. ``state``: rows of the
+        head before, in the place of every state row kept so far (for a folder that has less).
+
+        Raises: as :meth:`write_block`.
+        """
+        with self._store.batch() as batch:
+            batch.put(_GENESIS, digest)
+            batch.delete(_CONSENSUS)
+            if state is not None:
+                for key, _ in self._store.scan(_STATE):
+                    batch.delete(key)
+                _put_state(batch, state)
+            _put_state(batch, writes)
+            _put_block(batch, *block, (), ())
+
     @property
     def consensus(self) -> bytes | None:
         """The application's row of the newest consensus height kept; None before the first."""

@@ -70,6 +70,7 @@ class BftOrderer:
         metrics: Metrics,
         on_fatal: Callable[[LedgerError], None],
         elders: Callable[[int], Iterable[bytes]] = nobody,
+        first: int = 0,
     ) -> None:
         self._chain = chain
         self._board = board
@@ -83,7 +84,13 @@ class BftOrderer:
         #: Restarts of CometBFT after which its pool was filled again.
         self._filled = 0
         self.finalising = Finalising(
-            chain=chain, board=board, source=comet.rpc, metrics=metrics, on_fatal=on_fatal, elders=elders
+            chain=chain,
+            board=board,
+            source=comet.rpc,
+            metrics=metrics,
+            on_fatal=on_fatal,
+            elders=elders,
+            first=first,
         )
         self.loop = Loop("consensus", self._commit, metrics=metrics, on_fatal=self._fatal)
         self._tending = Loop("cometbft", self._tend, metrics=metrics, on_fatal=self._fatal)

@@ -44,7 +44,8 @@ class Finalising:
     The block of consensus height H is what header H+1 carries as application hash. Each proof is made from the one
     before, which carries the hand-over of validators; so a node that is far behind may leave out blocks, but never one
     that changed the validators. One that joined late takes the hand-over before its time from other members' nodes:
-    ``elders`` asks them for their proofs of a block, encoded.
+    ``elders`` asks them for their proofs of a block, encoded. ``first`` is the block this network began with: that of
+    genesis, or of a recovery.
     """
 
     def __init__(
@@ -56,15 +57,17 @@ class Finalising:
         metrics: Metrics,
         on_fatal: Callable[[LedgerError], None],
         elders: Callable[[int], Iterable[bytes]] = nobody,
+        first: int = 0,
     ) -> None:
         self._chain = chain
+        self._first = first
         self._elders = elders
         self._board = board
         self._source = source
         #: Heights executed in this run: above, it is known which of them changed the validators.
         self._seen_from = chain.head().height + 1
         #: Below, this node's CometBFT keeps no headers: it began with a snapshot.
-        self._floor = 0
+        self._floor = first
         self._validators: tuple[bytes, ...] | None = None
         self._changing: set[int] = set()
         self.loop = Loop("finality", self._step, metrics=metrics, on_fatal=on_fatal)
@@ -110,11 +113,17 @@ class Finalising:
             return True
         previous = self._board.finality
         finality = make_bft(chain=self._chain.genesis_digest, height=height, light=light, previous=previous)
-        if _is_cut_off(finality, previous):
+        if self._is_cut_off(finality, previous):
             finality = self._inherited(finality)
         self._board.finalise(finality)
         self._changing = {one for one in self._changing if one > height}
         return True
+
+    def _is_cut_off(self, finality: BftFinality, previous: BftFinality | None) -> bool:
+        """Whether blocks were missed over which the validators may have changed."""
+        if previous is None:
+            return finality.height > self._first
+        return previous.light.next_validators_hash != finality.light.validators_hash
 
     def _inherited(self, finality: BftFinality) -> BftFinality:
         """With the hand-over of the first other node that has one; without it only younger policies accept the
@@ -125,10 +134,3 @@ class Finalising:
             except LedgerError as error:
                 logger.warning("finality.elder-refused", code=error.code, reason=error.message)
         return finality
-
-
-def _is_cut_off(finality: BftFinality, previous: BftFinality | None) -> bool:
-    """Whether blocks were missed over which the validators may have changed."""
-    if previous is None:
-        return finality.height > 0
-    return previous.light.next_validators_hash != finality.light.validators_hash

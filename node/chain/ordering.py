@@ -102,6 +102,7 @@ def _make_bft(core: NodeCore, board: CometBoard, on_fatal: Callable[[LedgerError
         metrics=core.metrics,
         on_fatal=on_fatal,
         elders=lambda height: ask_elders(core, height),
+        first=core.genesis.first_block,
     )
 
 

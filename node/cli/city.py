@@ -17,7 +17,7 @@ from ledger.errors import InvalidInputError
 from node.city.found import City, init_city, load_city
 from node.city.processes import CityProcesses
 from node.city.roster import demo_roster, read_roster
-from node.cli import cityfound
+from node.cli import cityfound, recover
 from node.cli.connect import JsonOption, connect
 from node.cli.groups import SAYS
 from node.cli.output import err, out, print_json, table
@@ -25,6 +25,7 @@ from node.cli.texts import t
 from node.config import ChainSection, LogSection, load_config
 
 app = typer.Typer(help=SAYS["city"], no_args_is_help=True)
+app.add_typer(recover.app, name="recover")
 #: Length of the demonstration's bulk trail.
 BULK = 100_000
 #: Chain id of demonstration cities; a real city chooses its own.

@@ -208,7 +208,9 @@ class AnchorLoop:
         kept = self._chain.store.anchor(anchor_key(self._member, self._generation))
         if kept is None:
             return None
-        return KeptAnchor(size=kept[0], parts=decode_parts(kept[1]))
+        parts = decode_parts(kept[1])
+        # Of before a recovery: the anchor stands in the state still, and gets a proof by the new network.
+        return KeptAnchor(size=kept[0], parts=parts) if parts.finality.chain == self._chain.genesis_digest else None
 
     def _missing(self, index: int) -> str:
         publisher = self._publisher

@@ -25,6 +25,12 @@ FROZEN = {
         ("_memberIds", 7, "MemberId[]"),
         ("_keysOf", 8, "mapping(MemberId => bytes32[])"),
         ("_activeKeys", 9, "mapping(MemberId => bytes32[])"),
+        ("_origins", 10, "mapping(bytes32 => MemberId)"),
+        ("_predecessors", 11, "mapping(address => address)"),
+        ("_wasInForce", 12, "mapping(address => bool)"),
+        # A recovery sets these two, and slot 1.
+        ("_inSet", 13, "mapping(bytes32 => bool)"),
+        ("_setSize", 14, "uint256"),
     ],
     "Anchors": [("_anchors", 0, "mapping(MemberId => struct IAnchors.Anchor)")],
 }

@@ -11,13 +11,15 @@ import rlp
 from eth_keys.datatypes import Signature
 from eth_utils import keccak
 
-from ledger.chain.genesis import contract_addresses
+from ledger.chain import recovery
+from ledger.chain.genesis import Recovered, contract_addresses
 from ledger.evidence import envelope, finality, light, policy, qbft, receipt, state
 from ledger.identifiers import consensus_chain_id
 from ledger.keys import AccountSigner, Ed25519Signer
 from ledger.model import KeyRole, format_time, parse_time
 from ledger.verify import verify_bundle
 from node.exchange.crypto import Sealer
+from tests.ledger.chain import recovery_city
 from tests.ledger.evidence import comet
 from tests.ledger.evidence.city import City
 from tests.ledger.evidence.comet_city import CometCity
@@ -107,6 +109,27 @@ def header(given: Fields) -> Fields:
     fields = finality.decode_header(encoded)
     assert (fields.height, fields.consensus_height, fields.time) == (number, number, int(given["timestamp"]))
     return {"rlp": encoded.hex(), "hash": fields.hash.hex()}
+
+
+@example("recovery")
+def recovery_(given: Fields) -> Fields:
+    terms = Recovered(
+        chain=raw(given["chain"]),
+        chain_id=int(given["chain id"]),
+        height=int(given["height"]),
+        hash=raw(given["head"]),
+        lost=(),
+    )
+    digest = recovery.agreement_digest(terms, raw(given["consortium"]), raw(given["genesis"]))
+    return {"digest": digest.hex(), "signature": AccountSigner(raw(given["secret"])).sign_digest(digest).hex()}
+
+
+@example("recovery-shape")
+def recovery_shape(given: Fields) -> Fields:
+    members = recovery_city.make_members()
+    made = recovery_city.proposed(recovery_city.make_chain(members), members)
+    file = recovery.encode_recovery(recovery_city.signed_by(made, members[2]))
+    return {"fields": "".join(f"{line}\n" for line in shape(json.loads(file)))}
 
 
 @example("slots")

@@ -63,7 +63,7 @@ impl Application {
         if B256::from_slice(&Sha256::digest(genesis)) != chain.genesis_digest() {
             return Err(fail::invalid("abci.genesis", "the genesis file is not the one the chain was made from"));
         }
-        let last = start::stored_row(&chain, consensus)?;
+        let last = start::stored_row(&chain, genesis, consensus)?;
         let stats = Arc::new(Stats::default());
         stats.height.set(last.height);
         let started = last.height > 0;

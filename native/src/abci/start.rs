@@ -12,18 +12,26 @@ use super::fail;
 use super::row::Row;
 use crate::chain::consortium::validators;
 use crate::chain::engine::Chain;
+use crate::chain::genesis::first_block;
 use crate::error::Error;
 
 /// Protocol of the application as headers state it; the version of the rules is in the Consortium.
 const APP_VERSION: u64 = 1;
 
 /// The row that the last Commit stored, checked against the chain. Errors: `abci.row*`.
-pub fn stored_row(chain: &Chain, stored: Option<&[u8]>) -> Result<Row, Error> {
+pub fn stored_row(chain: &Chain, genesis: &[u8], stored: Option<&[u8]>) -> Result<Row, Error> {
     let head = &chain.head().sealed;
     let Some(bytes) = stored else {
-        if head.header.number == 0 {
+        let first = first_block(genesis)?;
+        if head.header.number == first {
             let time_ms = head.header.timestamp.saturating_mul(1000);
-            return Ok(Row { height: 0, time_ms, app_hash: head.hash, chain_height: 0, validators: BTreeSet::new() });
+            return Ok(Row {
+                height: 0,
+                time_ms,
+                app_hash: head.hash,
+                chain_height: first,
+                validators: BTreeSet::new(),
+            });
         }
         return Err(fail::stored("abci.row", "the store holds blocks and no consensus row"));
     };

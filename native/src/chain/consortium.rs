@@ -1,7 +1,7 @@
 //! What the state machine reads of the Consortium beside membership: the validators, and the version in force.
 //!
 //! Slots (see `contracts/storageLayout.json`): 1 `_members`, 3 `_keys`, 6 `_activeVersion`, 7 `_memberIds`,
-//! 9 `_activeKeys`. The Consortium cannot be replaced, so in a living network none of them ever moves.
+//! 9 `_activeKeys`; a recovery also sets 13 `_inSet` and 14 `_setSize`. The Consortium cannot be replaced, so in a living network none of them ever moves.
 
 use std::collections::BTreeSet;
 
@@ -17,28 +17,32 @@ pub const VERSION: u32 = 1;
 /// `KEY_CONSENSUS` of the contracts.
 const ROLE_CONSENSUS: u8 = 2;
 /// Byte of a member's first word (from the low end) that says whether it validates.
-const VALIDATOR_BYTE: usize = 19;
+pub(super) const VALIDATOR_BYTE: usize = 19;
 /// Most keys of a member looked at; the contract allows 32 active ones.
 const MAX_KEYS: u64 = 64;
 
 /// The consensus keys of the validators, ascending, each once. As `validators()` of the contract.
 pub fn validators(state: &State) -> BTreeSet<B256> {
     let Some(contract) = state.account(&CONSORTIUM) else { return BTreeSet::new() };
-    let members = contract.slot(U256::from(7)).saturating_to::<u64>();
-    let first = first_element(U256::from(7));
-    (0..members)
-        // A length that no list has would make this loop endless: the list ends where nobody is any more.
-        .map_while(|place| {
-            let member = B256::from(contract.slot(first.wrapping_add(U256::from(place))));
-            (!member.is_zero()).then_some(member)
-        })
+    members(contract)
         .filter(|member| contract.slot(mapping_slot(*member, 1)).byte(VALIDATOR_BYTE) == 1)
         .filter_map(|member| consensus_key(contract, member))
         .collect()
 }
 
+/// Every member there ever was.
+pub(super) fn members(contract: &Account) -> impl Iterator<Item = B256> {
+    let count = contract.slot(U256::from(7)).saturating_to::<u64>();
+    let first = first_element(U256::from(7));
+    // A length that no list has would make this loop endless: the list ends where nobody is any more.
+    (0..count).map_while(move |place| {
+        let member = B256::from(contract.slot(first.wrapping_add(U256::from(place))));
+        (!member.is_zero()).then_some(member)
+    })
+}
+
 /// The first active key of a member with the consensus role.
-fn consensus_key(contract: &Account, member: B256) -> Option<B256> {
+pub(super) fn consensus_key(contract: &Account, member: B256) -> Option<B256> {
     let list = mapping_slot(member, 9);
     let count = contract.slot(list).saturating_to::<u64>().min(MAX_KEYS);
     let first = first_element(list);

@@ -12,7 +12,7 @@ use super::rules::Limits;
 use super::senders::Senders;
 use super::store::{Loader, Write, block_rows, forget_row, genesis_row};
 use super::window::{Held, Snapshot, Step, Window};
-use super::{fail, genesis};
+use super::{fail, genesis, recovery};
 use crate::error::{Class, Error};
 
 /// An executed block, without its state.
@@ -61,6 +61,10 @@ impl Chain {
     /// Rebuild from stored rows. Errors: `chain.row`, `chain.genesis-mismatch`, `chain.root-mismatch`.
     pub fn load(file: &[u8], loader: Loader) -> Result<Self, Error> {
         let (digest, limits) = genesis::read_limits(file)?;
+        Self::rebuild(digest, limits, loader)
+    }
+
+    fn rebuild(digest: B256, limits: Limits, loader: Loader) -> Result<Self, Error> {
         let stored = loader.finish(&digest)?;
         let mut window: Option<Window> = None;
         let mut state = stored.state;
@@ -91,6 +95,23 @@ impl Chain {
         }
         let window = window.ok_or_else(|| fail::fatal("chain.row", "the stored chain holds no block"))?;
         Ok(Self::at(digest, limits, window))
+    }
+
+    /// Go on from the stored rows of the chain before, under the genesis file of a recovered city: the head is then the
+    /// block that changes the validators, and the rows to store are given. Errors: `genesis.*`, `recovery.*`,
+    /// `chain.row`, `chain.root-mismatch`.
+    pub fn recovered(file: &[u8], loader: Loader) -> Result<(Self, Vec<Write>), Error> {
+        let next = genesis::continuation(file)?;
+        let before = Self::rebuild(next.chain, next.limits, loader)?;
+        let mut window = before.inner.into_inner().unwrap_or_else(PoisonError::into_inner).window;
+        let made = recovery::recover(&next, window.head())?;
+        let mut rows = vec![genesis_row(&next.digest)];
+        rows.extend(block_rows(&made.sealed, &made.state, &made.changes, &made.undo));
+        let leaving = window.leaving(&made.sealed.header);
+        let count = leaving.len();
+        rows.extend(leaving.into_iter().map(forget_row));
+        drop(window.push(Held::new(Arc::new(made.sealed), made.state, made.undo), count));
+        Ok((Self::at(next.digest, next.limits, window), rows))
     }
 
     fn at(genesis_digest: B256, limits: Limits, window: Window) -> Self {

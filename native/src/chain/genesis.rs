@@ -1,4 +1,6 @@
 //! The genesis file: read strictly, its constructors run, its addresses and code hashes checked.
+//!
+//! Version 2 is the genesis of a recovered city: it runs no constructor, it goes on from the head it names (`recovery`).
 
 use std::collections::HashSet;
 
@@ -31,12 +33,41 @@ struct File {
     #[serde(rename = "engine")]
     _engine: IgnoredAny,
     limits: FileLimits,
-    #[serde(rename = "members")]
-    _members: IgnoredAny,
+    members: Vec<Member>,
+    /// Version 2 only.
+    #[serde(default)]
+    recovery: Option<Recovery>,
     #[serde(rename = "region")]
     _region: IgnoredAny,
     time: String,
     v: u64,
+}
+
+/// Who votes on a recovered network; in version 1 the constructor of the Consortium says so.
+#[derive(Deserialize)]
+struct Member {
+    uscc: String,
+    validator: bool,
+    keys: Vec<Key>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Key {
+    role: String,
+    material: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Recovery {
+    chain: String,
+    #[serde(rename = "chainId")]
+    _chain_id: IgnoredAny,
+    hash: String,
+    height: u64,
+    #[serde(rename = "lost")]
+    _lost: IgnoredAny,
 }
 
 #[derive(Deserialize)]
@@ -56,6 +87,24 @@ struct Contract {
     code: String,
     #[serde(rename = "codeHash")]
     code_hash: String,
+}
+
+/// What a recovered city goes on from, and who votes then.
+pub struct Continuation {
+    /// SHA-256 of the new genesis file.
+    pub digest: B256,
+    /// Limits of the network.
+    pub limits: Limits,
+    /// SHA-256 of the genesis file before.
+    pub chain: B256,
+    /// Number of the head that is agreed on.
+    pub height: u64,
+    /// Its hash.
+    pub hash: B256,
+    /// Unix seconds.
+    pub time: u64,
+    /// Member (as on chain) and consensus key of every validator.
+    pub validators: Vec<(B256, B256)>,
 }
 
 /// What a genesis file makes.
@@ -80,9 +129,57 @@ pub fn read_limits(bytes: &[u8]) -> Result<(B256, Limits), Error> {
     Ok((digest(bytes), limits(&file)))
 }
 
+/// Number of the block that a chain of this genesis begins with. Errors: `genesis.*`.
+pub fn first_block(bytes: &[u8]) -> Result<u64, Error> {
+    Ok(parse(bytes)?.recovery.map_or(0, |recovery| recovery.height + 1))
+}
+
+/// The genesis file of a recovered city. Errors: `genesis.*`.
+pub fn continuation(bytes: &[u8]) -> Result<Continuation, Error> {
+    let file = parse(bytes)?;
+    let limits = limits(&file);
+    let Some(recovery) = file.recovery else {
+        return Err(fail::invalid("genesis.recovery", "the genesis file founds a city, it recovers none"));
+    };
+    let mut validators = Vec::new();
+    for member in file.members.iter().filter(|member| member.validator) {
+        let mut keys = member.keys.iter().filter(|key| key.role == "consensus");
+        let (Some(key), None) = (keys.next(), keys.next()) else {
+            return Err(fail::invalid("genesis.validators", "a validator has exactly one consensus key"));
+        };
+        validators.push((member_word(&member.uscc)?, hex_value(&key.material, "a key")?));
+    }
+    Ok(Continuation {
+        digest: digest(bytes),
+        limits,
+        chain: hex_value(&format!("0x{}", recovery.chain), "the chain before")?,
+        height: recovery.height,
+        hash: hex_value(&recovery.hash, "the hash of the head")?,
+        time: parse_time(&file.time)?,
+        validators,
+    })
+}
+
+/// An identifier of a member as the contracts hold it: its ASCII, left-aligned.
+fn member_word(uscc: &str) -> Result<B256, Error> {
+    if uscc.len() != 18 || !uscc.is_ascii() {
+        return Err(fail::invalid("genesis.field", "a member's identifier has 18 characters"));
+    }
+    let mut word = B256::ZERO;
+    word[..18].copy_from_slice(uscc.as_bytes());
+    Ok(word)
+}
+
 /// Run a genesis file. Errors: `genesis.*`.
 pub fn run(bytes: &[u8]) -> Result<Genesis, Error> {
     let file = parse(bytes)?;
+    if file.recovery.is_some() {
+        return Err(fail::invalid(
+            "genesis.recovered",
+            "a recovered city goes on from the state before, which is not in its genesis file",
+        )
+        .hint("take recovery.json and recovery/state of another member: civicledger city recover start FILE --state STATE"));
+    }
     let limits = limits(&file);
     let frame = Frame {
         parent: B256::ZERO,
@@ -142,8 +239,10 @@ fn parse(bytes: &[u8]) -> Result<File, Error> {
         fail::invalid("genesis.field", format!("the genesis file is not as formats.md says: {error}"))
     })?;
     let names: HashSet<_> = file.contracts.iter().map(|contract| contract.name.as_str()).collect();
-    let wrong = if file.v != 1 {
-        Some("its version is not 1")
+    let wrong = if file.v != if file.recovery.is_some() { 2 } else { 1 } {
+        Some("its version is neither 1, nor 2 with a recovery")
+    } else if file.recovery.as_ref().is_some_and(|recovery| recovery.height > 1 << 53) {
+        Some("the height it goes on from is beyond 2^53")
     } else if file.chain_id == 0 || file.chain_id > u64::from(u32::MAX) {
         Some("chainId must be from 1 to 2^32 - 1")
     } else if !(1_000_000..=10_000_000_000).contains(&file.limits.block_gas) {

@@ -12,6 +12,7 @@
 //! | `consortium` | validators and the version in force |
 //! | `block` | headers and receipts |
 //! | `genesis` | block 0 from its file |
+//! | `recovery` | the block that a recovered city goes on with |
 //! | `store` | rows that the caller keeps for us |
 //! | `window` | the states that can still be asked for |
 //! | `engine` | the chain: head, window, pending block |
@@ -32,6 +33,7 @@ pub mod genesis;
 pub mod proof;
 pub mod propose;
 mod recover;
+mod recovery;
 pub mod rules;
 mod senders;
 pub mod state;

@@ -33,6 +33,19 @@ type Checked<'py> = Bound<'py, PyTuple>;
 /// A row to store.
 type Row<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>);
 
+/// A row to put, or to delete when there is no value.
+type Change<'py> = (Bound<'py, PyBytes>, Option<Bound<'py, PyBytes>>);
+
+fn load_rows(rows: &Bound<'_, PyAny>) -> PyResult<Loader> {
+    let mut loader = Loader::default();
+    for row in PyIterator::from_object(rows)? {
+        let row = row?;
+        let (key, value): (Blob, Blob) = row.extract()?;
+        call(|| loader.row(key.as_ref(), value.as_ref()))?;
+    }
+    Ok(loader)
+}
+
 /// The chain state machine.
 #[pyclass(frozen, module = "ledger._native")]
 pub struct Chain(pub Arc<engine::Chain>);
@@ -51,14 +64,24 @@ impl Chain {
 
     #[staticmethod]
     fn load(py: Python<'_>, genesis: Bytes<'_>, rows: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let mut loader = Loader::default();
-        for row in PyIterator::from_object(rows)? {
-            let row = row?;
-            let (key, value): (Blob, Blob) = row.extract()?;
-            call(|| loader.row(key.as_ref(), value.as_ref()))?;
-        }
+        let loader = load_rows(rows)?;
         let file = genesis.0.to_vec();
         Ok(Self(Arc::new(call_detached(py, move || engine::Chain::load(&file, loader))?)))
+    }
+
+    #[staticmethod]
+    fn recover<'py>(
+        py: Python<'py>,
+        genesis: Bytes<'_>,
+        rows: &Bound<'py, PyAny>,
+    ) -> PyResult<(Self, Vec<Change<'py>>)> {
+        let loader = load_rows(rows)?;
+        let file = genesis.0.to_vec();
+        let (chain, rows) = call_detached(py, move || engine::Chain::recovered(&file, loader))?;
+        let change = |(key, value): (Vec<u8>, Option<Vec<u8>>)| {
+            (PyBytes::new(py, &key), value.map(|value| PyBytes::new(py, &value)))
+        };
+        Ok((Self(Arc::new(chain)), rows.into_iter().map(change).collect()))
     }
 
     #[pyo3(signature = (txs, time_ms, consensus_height, cap = Count(u64::MAX)))]

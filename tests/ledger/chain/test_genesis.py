@@ -105,7 +105,7 @@ def change(path: str, value: object) -> Callable[[dict[str, Any]], None]:
         (change("members.0.handle", "Authority"), "identifier.handle"),
         (change("region", "31000"), "identifier.region"),
         (change("time", "2026-11-22"), "time.format"),
-        (change("v", 2), "genesis.version"),
+        (change("v", 3), "genesis.version"),
         (change("engine.name", "external"), "genesis.version"),
         (change("engine.name", "cometbft"), "genesis.field"),
         (change("engine", {"name": "solo"}), "genesis.field"),

@@ -29,7 +29,7 @@ print(json.dumps(found))
 """
 #: Everything the design names, group by group.
 COMMANDS = {
-    "city": {"init", "found", "up"},
+    "city": {"init", "found", "up", "recover"},
     "node": {"init", "join", "peer", "run", "status"},
     "member": {"list", "show", "propose", "vote", "execute", "proposals", "deploy"},
     "dataset": {"publish", "list", "show", "withdraw", "regrade"},
