@@ -1,6 +1,7 @@
 //! A log folder that says how long the engine spent in each kind of call to the kernel.
 
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -104,5 +105,9 @@ impl Blob for TimedBlob {
 
     fn cut(&self, length: u64) -> io::Result<()> {
         self.blob.cut(length)
+    }
+
+    fn forget(&self, bytes: Range<u64>) {
+        self.blob.forget(bytes);
     }
 }

@@ -80,8 +80,9 @@ impl LogEngine {
                 batches: committer.batches.len() as u64,
             },
         ));
-        let view = View::new(Arc::clone(&opened.levels), Arc::clone(&committer.entries), Arc::clone(&opened.index));
-        let syncer = Arc::new(Syncer::new(opened.levels, opened.index));
+        let entries = Arc::clone(&committer.entries);
+        let view = View::new(Arc::clone(&opened.levels), Arc::clone(&entries), Arc::clone(&opened.index));
+        let syncer = Arc::new(Syncer::new(opened.levels, opened.index, entries, committer.last.end));
         let threads = start(&shared, &syncer, committer, derived)?;
         Ok(Self { shared, view, syncer, threads: Mutex::new(Some((threads, storage))) })
     }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::Result;
+use crate::log::behind::Behind;
 use crate::log::derived::{Derived, Integration};
 use crate::log::levels::LevelFiles;
 use crate::log::shared::{Committed, SYNC_EVERY, Shared};
@@ -37,32 +38,36 @@ fn hashed(work: &[Committed]) -> Integration {
     Integration { starts: starts.collect(), hashes: merkle::leaf_hashes(&entries) }
 }
 
-/// The derived files, to be synced by one caller at a time.
+/// The derived files, to be synced by one caller at a time, which also lets old entries out of memory.
 pub struct Syncer {
     levels: Arc<LevelFiles>,
     index: Arc<dyn Blob>,
-    one: Mutex<()>,
+    entries: Arc<dyn Blob>,
+    behind: Mutex<Behind>,
 }
 
 impl Syncer {
-    /// Over these files.
-    pub fn new(levels: Arc<LevelFiles>, index: Arc<dyn Blob>) -> Self {
-        Self { levels, index, one: Mutex::new(()) }
+    /// Over these files; `end` bytes of entries are on the disk.
+    pub fn new(levels: Arc<LevelFiles>, index: Arc<dyn Blob>, entries: Arc<dyn Blob>, end: u64) -> Self {
+        Self { levels, index, entries, behind: Mutex::new(Behind::new(end)) }
     }
 
     /// Sync everything integrated so far and move the watermark there.
     pub fn sync(&self, shared: &Shared) -> Result<()> {
-        let one = self.one.lock().unwrap_or_else(PoisonError::into_inner);
-        let upto = shared.progress().integrated;
+        let mut behind = self.behind.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = shared.progress();
         let outcome =
             self.levels.sync().and_then(|()| self.index.sync().map_err(|error| disk("syncing entries.idx", &error)));
-        drop(one);
         if let Err(error) = outcome {
             // A failed sync is never repeated: the kernel may have dropped the pages.
             shared.fail(error.clone());
             return Err(error);
         }
-        shared.advance(|progress| progress.watermark = progress.watermark.max(upto));
+        if let Some(old) = behind.next(before.entries_bytes) {
+            self.entries.forget(old);
+        }
+        drop(behind);
+        shared.advance(|progress| progress.watermark = progress.watermark.max(before.integrated));
         Ok(())
     }
 

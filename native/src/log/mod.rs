@@ -17,6 +17,7 @@
 //! its entries are synced side by side, in no order, because it counts only where its checksum holds over them.
 
 pub mod batches;
+mod behind;
 mod beside;
 mod committer;
 mod derived;

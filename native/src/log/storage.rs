@@ -2,9 +2,13 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
+use std::num::NonZeroU64;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+
+use rustix::fs::{Advice, fadvise};
 
 use crate::error::{Class, Error, Result};
 use crate::log::disk;
@@ -21,6 +25,8 @@ pub trait Blob: Send + Sync {
     fn sync(&self) -> io::Result<()>;
     /// Shorten to this length, durably.
     fn cut(&self, length: u64) -> io::Result<()>;
+    /// These synced bytes need no memory any more. Only a hint: they are read like any others.
+    fn forget(&self, bytes: Range<u64>);
 }
 
 /// The files of one log folder.
@@ -139,5 +145,13 @@ impl Blob for File {
     fn cut(&self, length: u64) -> io::Result<()> {
         self.set_len(length)?;
         self.sync_all()
+    }
+
+    fn forget(&self, bytes: Range<u64>) {
+        // A length of 0 would mean everything to the end.
+        if let Some(length) = NonZeroU64::new(bytes.end.saturating_sub(bytes.start)) {
+            // A file system may not know this advice: then the kernel decides as it always did.
+            let _ = fadvise(self, bytes.start, Some(length), Advice::DontNeed);
+        }
     }
 }

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
+use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use _native::log::storage::{Blob, Storage};
@@ -301,4 +302,7 @@ impl Blob for Handle {
     fn cut(&self, length: u64) -> io::Result<()> {
         self.disk.lock().change(&self.name, Op::Cut, Change::Cut(length as usize), true)
     }
+
+    /// It has no memory to give back.
+    fn forget(&self, _bytes: Range<u64>) {}
 }
