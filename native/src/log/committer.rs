@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::error::Result;
+use crate::log::ahead::{self, Ahead};
 use crate::log::batches::{Batches, Row};
 use crate::log::beside::Beside;
 use crate::log::disk;
@@ -19,6 +20,8 @@ pub struct Committer {
     pub storage: Arc<dyn Storage>,
     pub entries: Arc<dyn Blob>,
     pub commits: Arc<dyn Blob>,
+    /// Zeros behind the end of `entries`.
+    pub ahead: Ahead,
     /// Syncs `commits` while the entries are synced.
     pub beside: Beside,
     pub batches: Batches,
@@ -68,6 +71,7 @@ impl Committer {
             self.batches.write(&group.rows)?;
         }
         self.write_entries(&group.placed)?;
+        self.write_ahead(self.last.end + group.bytes(), group.bytes())?;
         self.write_frame(shared, group)?;
         for row in &group.rows {
             self.batches.remember(*row);
@@ -108,6 +112,15 @@ impl Committer {
         if joined.is_empty() { Ok(()) } else { write(&joined) }
     }
 
+    fn write_ahead(&mut self, end: u64, bytes: u64) -> Result<()> {
+        if self.ahead.wants(end, bytes) {
+            let zeros = vec![0; ahead::STEP as usize];
+            self.entries.write_at(&zeros, end).map_err(|error| disk("writing entries.dat", &error))?;
+            self.ahead.written(end);
+        }
+        Ok(())
+    }
+
     fn write_frame(&mut self, shared: &Shared, group: &Group) -> Result<()> {
         let pieces = group.placed.iter().map(|framed| framed.bytes.as_slice());
         let end = self.last.end + group.bytes();
@@ -122,6 +135,15 @@ impl Committer {
         beside.map_err(|error| disk("syncing commits.dat", &error))?;
         self.frames += 1;
         self.last = frame;
+        Ok(())
+    }
+
+    /// After the last commit: the file ends where its entries end.
+    pub fn trim(&mut self) -> Result<()> {
+        if self.ahead.reaches(self.last.end) {
+            self.entries.cut(self.last.end).map_err(|error| disk("cutting entries.dat", &error))?;
+            self.ahead = Ahead::default();
+        }
         Ok(())
     }
 

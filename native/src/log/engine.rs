@@ -219,6 +219,7 @@ impl LogEngine {
         let outcome = match (committer, integrator, syncer) {
             (Ok(mut committer), Ok(_), Ok(())) => self.shared.check().and_then(|()| {
                 self.syncer.sync(&self.shared)?;
+                committer.trim()?;
                 committer.mark(&self.shared)
             }),
             _ => Err(died()),

@@ -219,7 +219,7 @@ impl<'a> Check<'a> {
             return Ok(());
         }
         let length = |blob: &dyn Blob| blob.length().map_err(|error| disk("reading the length of a log file", &error));
-        if length(entries)? > end {
+        if self.written_behind(entries, end, length(entries)?)? {
             self.report(
                 ENTRIES,
                 self.size,
@@ -238,6 +238,19 @@ impl<'a> Check<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Whether anything but the zeros of a writer that was killed stands behind the end.
+    fn written_behind(&self, entries: &dyn Blob, end: u64, length: u64) -> Result<bool> {
+        let mut at = end;
+        while at < length {
+            let to = length.min(at + (1 << 16));
+            if self.bytes(entries, at, to)?.iter().any(|byte| *byte != 0) {
+                return Ok(true);
+            }
+            at = to;
+        }
+        Ok(false)
     }
 
     fn length(&mut self, file: &str, actual: u64, expected: u64) {

@@ -16,6 +16,7 @@
 //! the watermark that every frame carries. One frame is in flight at a time, so only the last frame can be torn; it and
 //! its entries are synced side by side, in no order, because it counts only where its checksum holds over them.
 
+mod ahead;
 pub mod batches;
 mod behind;
 mod beside;

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use crate::error::Result;
+use crate::log::ahead::Ahead;
 use crate::log::batches::Batches;
 use crate::log::beside::Beside;
 use crate::log::committer::Committer;
@@ -42,7 +43,8 @@ pub fn recover(storage: Arc<dyn Storage>, now_ms: u64) -> Result<Recovered> {
     let levels = Arc::new(LevelFiles::new(Arc::clone(&storage)));
     let derived = derive(&*commits, &*entries, &levels, &index, count)?;
     let beside = Beside::new(Arc::clone(&commits))?;
-    let committer = Committer { storage, entries, commits, beside, batches, frames: count, last };
+    let committer =
+        Committer { storage, entries, commits, ahead: Ahead::default(), beside, batches, frames: count, last };
     Ok(Recovered { committer, derived, levels, index })
 }
 

@@ -80,6 +80,41 @@ fn the_last_batch_may_be_torn_anywhere_with_its_frame_whole() {
 }
 
 #[test]
+fn zeros_written_ahead_are_no_entries_and_are_cut() {
+    let disk = Disk::new();
+    let log = open(disk.storage());
+    let entries: Vec<Vec<u8>> = (0..9u8).rev().map(|number| vec![number; 3]).collect();
+    for entry in &entries {
+        append(&log, std::slice::from_ref(entry));
+    }
+    log.root(None).unwrap();
+    let killed = disk.after(crate::common::disk::Crash::Killed);
+    let (end, data) = (entries.len() * 5, killed.content("entries.dat"));
+    assert!(data.len() > end && data[end..].iter().all(|byte| *byte == 0));
+    assert_eq!(fsck_storage(killed.storage(), false, 0).problems, vec![]);
+    let mut other = data.clone();
+    *other.last_mut().unwrap() = 1;
+    killed.set_content("entries.dat", other);
+    assert_eq!(fsck_storage(killed.storage(), false, 0).problems[0].file, "entries.dat");
+    for content in [killed.content("entries.dat"), data[..end + 1].to_vec(), data] {
+        killed.set_content("entries.dat", content);
+        assert_holds(&open(killed.storage()), killed.storage(), &entries);
+        assert_eq!(killed.content("entries.dat").len(), end);
+    }
+    // Long enough a run that the zeros are used up and written again; closing cuts them too.
+    let more: Vec<Vec<u8>> = (0..12u8).map(|number| vec![number; 60_000]).collect();
+    for entry in &more {
+        append(&log, std::slice::from_ref(entry));
+    }
+    let all: Vec<Vec<u8>> = entries.into_iter().chain(more).collect();
+    assert_holds(&log, disk.storage(), &all);
+    assert!(disk.content("entries.dat").len() > end + 12 * 60_002);
+    log.close().unwrap();
+    assert_eq!(disk.content("entries.dat").len(), end + 12 * 60_002);
+    assert_eq!(fsck_storage(disk.storage(), false, 0).problems, vec![]);
+}
+
+#[test]
 fn a_cut_log_goes_on() {
     let (disk, mut entries) = small_log();
     let commits = disk.content("commits.dat");
