@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-import signal
 import sys
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 import structlog
 
+from ledger.ending import Ending
 from ledger.errors import LedgerError
 
 
@@ -25,9 +24,7 @@ def main(arguments: Sequence[str]) -> int:
     from gateway.config import load_config
     from gateway.serving import Gateway
 
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: stop.set())
+    ending = Ending()
     _configure_logging()
     try:
         gateway = Gateway(load_config(Path(arguments[0])))
@@ -36,7 +33,8 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     gateway.start()
     print(json.dumps({"event": "listening", "https": gateway.https_port, "grpc": gateway.grpc_port}), flush=True)
-    stop.wait()
+    while not ending.wait():
+        pass
     gateway.close()
     return 0
 

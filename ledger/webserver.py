@@ -19,7 +19,7 @@ _CONNECTIONS: Final = 256
 #: Between two looks at the time, seconds.
 _LOOK_S: Final = 1.0
 #: Longest a close waits for the thread, seconds.
-_JOIN_S: Final = 30.0
+_JOIN_S: Final = 10.0
 
 
 class _Server(uvicorn.Server):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -54,7 +55,7 @@ from node.web.webserver import WebServer
 
 logger = structlog.get_logger("node")
 
-#: At the end: how long the last checkpoint may gather cosignatures, and a loop may take to end, seconds.
+#: At the end: how long the last checkpoint may gather cosignatures, and the loops may take to end, seconds.
 _WITNESS_WAIT_S = 2.0
 _JOIN_S = 10.0
 
@@ -361,8 +362,10 @@ class Node:
         # Whoever waits for a block or for finality hears now that none will come from here.
         self.core.chain.close()
         self.core.board.close()
+        # For all of them together: a peer that hangs may hold several.
+        deadline = time.monotonic() + _JOIN_S
         for loop in self.loops():
-            if not loop.join(_JOIN_S):
+            if not loop.join(max(0.0, deadline - time.monotonic())):
                 logger.warning("loop.stuck", loop=loop.name)
         self.feeds.close()
         self.crosscheck.close()

@@ -6,7 +6,6 @@ import contextlib
 import faulthandler
 import json
 import os
-import signal
 import sys
 import threading
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import NoReturn
 
 import structlog
 
+from ledger.ending import Ending
 from ledger.errors import FatalError, LedgerError
 from node.compose import Node
 from node.config import load_config
@@ -36,9 +36,7 @@ def run(folder: str) -> int:
     """
     # A crash below Python leaves the stacks of all threads in the output, not nothing.
     faulthandler.enable()
-    ending = _Ending()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: ending.ask())
+    ending = Ending()
     while True:
         try:
             config = load_config(folder)
@@ -51,13 +49,15 @@ def run(folder: str) -> int:
             return _refuse(
                 FatalError("os.error", str(error), hint="check the disk and the rights of the node's folder")
             )
-        stop = ending.event()
         ports = {"grpc": config.grpc.port, "https": config.https.port, "local": config.local.port}
         _say("listening", **ports)
+        stop = threading.Event()
         threading.Thread(target=_tell_when_open, args=(node, stop), name="opening-watch", daemon=True).start()
         for event, name in ((node.failed, "failure-watch"), (node.retired, "retirement-watch")):
-            threading.Thread(target=_stop_when, args=(event, stop), name=name, daemon=True).start()
-        stop.wait()
+            threading.Thread(target=_end_when, args=(event, ending), name=name, daemon=True).start()
+        while not (ending.asked or node.failed.is_set() or node.retired.is_set()):
+            ending.wait()
+        stop.set()
         # Whatever hangs, the process ends: with the stacks of all threads, and as safely as by kill -9.
         faulthandler.dump_traceback_later(config.drain_grace + _DRAIN_LIMIT_S, exit=True)
         node.drain()
@@ -77,26 +77,6 @@ def _refuse(error: LedgerError) -> int:
     return 1
 
 
-class _Ending:
-    """What a signal ends: the node that runs now, and any that would follow."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        self._stop = threading.Event()
-
-    def ask(self) -> None:
-        """A signal came."""
-        self.asked = True
-        self._stop.set()
-
-    def event(self) -> threading.Event:
-        """The event that stops the node just started; set already when a signal came before."""
-        stop = self._stop = threading.Event()
-        if self.asked:
-            stop.set()
-        return stop
-
-
 def _tell_when_open(node: Node, stop: threading.Event) -> None:
     while not stop.is_set():
         try:
@@ -107,9 +87,9 @@ def _tell_when_open(node: Node, stop: threading.Event) -> None:
             return
 
 
-def _stop_when(event: threading.Event, stop: threading.Event) -> None:
+def _end_when(event: threading.Event, ending: Ending) -> None:
     event.wait()
-    stop.set()
+    ending.wake()
 
 
 def _say(event: str, **figures: int) -> None:

@@ -8,14 +8,11 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import signal
 import sys
 import tempfile
-import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 from stdnum.cn import uscc
 
@@ -23,6 +20,7 @@ from ledger.chain.engine import EmbeddedChain
 from ledger.chain.genesis import FoundingMember, build_genesis, contract_addresses
 from ledger.chain.sequencer import BlockLoop
 from ledger.chain.server import RpcServer, serve
+from ledger.ending import Ending
 from ledger.errors import LedgerError
 from ledger.keys import AccountSigner, Ed25519Signer, material
 from ledger.model import KeyRole, Roles
@@ -164,14 +162,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (0: a free one)")
     parser.add_argument("--interval-ms", type=int, default=0, help="least time between two blocks")
     args = parser.parse_args(argv)
-    ending = threading.Event()
-
-    def end(_signal: int, _frame: FrameType | None) -> None:
-        ending.set()
-
-    signal.signal(signal.SIGINT, end)
-    signal.signal(signal.SIGTERM, end)
-    with tempfile.TemporaryDirectory(prefix="civicledger-devnet-") as folder:
+    with Ending() as ending, tempfile.TemporaryDirectory(prefix="civicledger-devnet-") as folder:
         try:
             net = Devnet(Path(folder), port=args.port, interval_s=args.interval_ms / 1000)
         except (LedgerError, OSError) as error:
@@ -182,7 +173,8 @@ def main(argv: list[str] | None = None) -> int:
             if args.accounts_file is not None:
                 args.accounts_file.write_text(text + "\n")
             print(text if args.json else _table(net), flush=True)
-            ending.wait()
+            while not ending.wait():
+                pass
     return 0
 
 

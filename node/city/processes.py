@@ -21,9 +21,9 @@ from ledger.errors import FatalError, UnavailableError
 from node.city.found import City
 from node.config import load_config
 
-#: Seconds a process may take to answer its health check, and to drain.
-START_TIMEOUT = 60.0
-DRAIN_TIMEOUT = 20.0
+#: Seconds a process may take to answer its health check, and to drain: a node ends by itself before that is over.
+START_TIMEOUT = 180.0
+DRAIN_TIMEOUT = 90.0
 _POLL = 0.05
 
 

@@ -6,13 +6,13 @@ import shutil
 import signal
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
 import typer
 
 from ledger.chain.genesis import COMETBFT, ENGINES, SOLO, decode_genesis
+from ledger.ending import Ending
 from ledger.errors import InvalidInputError
 from node.city.found import City, init_city, load_city
 from node.city.processes import CityProcesses
@@ -235,20 +235,17 @@ def _command() -> str:
 
 def serve(processes: CityProcesses) -> None:
     """Until Ctrl-C, SIGTERM, or the end of one of them."""
-    stop = threading.Event()
-    previous = signal.signal(signal.SIGTERM, lambda *_: stop.set())
     try:
-        while not stop.wait(1.0):
-            ended = processes.ended()
-            if ended:
-                err.print(
-                    t(
-                        f"[bold red]{', '.join(ended)} ended[/]; the others go on",
-                        f"[bold red]{'、'.join(ended)} 已退出[/]，其余继续运行",
+        with Ending((signal.SIGTERM,)) as ending:
+            while not ending.wait(1.0):
+                ended = processes.ended()
+                if ended:
+                    err.print(
+                        t(
+                            f"[bold red]{', '.join(ended)} ended[/]; the others go on",
+                            f"[bold red]{'、'.join(ended)} 已退出[/]，其余继续运行",
+                        )
                     )
-                )
-                raise typer.Exit(1)
+                    raise typer.Exit(1)
     except KeyboardInterrupt:
         err.print(t("stopping", "正在停止"))
-    finally:
-        signal.signal(signal.SIGTERM, previous)

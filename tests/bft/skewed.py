@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import signal
 import threading
 from pathlib import Path
 
+from ledger.ending import Ending
 from node.compose import Node
 from node.context import system_clock
 from node.daemon import leave
@@ -19,10 +19,10 @@ def run_skewed(folder: str, offset_ms: int) -> None:
         os.dup2(lines.fileno(), 1)
         os.dup2(lines.fileno(), 2)
     threading.Thread(target=die_with_parent, daemon=True).start()
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())
+    ending = Ending()
     node = Node.open(folder, clock=lambda: system_clock() + offset_ms)
     node.start()
-    stop.wait()
+    while not ending.wait():
+        pass
     node.drain()
     leave(0)
