@@ -17,7 +17,18 @@ ROOT = Path(__file__).resolve().parents[2]
 @cache
 def application() -> Path:
     """The program, built when it is not there or older than its sources."""
-    command = ["cargo", "build", "-q", "--release", "--locked", "--no-default-features", "--example", "abci_app"]
+    # As scripts/test builds the Rust tests and examples: nothing is left to do after it.
+    command = [
+        "cargo",
+        "build",
+        "-q",
+        "--profile",
+        "suite",
+        "--locked",
+        "--no-default-features",
+        "--example",
+        "abci_app",
+    ]
     command += ["--manifest-path", "native/Cargo.toml", "--message-format=json"]
     lines = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT).stdout.splitlines()
     made = [json.loads(line) for line in lines if '"abci_app"' in line]
@@ -54,4 +65,4 @@ def lying(genesis: Path, socket: Path, switches: Sequence[str]) -> Iterator[Liar
         yield Liar(process)
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(300)
