@@ -17,6 +17,7 @@ from ledger.evidence.bft import BftFinality
 from ledger.evidence.bundle import decode_bundle, decode_parts, encode_bundle, encode_parts
 from ledger.evidence.policy import decode_policy, encode_policy
 from ledger.verify import verify_bundle
+from tests.ledger.evidence.changes import change_one
 from tests.ledger.evidence.city import CHAIN, NOW, City, refused
 from tests.ledger.evidence.comet import ABSENT, FOUR, NIL, sha, validators
 from tests.ledger.evidence.comet_city import CHANGE, FIVE, CometCity, height_of
@@ -74,28 +75,10 @@ def test_any_changed_bit_is_refused_by_a_link(good: tuple[bytes, bytes]) -> None
         assert refused(bytes(changed), policy), f"bit {position} of the finality"
 
 
-JSON_VALUES = st.none() | st.booleans() | st.integers(-5, 2**53 - 1) | st.text(max_size=8) | st.just([]) | st.just({})
-
-
 @given(st.data())
 def test_any_other_value_in_the_finality_is_refused(good: tuple[bytes, bytes], data: st.DataObject) -> None:
     whole = json.loads(good[0])
-    place: Any = whole["finality"]
-    while True:
-        step = data.draw(st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place))))
-        inner = place[step]
-        if not isinstance(inner, dict | list) or not inner or data.draw(st.booleans()):
-            break
-        place = inner
-    deed = data.draw(st.sampled_from(["replace", "remove", "double"]))
-    if deed == "replace":
-        place[step] = data.draw(JSON_VALUES.filter(lambda value: value != inner))
-    elif deed == "remove":
-        del place[step]
-    elif isinstance(place, list):
-        place.insert(step, inner)
-    else:
-        place[step + "2"] = inner
+    change_one(data, whole["finality"])
     assert refused(codec.encode(whole), good[1])
 
 
