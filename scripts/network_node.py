@@ -39,7 +39,7 @@ T = TypeVar("T")
 
 COMMAND = "cometbft"
 #: How long a node may take for anything on a busy machine, seconds.
-OPEN_S = 120.0
+OPEN_S = 300.0
 _LAST_LINES = 30
 _PAUSE_S = 0.02
 

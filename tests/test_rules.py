@@ -24,7 +24,7 @@ def lint_imports(root: Path) -> subprocess.CompletedProcess[str]:
     ]
     # The rule for the native core lives in scripts, which is not copied; the packages come from the tree under test.
     environment = {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{ROOT}"}
-    return subprocess.run(command, cwd=root, capture_output=True, text=True, env=environment, check=False, timeout=120)
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, env=environment, check=False, timeout=300)
 
 
 @pytest.fixture

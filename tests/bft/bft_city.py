@@ -62,7 +62,7 @@ def orderer_of(node: Node) -> BftOrderer:
     return node.orderer
 
 
-def same_head(city: City, seconds: float = 60.0) -> int:
+def same_head(city: City, seconds: float = 300.0) -> int:
     """The height of the head that all nodes share, as soon as they do, their state roots included."""
 
     def shared() -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -25,6 +24,7 @@ from node.comet.rpc import CometRpc
 from node.comet.settings import HomeSettings
 from node.comet.sockets import socket_path
 from node.context import system_clock
+from tests.node.core.makers import eventually
 
 T = TypeVar("T")
 TIME_MS = 1_763_784_000_000
@@ -108,12 +108,14 @@ class Comet:
         self.rpc.close()
 
 
-def until(read: Callable[[], T], seconds: float = 60.0) -> T:
-    """The first true answer; fails when there is none in time."""
-    deadline = time.monotonic() + seconds
-    while True:
+def until(read: Callable[[], T], seconds: float = 300.0) -> T:
+    """The first true answer, a refusal being none; fails when there is none in time."""
+
+    def answered() -> T | None:
         with suppress(LedgerError):
-            if answer := read():
-                return answer
-        assert time.monotonic() < deadline, "this did not come true in time"
-        time.sleep(0.05)
+            return read()
+        return None
+
+    answer = eventually(answered, seconds)
+    assert answer is not None
+    return answer

@@ -9,8 +9,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from ledger.chain.client import ChainClient
 from ledger.errors import LedgerError
 from node.city.devnet import devnet_roster
@@ -39,7 +37,6 @@ def test_its_members_are_different_and_four_of_them_vote() -> None:
         assert [member.validator for member in members] == [at < 4 for at in range(count)]
 
 
-@pytest.mark.timeout(300)
 def test_a_network_is_founded_served_and_ended(tmp_path: Path) -> None:
     cometbft()
     folder = tmp_path / "net"
@@ -47,7 +44,7 @@ def test_a_network_is_founded_served_and_ended(tmp_path: Path) -> None:
     with (tmp_path / "out").open("wb") as out, (tmp_path / "err").open("wb") as err:
         devnet = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=err)
     try:
-        until(lambda: (tmp_path / "out").stat().st_size or devnet.poll() is not None, 200)
+        until(lambda: (tmp_path / "out").stat().st_size or devnet.poll() is not None, 300)
         assert devnet.poll() is None, (tmp_path / "err").read_text()
         told = json.loads(until(lambda: (text := (tmp_path / "out").read_text()).endswith("}\n") and text))
         assert [member["handle"] for member in told["members"]] == ["data", "civil", "labour", "transport"]
@@ -62,11 +59,11 @@ def test_a_network_is_founded_served_and_ended(tmp_path: Path) -> None:
             except LedgerError:
                 return False
 
-        until(same, 120)
+        until(same, 300)
         # The command itself, four nodes, four CometBFT.
         until(lambda: len(running(folder)) == 9)
     finally:
         devnet.send_signal(signal.SIGTERM)
-        status = devnet.wait(120)
+        status = devnet.wait(300)
     assert status == 0
     until(lambda: not running(folder))

@@ -7,14 +7,12 @@ import multiprocessing
 from functools import partial
 from pathlib import Path
 
-import pytest
-
 from scripts.network import Network
 from scripts.network_load import Writers
 from scripts.network_node import NetworkNode, Running, wait_for
 from tests.bft.skewed import run_skewed
 
-SECONDS = 120.0
+SECONDS = 300.0
 #: How far the clock of one node is ahead, milliseconds.
 AHEAD_MS = 5 * 60_000
 
@@ -27,7 +25,6 @@ def missing(witness: NetworkNode, victims: tuple[NetworkNode, ...]) -> str | Non
     return None
 
 
-@pytest.mark.timeout(400)
 def test_each_of_four_killed_under_load(network: Network, writers: Writers) -> None:
     for victim in network.nodes:
         victim.kill()
@@ -37,7 +34,6 @@ def test_each_of_four_killed_under_load(network: Network, writers: Writers) -> N
         victim.wait_height(max(node.height() or 0 for node in network.nodes))
 
 
-@pytest.mark.timeout(300)
 def test_a_killed_cometbft_is_started_again_by_its_node(network: Network, writers: Writers) -> None:
     victim = network.nodes[1]
     pid = victim.pid
@@ -48,7 +44,6 @@ def test_a_killed_cometbft_is_started_again_by_its_node(network: Network, writer
     assert victim.pid == pid
 
 
-@pytest.mark.timeout(300)
 def test_two_of_four_killed_is_a_halt_that_doctor_explains(network: Network, writers: Writers) -> None:
     victims = network.nodes[2:]
     for victim in victims:
@@ -65,7 +60,6 @@ def test_two_of_four_killed_is_a_halt_that_doctor_explains(network: Network, wri
     wait_for(lambda: missing(network.nodes[0], victims) is None, "doctor is content again", SECONDS)
 
 
-@pytest.mark.timeout(300)
 def test_half_of_the_network_paused_and_going_on(network: Network, writers: Writers) -> None:
     for node in network.nodes[:2]:
         node.pause()
@@ -78,7 +72,6 @@ def test_half_of_the_network_paused_and_going_on(network: Network, writers: Writ
     assert (survivor.height() or 0) > (halted or 0)
 
 
-@pytest.mark.timeout(300)
 def test_a_lost_disk_is_filled_again_from_the_others(network: Network, writers: Writers) -> None:
     victim = network.nodes[3]
     victim.kill()
@@ -89,7 +82,6 @@ def test_a_lost_disk_is_filled_again_from_the_others(network: Network, writers: 
     victim.wait_height(max(node.height() or 0 for node in network.nodes))
 
 
-@pytest.mark.timeout(300)
 def test_a_node_whose_clock_is_minutes_ahead_follows_and_says_so(network: Network, writers: Writers) -> None:
     victim = network.nodes[2]
     victim.stop()

@@ -40,7 +40,7 @@ def keys_of(table: dict[str, Any]) -> set[str]:
 
 def comet(*arguments: str, home: Path) -> str:
     done = subprocess.run(
-        [cometbft(), *arguments, "--home", home], capture_output=True, text=True, timeout=60, check=False
+        [cometbft(), *arguments, "--home", home], capture_output=True, text=True, timeout=180, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()

@@ -54,7 +54,7 @@ class Application:
     def close(self) -> None:
         self._ended.set()
         self.server.stop()
-        self._thread.join(10)
+        self._thread.join(300)
 
     def _run(self) -> None:
         while not self._ended.is_set():
@@ -82,7 +82,7 @@ class OnComet(Comet):
 
     def get(self, path: str) -> tuple[int, Any]:
         """Status and JSON of a public path."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=180)
         try:
             connection.request("GET", path)
             answer = connection.getresponse()
@@ -170,7 +170,7 @@ def test_a_node_without_data_takes_a_snapshot(tmp_path: Path, genesis: bytes, gr
     one, joining = joiner(tmp_path, genesis, grown, lambda _peer: ask_of(grown), 150.0)
     try:
         one.process.start()
-        until(lambda: one.app.height >= grown.app.height, 120)
+        until(lambda: one.app.height >= grown.app.height, 300)
         assert one.app.restored >= EVERY
         assert one.app.chain.head() == grown.app.chain.head()
         until(lambda: not joining.gave_up() and joining.plan() is None)
@@ -194,7 +194,7 @@ def test_where_no_snapshot_comes_every_block_is_executed_again(tmp_path: Path, g
     one, joining = joiner(tmp_path, genesis, grown, asking, 1.0)
     try:
         one.process.start()
-        until(lambda: one.app.height >= grown.app.height, 120)
+        until(lambda: one.app.height >= grown.app.height, 300)
         assert one.app.restored == 0
         assert one.app.chain.head() == grown.app.chain.head()
     finally:

@@ -159,7 +159,7 @@ def answering(tmp_path: Path) -> Iterator[Callable[[bytes], CometRpc]]:
                     return
 
         threading.Thread(target=serve, daemon=True).start()
-        return CometRpc(f"unix://{path}", timeout=20)
+        return CometRpc(f"unix://{path}", timeout=180)
 
     yield start
     for listener in closing:

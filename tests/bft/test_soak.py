@@ -13,7 +13,6 @@ from scripts.network_node import NetworkError
 from scripts.network_soak import NetworkSoak
 
 
-@pytest.mark.timeout(500)
 def test_a_soak_is_resumed_where_it_stopped(tmp_path: Path) -> None:
     try:
         find_cometbft()

@@ -36,7 +36,7 @@ LINKS = (
 )
 
 
-def civicledger(*arguments: str, timeout: float = 240.0) -> subprocess.CompletedProcess[str]:
+def civicledger(*arguments: str, timeout: float = 600.0) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "node.cli.main", *arguments],
         capture_output=True,
@@ -57,9 +57,6 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     assert done.returncode == 0, done.stderr[-3000:]
     value: dict[str, Any] = json.loads(done.stdout)
     return value
-
-
-pytestmark = pytest.mark.timeout(300)
 
 
 def test_every_step_of_the_story_happened(story: dict[str, Any]) -> None:

@@ -34,7 +34,7 @@ from ledger.storage.store import Store
 from tests.native_chain import anvil
 
 #: For whatever must happen at all, on a machine however loaded.
-PATIENCE_S = 60.0
+PATIENCE_S = 300.0
 
 
 class Engine(Protocol):

@@ -104,11 +104,11 @@ class Target:
         return self.receipt(sent)
 
     def receipt(self, sent: str) -> dict[str, Any]:
-        deadline = time.monotonic() + 20
+        deadline, pause = time.monotonic() + 300, threading.Event()
         while (found := self.rpc("eth_getTransactionReceipt", sent)) is None:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"no receipt for {sent}")
-            time.sleep(0.005)
+            pause.wait(0.005)
         return dict(found)
 
 
@@ -176,7 +176,7 @@ def civicledger(root: Path, founders: list[dict[str, Any]]) -> Iterator[Target]:
         _disconnect()
         process.stdin.close()
         try:
-            process.wait(10)
+            process.wait(300)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

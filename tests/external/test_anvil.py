@@ -20,7 +20,7 @@ from tests.native_chain import anvil
 
 MEMBERS = dev_members()
 DEPLOYER = dev_member(78, "deployer", "Operator").account
-PATIENCE_S = 60.0
+PATIENCE_S = 300.0
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from ledger.evidence.state import active_count_slot
 from tests.external.conftest import Network
 from tests.external.endpoint import forged
 
-PATIENCE_S = 60.0
+PATIENCE_S = 300.0
 
 
 @pytest.fixture

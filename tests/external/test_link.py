@@ -144,7 +144,7 @@ def test_nobody_there_and_nobody_answering() -> None:
     release = threading.Event()
 
     def later(_: bytes) -> tuple[int, bytes]:
-        release.wait(60)
+        release.wait(300)
         return 200, b"{}"
 
     with Endpoint(echo) as endpoint:
@@ -181,7 +181,7 @@ def test_an_answer_that_trickles_in_is_cut_off(part: str) -> None:
         assert "in time" in slow.value.message or "timed out" in slow.value.message
         link.close()
     # The connection is given up, so that the other side ends too.
-    server.join(60)
+    server.join(300)
     assert not server.is_alive()
 
 

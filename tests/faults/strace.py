@@ -39,7 +39,7 @@ def need_strace(scratch: Path) -> None:
         ["strace", "-f", "--seccomp-bpf", "-o", str(scratch / "probe"), "-e", "inject=fsync:error=EIO", "true"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     if probe.returncode != 0:
@@ -84,6 +84,6 @@ def _strace(out: Path, options: list[str], folder: Path, module: str) -> subproc
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )

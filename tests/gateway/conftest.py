@@ -47,7 +47,7 @@ class RunningCity:
         self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
     ) -> Answer:
         context = ssl.create_default_context(cadata=self.certificate.decode())
-        connection = HTTPSConnection("localhost", self.https_port, context=context, timeout=30)
+        connection = HTTPSConnection("localhost", self.https_port, context=context, timeout=180)
         try:
             connection.request(method, path, body, headers or {})
             answer = connection.getresponse()

@@ -38,7 +38,7 @@ class Anvil:
 
     def __init__(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}"
-        self._link = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        self._link = http.client.HTTPConnection("127.0.0.1", port, timeout=180)
         self._number = 0
 
     def batch(self, calls: list[tuple[str, list[Any]]]) -> list[Any]:
@@ -87,4 +87,4 @@ def running(*flags: str) -> Iterator[Anvil]:
         raise AssertionError("anvil ended before it listened")
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(300)

@@ -107,7 +107,7 @@ def test_a_waiting_thread_is_released_and_the_failure_is_told() -> None:
     waiter = threading.Thread(target=lambda: told.append(server.next_commit(3_600.0)))
     waiter.start()
     server.fail("no space left on device")
-    waiter.join(60)
+    waiter.join(300)
     assert told == [None]
     failure = server.failure()
     assert failure is not None
@@ -139,7 +139,7 @@ class App:
         """End it."""
         self._stop.set()
         self.server.stop()
-        self._thread.join(60)
+        self._thread.join(300)
         self.store.close()
 
 
@@ -276,7 +276,7 @@ def test_an_application_killed_at_every_step_loses_nothing(tmp_path: Path) -> No
         comet.process.start()
         for number, step in enumerate(("stored:2", "committed:3", "")):
             # It dies at the step it was started with; CometBFT is restarted by its keeper and plays the height back.
-            assert app.wait(60) < 0
+            assert app.wait(300) < 0
             path.unlink(missing_ok=True)
             app = application(step)
             until(lambda: comet.height() >= 1)
@@ -288,7 +288,7 @@ def test_an_application_killed_at_every_step_loses_nothing(tmp_path: Path) -> No
     finally:
         comet.stop()
         app.terminate()
-        app.wait(60)
+        app.wait(300)
     assert app.returncode == 0
     with Store.open(tmp_path / "store") as store:
         chain, _ = open_chain(genesis, store)

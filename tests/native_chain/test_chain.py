@@ -281,7 +281,7 @@ def test_readers_run_beside_the_writer(city: City) -> None:
         city.block([city.publish(place, f"{round_}-{place}")[1] for place in range(5)])
     stop.set()
     for reader in readers:
-        reader.join(60)
+        reader.join(300)
     assert faults == []
 
 

@@ -89,7 +89,7 @@ def test_waiters_hear_of_their_block_and_of_refusals(bench: Bench) -> None:
         chain.native.commit,
     )
     for thread in threads:
-        thread.join(60)
+        thread.join(300)
     assert heard[raw] == chain.receipt(embedded.keccak256(raw))
     refusal = heard[outsider]
     assert isinstance(refusal, InvalidInputError)

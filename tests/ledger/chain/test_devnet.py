@@ -46,7 +46,7 @@ def test_it_prints_where_it_is_serves_and_ends(tmp_path: Path, end: signal.Signa
             "0x" + member.account.address.hex() for member in dev_members()
         ]
         process.send_signal(end)
-        assert process.wait(30) == 0
+        assert process.wait(300) == 0
     assert list(temporary.iterdir()) == []
 
 

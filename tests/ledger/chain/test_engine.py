@@ -317,7 +317,7 @@ def _in_background(run: Callable[[], object]) -> Callable[[], object]:
     thread.start()
 
     def join() -> object:
-        thread.join(30)
+        thread.join(300)
         assert box, "the thread did not end"
         return box[0]
 

@@ -57,7 +57,7 @@ def test_a_failed_write_ends_it_and_is_told(
     event = threading.Event()
     loop = run(failed=lambda error: (told.append(error), event.set()))
     bench.chain.submit(bench.publish(1, "A"))
-    assert event.wait(30)
+    assert event.wait(300)
     loop.stop()
     assert isinstance(told[0], FatalError)
     assert told[0].code == "chain.write-failed"
@@ -76,6 +76,6 @@ def test_a_fault_of_the_core_is_told_too(
     event = threading.Event()
     loop = run(failed=lambda error: (told.append(error), event.set()))
     bench.chain.submit(bench.publish(1, "A"))
-    assert event.wait(30)
+    assert event.wait(300)
     loop.stop()
     assert told[0].code == "chain.loop-failed"

@@ -34,7 +34,7 @@ Ask = Callable[..., Any]
 def _asker(url: str) -> Ask:
     def ask(method: str, *params: object) -> Any:
         body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
-        return requests.post(url, json=body, timeout=30).json()
+        return requests.post(url, json=body, timeout=180).json()
 
     return ask
 

@@ -74,7 +74,7 @@ def test_build_sign_send_wait_and_read(w3: Web3, devnet: Devnet, code: str) -> N
     assert transaction["chainId"] == CHAIN_ID
     signed = account.sign_transaction(transaction)
     hash_ = w3.eth.send_raw_transaction(signed.raw_transaction)
-    receipt = w3.eth.wait_for_transaction_receipt(hash_, timeout=30, poll_latency=0.01)
+    receipt = w3.eth.wait_for_transaction_receipt(hash_, timeout=180, poll_latency=0.01)
     assert receipt["status"] == 1
     # The estimate is what it needs, and enough.
     assert receipt["gasUsed"] <= estimated == transaction["gas"]
@@ -99,7 +99,7 @@ def test_the_signing_middleware_and_a_legacy_transaction(w3: Web3, devnet: Devne
     for suffix, price in (("-a", {}), ("-b", {"gasPrice": 0})):
         _, publish = publication(w3, devnet, code + suffix)
         hash_ = publish.transact({"from": account.address, **price})
-        receipt = w3.eth.wait_for_transaction_receipt(hash_, timeout=30, poll_latency=0.01)
+        receipt = w3.eth.wait_for_transaction_receipt(hash_, timeout=180, poll_latency=0.01)
         assert (receipt["status"], receipt["type"]) == (1, 0 if price else 2)
 
 
@@ -132,7 +132,7 @@ def test_filters_are_polled(w3: Web3, devnet: Devnet, code: str) -> None:
     nonce = w3.eth.get_transaction_count(account.address, "pending")
     signed = account.sign_transaction(publish.build_transaction({"from": account.address, "nonce": nonce}))
     hash_ = w3.eth.send_raw_transaction(signed.raw_transaction)
-    receipt = w3.eth.wait_for_transaction_receipt(hash_, timeout=30, poll_latency=0.01)
+    receipt = w3.eth.wait_for_transaction_receipt(hash_, timeout=180, poll_latency=0.01)
     assert receipt["blockHash"] in blocks.get_new_entries()
     (entry,) = logs.get_new_entries()
     assert entry["args"]["resourceCode"] == code

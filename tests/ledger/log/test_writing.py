@@ -90,7 +90,7 @@ class _Answer:
         self._go, self._answer = go, (first, count)
 
     def result(self) -> tuple[int, int]:
-        assert self._go.acquire(timeout=60)
+        assert self._go.acquire(timeout=180)
         return self._answer
 
 

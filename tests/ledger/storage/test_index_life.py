@@ -214,7 +214,7 @@ def test_without_room_the_index_waits_and_then_goes_on(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         cwd=ROOT,
-        timeout=120,
+        timeout=300,
     )
     assert run.stdout.splitlines()[-1:] == ["5000 True"], run.stderr
     assert run.stdout.splitlines()[:-1] == ["disk.full 10"] * 2

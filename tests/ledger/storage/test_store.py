@@ -166,7 +166,7 @@ def test_a_full_disk_refuses_and_leaves_nothing_half_written(tmp_path: Path) -> 
         [sys.executable, "-c", textwrap.dedent(_FULL_DISK), str(tmp_path / "db")],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
     )
     assert run.stdout.split() == ["disk.full"] * 3, run.stderr
     with Store.open(tmp_path / "db") as store:
@@ -205,7 +205,7 @@ def test_a_failed_write_closes_the_store_for_writing_until_it_is_opened_again(tm
         [sys.executable, "-c", textwrap.dedent(_FAILED_WRITE), str(tmp_path / "db")],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
     )
     assert run.stdout.split() == ["disk.full"] * 2, run.stderr
     with Store.open(tmp_path / "db") as store:

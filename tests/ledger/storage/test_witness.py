@@ -66,7 +66,7 @@ def test_each_request_is_judged_on_what_the_one_before_left(store: Store) -> Non
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(300)
     known = witness.get(ORIGIN)
     assert known is not None
     assert known.checkpoint.size == count

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
 from typer.testing import CliRunner
 
 from ledger.chain.genesis import decode_genesis
@@ -18,7 +17,6 @@ from node.identity.peers import decode_peers
 from tests.node.core.city import record
 from tests.node.core.makers import make_uscc
 
-pytestmark = pytest.mark.timeout(180)
 HANDLES = ("data", "civil", "labour", "audit")
 
 
@@ -122,9 +120,9 @@ def test_a_city_made_of_cards_works(tmp_path: Path) -> None:
             nodes.append(node)
             node.start()
         for node in nodes:
-            assert node.wait_open(60)
+            assert node.wait_open(180)
         index = nodes[0].core.log.append_record(record(nodes[0], 1))
-        assert nodes[0].anchors.parts(index, 60).size > index
+        assert nodes[0].anchors.parts(index, 180).size > index
     finally:
         for node in nodes:
             node.drain()

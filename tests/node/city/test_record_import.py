@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -19,13 +18,13 @@ from node.city.roster import demo_roster
 from node.cli import record
 from node.cli.record import Format, add
 from node.cli.recordstream import BatchSender
+from tests.node.core.makers import eventually
 
 LINES = 40_000
 #: Batches answered when the node dies; at least as many are still to come.
 KILL_AT = 15
 
 
-@pytest.mark.timeout(240)
 def test_an_import_survives_the_node_s_death(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "uses.jsonl"
     # Without a time: a repeat is only known because the same run made the same bytes.
@@ -46,8 +45,7 @@ def test_an_import_survives_the_node_s_death(tmp_path: Path, monkeypatch: pytest
             if answered == KILL_AT:
                 # Only the process: what it had begun is in its log, or is not.
                 os.kill(first.pids()[founder.handle], signal.SIGKILL)
-                while not first.ended():
-                    time.sleep(0.01)
+                eventually(first.ended)
                 again.start()
 
         first.start_nodes()
@@ -60,7 +58,7 @@ def test_an_import_survives_the_node_s_death(tmp_path: Path, monkeypatch: pytest
             _format=Format.jsonl,
             resume=None,
             skip_bad=None,
-            patience=120,
+            patience=600,
             as_json=True,
         )
         again.join()

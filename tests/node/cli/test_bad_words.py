@@ -107,7 +107,7 @@ def test_json_stays_json_when_a_file_cannot_be_read(tmp_path: Path) -> None:
         # A process of its own: nothing but this command writes to its standard output.
         words = ["bundle", "verify", str(path), "--policy", str(path), "--json"]
         done = subprocess.run(
-            [sys.executable, "-m", "node.cli.main", *words], capture_output=True, timeout=60, check=False
+            [sys.executable, "-m", "node.cli.main", *words], capture_output=True, timeout=180, check=False
         )
         assert done.returncode == 1
         assert json.loads(done.stdout)["error"]["code"] == "os.error"
@@ -161,7 +161,7 @@ def test_output_that_cannot_be_written(shell: str, status: int) -> None:
     done = subprocess.run(
         ["bash", "-c", shell.format(f"{sys.executable} -m node.cli.main")],
         capture_output=True,
-        timeout=60,
+        timeout=180,
         env=dict(os.environ),
         check=False,
     )
@@ -182,7 +182,7 @@ def test_nesting_is_counted_outside_of_text_only() -> None:
         "import sys; from node.cli.inputs import parse_json; sys.setrecursionlimit(100_000); "
         "parse_json('[' * 90_000, 'x')"
     )
-    done = subprocess.run([sys.executable, "-c", command], capture_output=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", command], capture_output=True, timeout=180, check=False)
     assert done.returncode == 1
     assert b"input.json" in done.stderr or b"nested too deeply" in done.stderr
 

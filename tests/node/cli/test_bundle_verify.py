@@ -23,7 +23,7 @@ def verify(folder: Path, bundle: bytes, policy: bytes, *words: str) -> tuple[int
         cwd=folder,
         env={"PYTHONPATH": str(Path(__file__).resolve().parents[3]), "PATH": "", "COLUMNS": "200", "LANG": "C.UTF-8"},
         capture_output=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     return done.returncode, done.stdout.decode()

@@ -50,7 +50,7 @@ def run(*arguments: str, language: str = "en", cwd: Path = ROOT) -> subprocess.C
     environment = {**os.environ, "CIVICLEDGER_LANG": language, "PYTHONPATH": str(ROOT)}
     environment.pop("CIVICLEDGER_NODE", None)
     return subprocess.run(
-        [sys.executable, *arguments], capture_output=True, text=True, cwd=cwd, env=environment, timeout=120, check=False
+        [sys.executable, *arguments], capture_output=True, text=True, cwd=cwd, env=environment, timeout=300, check=False
     )
 
 

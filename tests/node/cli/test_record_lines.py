@@ -254,7 +254,7 @@ def test_reading_waits_for_a_slow_node() -> None:
             number = 0
             while True:
                 with more:
-                    assert more.wait_for(lambda number=number: len(ahead) > number or ended, timeout=60)
+                    assert more.wait_for(lambda number=number: len(ahead) > number or ended, timeout=180)
                     if len(ahead) == number:
                         break
                 yield _Answer(number)

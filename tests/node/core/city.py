@@ -20,7 +20,7 @@ from tests.node.core.makers import make_uscc
 ROLES = {2: Roles.SUPERVISOR, 3: Roles.AUDITOR}
 #: Fast enough for tests; the order of magnitude between them is that of the defaults.
 CHAIN = ChainSection(block_interval_ms=10, heartbeat_interval=1, max_view_age=180, head_interval_ms=20)
-LOG = LogSection(checkpoint_interval_ms=50, anchor_interval_ms=200, witness_timeout=5)
+LOG = LogSection(checkpoint_interval_ms=50, anchor_interval_ms=200, witness_timeout=20)
 
 
 def make_plan(number: int, handle: str) -> MemberPlan:
@@ -78,7 +78,7 @@ class City:
         self.founded = founded
         self.nodes: dict[int, Node] = {}
 
-    def start(self, *which: int, wait: float = 60.0) -> None:
+    def start(self, *which: int, wait: float = 300.0) -> None:
         """Start nodes (all without arguments) and wait until all of them serve."""
         chosen = which or tuple(range(len(self.founded.foundings)))
         for number in chosen:

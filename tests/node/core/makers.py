@@ -49,7 +49,7 @@ def make_keys(folder: Path, uscc: str, seed: str = "keys") -> None:
             (folder / "tls.crt").write_bytes(make_certificate(secret, uscc, NOW_MS, 77))
 
 
-def eventually(read: Callable[[], T], seconds: float = 30.0) -> T:
+def eventually(read: Callable[[], T], seconds: float = 300.0) -> T:
     """The first true answer of ``read``, asked again and again; fails when there is none in time. For what another
     process or thread will do without telling us: bounded polling, not a sleep of a guessed length."""
     pause = threading.Event()

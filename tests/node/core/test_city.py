@@ -24,8 +24,6 @@ from node.rpc.errors import from_rpc
 from tests.node.core.city import City, Founded, found, record
 from tests.node.core.makers import eventually
 
-pytestmark = pytest.mark.timeout(120)
-
 
 @pytest.fixture(scope="module")
 def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
@@ -50,10 +48,9 @@ def test_every_node_executes_every_block_and_the_head_becomes_final(city: City) 
     sender = city[3].sender
     anchors = city[3].core.contracts.anchors
     first = city[3].core.log.append_record(record(city[3], 1))
-    city[3].anchors.parts(first, 30)
+    city[3].anchors.parts(first, 180)
     assert sender.address == city[3].core.keys[KeyRole.ACCOUNT].public
-    eventually(lambda: same_height(city))
-    assert {node.core.chain.head().hash for node in city.nodes.values()} == {city[0].core.chain.head().hash}
+    eventually(lambda: len({node.core.chain.head().hash for node in city.nodes.values()}) == 1)
     for node in city.nodes.values():
         eventually(lambda node=node: node.core.board.final_height() >= 1)
         assert node.core.contracts.anchors.anchor(city[3].core.member) == anchors.anchor(city[3].core.member)
@@ -65,11 +62,11 @@ def test_every_node_executes_every_block_and_the_head_becomes_final(city: City) 
 def test_a_checkpoint_is_cosigned_by_the_others_and_anchored_as_it_is(city: City) -> None:
     node = city[1]
     index = node.core.log.append_record(record(node, 2))
-    published = node.publisher.publish_now(wait_witnessed_s=30)
+    published = node.publisher.publish_now(wait_witnessed_s=180)
     assert published is not None
     assert published.size > index
     assert published.witnessed
-    kept = node.anchors.parts(index, 30)
+    kept = node.anchors.parts(index, 180)
     checkpoint = parse_checkpoint(parse_note(kept.parts.note).text)
     anchor = node.core.contracts.anchors.anchor(node.core.member)
     assert anchor is not None
@@ -88,7 +85,7 @@ def test_the_kept_parts_make_a_bundle_that_verifies_without_the_node(city: City)
     node = city[2]
     entry = record(node, 3)
     index = node.core.log.append_record(entry)
-    kept = node.anchors.parts(index, 30)
+    kept = node.anchors.parts(index, 180)
     bundle = assemble(
         node.core.log.read(index, 1)[0], index, node.core.log.prove_inclusion(index, kept.size), kept.parts
     )
@@ -115,18 +112,20 @@ def test_only_the_sequencer_admits_and_gathers(city: City) -> None:
         (stub.SubmitTransactions, peer_pb2.SubmitTransactionsRequest(transactions=[b"\x02"])),
         (stub.Cosign, peer_pb2.CosignRequest()),
     ):
-        assert _code_of(lambda call=call, request=request: call(request, timeout=10)) == "chain.not-sequencer"
+        assert _code_of(lambda call=call, request=request: call(request, timeout=180)) == "chain.not-sequencer"
 
 
 def test_bad_calls_of_the_block_service_are_named(city: City) -> None:
     stub = peer_pb2_grpc.BlockServiceStub(city[1].core.peers.channel(city[0].core.member))
     far = peer_pb2.FollowRequest(**{"from": 10_000})
-    assert _code_of(lambda: next(iter(stub.Follow(far, timeout=10)))) == "follow.ahead"
-    assert _code_of(lambda: stub.Cosign(peer_pb2.CosignRequest(), timeout=10)) == "head.malformed"
-    assert _code_of(lambda: stub.GetFinality(peer_pb2.GetFinalityRequest(height=10_000), timeout=10)) == "finality.none"
+    assert _code_of(lambda: next(iter(stub.Follow(far, timeout=180)))) == "follow.ahead"
+    assert _code_of(lambda: stub.Cosign(peer_pb2.CosignRequest(), timeout=180)) == "head.malformed"
+    assert (
+        _code_of(lambda: stub.GetFinality(peer_pb2.GetFinalityRequest(height=10_000), timeout=180)) == "finality.none"
+    )
     many = peer_pb2.SubmitTransactionsRequest(transactions=[b"\x02"] * 5_001)
-    assert _code_of(lambda: stub.SubmitTransactions(many, timeout=10)) == "submit.too-many"
-    answer = stub.SubmitTransactions(peer_pb2.SubmitTransactionsRequest(transactions=[b"\x02"]), timeout=10)
+    assert _code_of(lambda: stub.SubmitTransactions(many, timeout=180)) == "submit.too-many"
+    answer = stub.SubmitTransactions(peer_pb2.SubmitTransactionsRequest(transactions=[b"\x02"]), timeout=180)
     assert answer.results[0].code == "tx.malformed"
 
 
@@ -145,12 +144,13 @@ def test_a_follower_that_was_away_catches_up(founded: Founded) -> None:
         published = city[1].publisher.publish_now(wait_witnessed_s=0.5)
         assert published is not None
         assert not published.witnessed
+        eventually(lambda: (newest := city[1].publisher.newest()) is not None and newest.cosignatures == 1)
         with pytest.raises(UnavailableError, match=r"anchor\.timeout") as caught:
             city[1].anchors.parts(index, 0.1)
         assert "1 of 2 cosignatures" in caught.value.hint
         eventually(lambda: "peer.unreachable" in {one.code for one in city[1].context.diagnose()})
         city.start(2)
-        assert city[1].anchors.parts(index, 30).size > index
+        assert city[1].anchors.parts(index, 180).size > index
         eventually(lambda: same_height(city))
 
 
@@ -158,12 +158,12 @@ def test_the_sequencer_comes_back_and_the_chain_goes_on(founded: Founded) -> Non
     with City(founded) as city:
         city.start()
         index = city[1].core.log.append_record(record(city[1], 1))
-        city[1].anchors.parts(index, 30)
+        city[1].anchors.parts(index, 180)
         before = city[1].core.board.final_height()
         city.stop(0)
         city.start(0)
         index = city[1].core.log.append_record(record(city[1], 2))
-        city[1].anchors.parts(index, 30)
+        city[1].anchors.parts(index, 180)
         assert city[1].core.board.final_height() > before
 
 
@@ -171,7 +171,7 @@ def test_a_whole_city_restarts_where_it_was(founded: Founded) -> None:
     with City(founded) as city:
         city.start()
         index = city[2].core.log.append_record(record(city[2], 1))
-        kept = city[2].anchors.parts(index, 30)
+        kept = city[2].anchors.parts(index, 180)
         city.stop()
         sizes = [ledger_log_size(folder) for folder in founded.folders]
         city.start()
@@ -197,7 +197,7 @@ def test_a_log_restored_from_an_old_copy_stays_closed(founded: Founded, tmp_path
         shutil.copytree(founded.folders[1] / "log", tmp_path / "backup")
         city.start(1)
         index = city[1].core.log.append_record(record(city[1], 1))
-        city[1].anchors.parts(index, 30)
+        city[1].anchors.parts(index, 180)
         city.stop(1)
         shutil.rmtree(founded.folders[1] / "log")
         shutil.copytree(tmp_path / "backup", founded.folders[1] / "log")
@@ -215,13 +215,13 @@ def test_a_sequencer_restored_from_an_old_copy_takes_its_blocks_back(founded: Fo
     with City(founded) as city:
         city.start()
         index = city[1].core.log.append_record(record(city[1], 1))
-        city[1].anchors.parts(index, 30)
+        city[1].anchors.parts(index, 180)
         city.stop(0)
         shutil.copytree(founded.folders[0] / "store" / "chain", tmp_path / "backup")
         city.start(0)
         for number in range(3):
             index = city[1].core.log.append_record(record(city[1], number))
-            city[1].anchors.parts(index, 30)
+            city[1].anchors.parts(index, 180)
         height = city[1].core.board.final_height()
         final = city[1].core.chain.store.block(height)
         assert final is not None
@@ -234,7 +234,7 @@ def test_a_sequencer_restored_from_an_old_copy_takes_its_blocks_back(founded: Fo
         assert again is not None
         assert again.hash == final.hash, "no second block of a height that others executed"
         index = city[1].core.log.append_record(record(city[1], 9))
-        assert city[1].anchors.parts(index, 30).size > index
+        assert city[1].anchors.parts(index, 180).size > index
         eventually(lambda: same_height(city))
 
 
@@ -251,7 +251,7 @@ def test_a_sequencer_alone_makes_no_block(founded: Founded) -> None:
             node.sender.send(directory.address, calldata, timeout=0.5)
         assert node.core.chain.head().height == 0
         city.start(1, 2)
-        assert node.wait_open(30)
+        assert node.wait_open(180)
         eventually(lambda: node.core.board.final_height() >= 1)
 
 
@@ -260,12 +260,12 @@ def test_a_log_whose_double_was_cosigned_signs_nothing_more(founded: Founded) ->
         city.start()
         node = city[1]
         index = node.core.log.append_record(record(node, 1))
-        size = node.anchors.parts(index, 30).size
+        size = node.anchors.parts(index, 180).size
         # A copy of this folder runs elsewhere with the same keys: it gets ahead at one witness.
         leaves = [node.core.log.leaf(place) for place in range(size)] + [bytes([place]) * 32 for place in range(3)]
         double = Checkpoint(origin=node.core.log.origin, size=size + 3, root=merkle.root(leaves))
         note = sign_note(format_checkpoint(double), double.origin, node.core.keys[KeyRole.LOG])
-        client = PinnedClient(city[0].core.peers[city[2].core.member], 10)
+        client = PinnedClient(city[0].core.peers[city[2].core.member], 180)
         proof = merkle.consistency_proof(leaves, size, size + 3)
         assert client.post("/add-checkpoint", format_request(size, proof, note)).status == 200
         client.close()
@@ -288,7 +288,7 @@ def test_a_log_stays_closed_while_too_few_witnesses_answer(founded: Founded) -> 
         assert closed is not None
         assert "silent" in closed.message
         city.start(0, 2)
-        assert node.wait_open(30)
+        assert node.wait_open(180)
 
 
 def test_a_stale_view_judges_nothing(founded: Founded) -> None:

@@ -156,7 +156,7 @@ def bench() -> Iterator[Bench]:
     yield made
     made.orderer.stop()
     for loop in made.orderer.loops():
-        assert loop.join(30)
+        assert loop.join(300)
 
 
 def test_the_application_listens_before_cometbft_starts(bench: Bench) -> None:

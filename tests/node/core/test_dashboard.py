@@ -27,7 +27,7 @@ def test_every_metric_of_the_dashboard_exists(tmp_path: Path) -> None:
     assert {"civicledger_consensus_quorum", "civicledger_validators_missing", "civicledger_log_size"} <= named
     with City(found(tmp_path, 2)) as city:
         city.start()
-        connection = http.client.HTTPConnection("127.0.0.1", city[0].core.config.local.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", city[0].core.config.local.port, timeout=180)
         connection.request("GET", "/metrics")
         text = connection.getresponse().read().decode()
         connection.close()

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from ledger.storage.indexes import RecordFilter
 from tests.node.core.city import City, found, record
 from tests.node.core.makers import eventually
 
-pytestmark = pytest.mark.timeout(120)
 RECORDS = 60
 
 
@@ -38,7 +35,7 @@ def test_a_damaged_index_is_made_again_and_the_doctor_says_so(tmp_path: Path) ->
 
         # The loop at rest, so that what the doctor sees stays.
         node.indexing.loop.stop()
-        assert node.indexing.loop.join(30)
+        assert node.indexing.loop.join(300)
         index.renew()
         [finding] = [one for one in node.context.diagnose() if one.code == "index.remaking"]
         assert finding.severity == "warning"

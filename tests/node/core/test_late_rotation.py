@@ -19,8 +19,6 @@ from tests.node.core.city import City, found
 from tests.node.core.makers import eventually
 from tests.node.core.test_rotation import rotate, settled
 
-pytestmark = pytest.mark.timeout(120)
-
 
 @pytest.fixture
 def city(tmp_path: Path) -> Iterator[City]:
@@ -49,7 +47,7 @@ def test_a_rotation_is_in_use_though_the_sequencer_knew_of_it_first(
 
     def take_late(message: peer_pb2.FollowResponse) -> None:
         # This node's view stays behind until the sequencer refuses the key that the rotation has ended.
-        assert refused.wait(60)
+        assert refused.wait(300)
         take(message)
 
     monkeypatch.setattr(node.orderer, "_take", take_late)
@@ -69,7 +67,7 @@ def test_a_rotation_given_up_on_is_taken_up_when_its_block_comes(city: City, mon
     take = node.orderer._take
 
     def take_late(message: peer_pb2.FollowResponse) -> None:
-        assert given_up.wait(60)
+        assert given_up.wait(300)
         take(message)
 
     monkeypatch.setattr(node.orderer, "_take", take_late)

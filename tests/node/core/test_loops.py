@@ -37,7 +37,7 @@ def stopping() -> Iterator[list[Loop]]:
     yield loops
     for loop in loops:
         loop.stop()
-    assert all(loop.join(10) for loop in loops)
+    assert all(loop.join(300) for loop in loops)
 
 
 def test_a_loop_sleeps_until_it_is_woken(stopping: list[Loop]) -> None:
@@ -56,15 +56,15 @@ def test_a_wake_during_a_round_is_not_lost(stopping: list[Loop]) -> None:
         if entered.is_set():
             second.set()
         entered.set()
-        leave.wait(10)
+        leave.wait(300)
 
     loop = Loop("one", step, metrics=Metrics(), on_fatal=lambda error: None)
     stopping.append(loop)
     loop.start()
-    assert entered.wait(10)
+    assert entered.wait(300)
     loop.wake()
     leave.set()
-    assert second.wait(10)
+    assert second.wait(300)
 
 
 def test_a_failed_round_is_named_counted_and_tried_again(stopping: list[Loop]) -> None:
@@ -83,7 +83,7 @@ def test_a_fatal_error_ends_the_loop(stopping: list[Loop]) -> None:
     error = FatalError("store.corrupt", "broken")
     steps = Steps(error, None)
     steps.loop.start()
-    assert steps.loop.join(10)
+    assert steps.loop.join(300)
     assert steps.fatal == [error]
     assert steps.rounds == 1
     assert steps.loop.problem is error
@@ -99,9 +99,9 @@ def test_stop_ends_a_pause_inside_a_step() -> None:
 
     loop = Loop("pausing", step, metrics=Metrics(), on_fatal=lambda error: None)
     loop.start()
-    assert paused.wait(10)
+    assert paused.wait(300)
     loop.stop()
-    assert loop.join(10)
+    assert loop.join(300)
     assert answers == [False]
 
 

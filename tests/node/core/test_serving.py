@@ -26,8 +26,6 @@ from node.web.webserver import WebServer
 from tests.node.core.city import City, found, record
 from tests.node.core.makers import PASSPHRASE, eventually, make_keys, make_uscc
 
-pytestmark = pytest.mark.timeout(120)
-
 
 @pytest.fixture
 def city(tmp_path: Path) -> Iterator[City]:
@@ -50,29 +48,29 @@ def test_until_the_log_is_open_only_what_helps_to_open_it_answers(city: City) ->
     node = started(city, 1)
     records = department_pb2_grpc.RecordServiceStub(own(node))
     for call in (
-        lambda: records.Append(department_pb2.AppendRequest(records=[b"x"]), timeout=10),
-        lambda: department_pb2_grpc.GrantServiceStub(own(node)).List(department_pb2.ListGrantsRequest(), timeout=10),
-        lambda: list(records.AppendStream(iter([department_pb2.AppendRequest()]), timeout=10)),
+        lambda: records.Append(department_pb2.AppendRequest(records=[b"x"]), timeout=180),
+        lambda: department_pb2_grpc.GrantServiceStub(own(node)).List(department_pb2.ListGrantsRequest(), timeout=180),
+        lambda: list(records.AppendStream(iter([department_pb2.AppendRequest()]), timeout=180)),
     ):
         with pytest.raises(grpc.RpcError) as caught:
             call()
         assert from_rpc(caught.value).code == "node.starting"
-    findings = node_pb2_grpc.StatusServiceStub(own(node)).Diagnose(node_pb2.DiagnoseRequest(), timeout=10).findings
+    findings = node_pb2_grpc.StatusServiceStub(own(node)).Diagnose(node_pb2.DiagnoseRequest(), timeout=180).findings
     assert "log.unguarded" in {one.code for one in findings}
     health = health_pb2_grpc.HealthStub(own(node))
     assert (
-        health.Check(health_pb2.HealthCheckRequest(), timeout=10).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        health.Check(health_pb2.HealthCheckRequest(), timeout=180).status == health_pb2.HealthCheckResponse.NOT_SERVING
     )
     city.start(0, 2)
-    assert node.wait_open(30)
-    assert health.Check(health_pb2.HealthCheckRequest(), timeout=10).status == health_pb2.HealthCheckResponse.SERVING
+    assert node.wait_open(180)
+    assert health.Check(health_pb2.HealthCheckRequest(), timeout=180).status == health_pb2.HealthCheckResponse.SERVING
 
 
 def test_reflection_shows_every_service_and_each_has_a_rule(city: City) -> None:
     node = started(city, 0)
     stub = reflection_pb2_grpc.ServerReflectionStub(own(node))
     request = reflection_pb2.ServerReflectionRequest(list_services="")
-    answer = next(iter(stub.ServerReflectionInfo(iter([request]), timeout=10)))
+    answer = next(iter(stub.ServerReflectionInfo(iter([request]), timeout=180)))
     shown = {service.name for service in answer.list_services_response.service}
     ruled = {method.split("/")[1] for method in METHODS}
     assert shown >= {"ledger.v1.BlockService", "ledger.v1.RecordService", "grpc.health.v1.Health"}
@@ -134,7 +132,7 @@ def test_a_drain_under_load_keeps_all_it_answered(city: City) -> None:
                 yield department_pb2.AppendRequest(records=batches[-1])
 
         try:
-            for number, answer in enumerate(stub.AppendStream(requests(), timeout=60)):
+            for number, answer in enumerate(stub.AppendStream(requests(), timeout=180)):
                 for place, entry in enumerate(batches[number]):
                     answered[answer.first + place] = entry
                 if number == 5:
@@ -144,9 +142,9 @@ def test_a_drain_under_load_keeps_all_it_answered(city: City) -> None:
 
     thread = threading.Thread(target=stream)
     thread.start()
-    assert begun.wait(30)
+    assert begun.wait(300)
     city.stop(1)
-    thread.join(30)
+    thread.join(300)
     assert not thread.is_alive()
     assert failures, "the stream was longer than the drain"
     folder = city.founded.folders[1] / "log"

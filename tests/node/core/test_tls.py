@@ -75,7 +75,7 @@ class Served:
         credentials = channel_credentials(client, server_certificate)
         with grpc.secure_channel(f"127.0.0.1:{self.server.port}", credentials, options=options) as channel:
             try:
-                answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=10)
+                answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=180)
             except grpc.RpcError as error:
                 return error.code()
             return int(answer.status)
@@ -173,7 +173,7 @@ def loaded(folder: Path) -> ssl.SSLContext:
 
 
 def _handshake(context: ssl.SSLContext, port: int) -> str:
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as raw:
+    with socket.create_connection(("127.0.0.1", port), timeout=180) as raw:
         try:
             with context.wrap_socket(raw) as wrapped:
                 return str(wrapped.version())

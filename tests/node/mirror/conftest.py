@@ -73,7 +73,7 @@ class Scene:
                 draw=random.Random(7),
                 stopping=lambda: self.stopping,
             ),
-            timeout=10.0,
+            timeout=180,
             settle=lambda: iter([True, False]).__next__,
             stopping=lambda: self.stopping,
             room=lambda: self.room(),

@@ -11,8 +11,6 @@ from tests.ledger.log import naive_tiles
 from tests.node.mirror.conftest import Scene
 from tests.node.mirror.fake_log import FakeLog, entry, stranger
 
-pytestmark = pytest.mark.timeout(120)
-
 
 def good(scene: Scene, log: FakeLog, size: int) -> None:
     """Everything of the log is here, byte for byte."""

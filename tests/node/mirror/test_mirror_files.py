@@ -12,8 +12,6 @@ from node.mirror.files import MirrorFiles, begin_anew
 from tests.node.mirror.conftest import Scene
 from tests.node.mirror.fake_log import FakeLog
 
-pytestmark = pytest.mark.timeout(120)
-
 
 @pytest.mark.parametrize(("rooms", "size", "entries"), [(1, 512, 0), (6, 2_000, 1_024)])
 def test_a_backlog_ends_where_the_disk_does(

@@ -10,7 +10,6 @@ from node.mirror.recheck import SWEEP_S, Recheck, tiles_at
 from tests.node.mirror.conftest import Scene
 from tests.node.mirror.fake_log import FakeLog, entry
 
-pytestmark = pytest.mark.timeout(120)
 TILES = 12
 
 

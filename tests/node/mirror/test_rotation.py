@@ -15,8 +15,6 @@ from tests.node.core.city import City, found, record
 from tests.node.core.makers import eventually
 from tests.node.mirror.test_serving import set_mirrors
 
-pytestmark = pytest.mark.timeout(180)
-
 
 @pytest.fixture
 def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
@@ -30,7 +28,7 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
 
 def rotate(node: Node, role: KeyRole) -> None:
     stub = department_pb2_grpc.KeyServiceStub(node.core.peers.channel(node.core.member))
-    answer = stub.Rotate(department_pb2.RotateKeyRequest(role=role.word), timeout=60)
+    answer = stub.Rotate(department_pb2.RotateKeyRequest(role=role.word), timeout=180)
     assert answer.key.status == "active"
 
 
@@ -50,7 +48,7 @@ def grown(city: City, number: int) -> None:
                     return status.size > index and (at == 0 or status.entries > index)
             return False
 
-        eventually(here, seconds=60)
+        eventually(here, seconds=300)
 
 
 def test_rotated_keys_are_no_alarm(city: City) -> None:

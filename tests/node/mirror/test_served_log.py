@@ -74,7 +74,7 @@ def connection(log: DepartmentLog) -> Iterator[http.client.HTTPConnection]:
     )
     server = WebServer(app, "127.0.0.1", free_ports(1)[0], None, name="served")
     server.start()
-    made = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    made = http.client.HTTPConnection("127.0.0.1", server.port, timeout=180)
     yield made
     made.close()
     server.close()

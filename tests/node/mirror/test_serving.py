@@ -26,7 +26,6 @@ from tests.ledger.log import naive_tiles
 from tests.node.core.city import City, found, record
 from tests.node.core.makers import PASSPHRASE, eventually, make_keys
 
-pytestmark = pytest.mark.timeout(180)
 RECORDS = 600
 
 
@@ -49,7 +48,7 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
         running.start()
         for number in range(RECORDS):
             running[0].core.log.append_record(record(running[0], number))
-        published = running[0].publisher.publish_now(wait_witnessed_s=60)
+        published = running[0].publisher.publish_now(wait_witnessed_s=180)
         assert published is not None
         assert published.witnessed
         yield running
@@ -67,7 +66,9 @@ def ask(city: City, at: int, path: str, caller: KeyRing | None = None, method: s
     peer = node.core.peers[node.core.member]
     own = None if caller is None else (caller.certificate_file, key_file(caller.folder, KeyRole.TLS), caller.passphrase)
     host, _, port = peer.https.rpartition(":")
-    connection = http.client.HTTPSConnection(host, int(port), timeout=30, context=client_context(peer.certificate, own))
+    connection = http.client.HTTPSConnection(
+        host, int(port), timeout=180, context=client_context(peer.certificate, own)
+    )
     try:
         connection.request(method, path, headers={name.replace("_", "-"): value for name, value in headers.items()})
         return Answer(connection.getresponse())
@@ -88,7 +89,7 @@ def mirrored(city: City, at: int) -> int:
         answer = ask(city, at, prefix(city[0]) + "/checkpoint")
         return answer.status == 200 and parse_checkpoint(parse_note(answer.body).text).size >= witnessed.size
 
-    eventually(there, seconds=60)
+    eventually(there, seconds=300)
     return parse_checkpoint(parse_note(ask(city, at, prefix(city[0]) + "/checkpoint").body).text).size
 
 
@@ -225,16 +226,16 @@ def test_a_damaged_mirror_is_put_aside_and_begun_anew_while_the_node_runs(city: 
     with (folder / "level-0.dat").open("r+b") as file:
         file.truncate(100)
     aside = folder.with_name(folder.name + ".damaged")
-    eventually(aside.is_dir, seconds=60)
+    eventually(aside.is_dir, seconds=300)
     assert (aside / "level-0.dat").stat().st_size == 100
     tile = ask(city, 0, "/tile/0/000").body
-    eventually(lambda: ask(city, 2, prefix(city[0]) + "/tile/0/000").body == tile, seconds=60)
+    eventually(lambda: ask(city, 2, prefix(city[0]) + "/tile/0/000").body == tile, seconds=300)
     mirrored(city, 2)
-    eventually(lambda: not (folder / "before").exists(), seconds=60)
+    eventually(lambda: not (folder / "before").exists(), seconds=300)
     # The doctor says so until somebody has looked at what was put aside.
     findings = eventually(
-        lambda: [found for found in city[2].context.diagnose() if found.code == "mirror.put-aside"], seconds=60
+        lambda: [found for found in city[2].context.diagnose() if found.code == "mirror.put-aside"], seconds=300
     )
     assert str(aside) in findings[0].message
     shutil.rmtree(aside)
-    eventually(lambda: all(found.code != "mirror.put-aside" for found in city[2].context.diagnose()), seconds=60)
+    eventually(lambda: all(found.code != "mirror.put-aside" for found in city[2].context.diagnose()), seconds=300)

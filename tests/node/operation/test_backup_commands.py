@@ -16,7 +16,6 @@ from node.compose import Node
 from tests.node.core.city import City, found, record
 from tests.node.core.makers import eventually
 
-pytestmark = pytest.mark.timeout(120)
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -28,7 +27,7 @@ def civicledger(*words: str, status: int = 0, language: str = "en") -> str:
         text=True,
         cwd=ROOT,
         env={**os.environ, "CIVICLEDGER_LANG": language, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"},
-        timeout=100,
+        timeout=300,
         check=False,
     )
     assert done.returncode == status, done.stderr
@@ -44,7 +43,7 @@ def test_back_up_lose_restore_and_be_caught_when_older(tmp_path: Path) -> None:
         city.start()
         for number in range(300):
             city[1].core.log.append_record(record(city[1], number))
-        published = city[1].publisher.publish_now(wait_witnessed_s=30)
+        published = city[1].publisher.publish_now(wait_witnessed_s=180)
         assert published is not None
         assert published.witnessed
         first = json.loads(civicledger("log", "backup", str(copy), *node))
@@ -55,7 +54,7 @@ def test_back_up_lose_restore_and_be_caught_when_older(tmp_path: Path) -> None:
         assert running["checkpoint_age_ms"] is not None
         # What comes after the backup is witnessed by the others.
         later = city[1].core.log.append_record(record(city[1], 1_000))
-        newer = city[1].publisher.publish_now(wait_witnessed_s=30)
+        newer = city[1].publisher.publish_now(wait_witnessed_s=180)
         assert newer is not None
         assert newer.size > later
         city.stop(1)

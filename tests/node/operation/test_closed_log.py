@@ -18,15 +18,13 @@ from node.rpc.gate import Gate
 from tests.node.core.city import City, found, record
 from tests.node.core.makers import eventually
 
-pytestmark = pytest.mark.timeout(120)
-
 
 def test_a_closed_log_is_read_and_not_written_until_its_witnesses_answer(tmp_path: Path) -> None:
     founded = found(tmp_path, 3)
     with City(founded) as city:
         city.start()
         index = city[1].core.log.append_record(record(city[1], 7))
-        city[1].anchors.parts(index, 60)
+        city[1].anchors.parts(index, 180)
         city.stop()
         node = Node.open(founded.folders[1], environ={})
         city.nodes[1] = node
@@ -34,19 +32,19 @@ def test_a_closed_log_is_read_and_not_written_until_its_witnesses_answer(tmp_pat
         eventually(lambda: "0 of the 2 witnesses" in node.opening.waiting_for)
         channel = node.core.peers.channel(node.core.member)
         records, proofs = rpc.RecordServiceStub(channel), node_pb2_grpc.ProofServiceStub(channel)
-        (row,) = records.Read(pb.ReadRequest(first=index, count=1), timeout=30)
+        (row,) = records.Read(pb.ReadRequest(first=index, count=1), timeout=180)
         assert b"M-7" in row.record
-        proof = proofs.ProveInclusion(node_pb2.ProveInclusionRequest(index=index), timeout=30)
+        proof = proofs.ProveInclusion(node_pb2.ProveInclusionRequest(index=index), timeout=180)
         assert proof.tlog_proof, "what was witnessed before is proven still"
-        assert records.Query(pb.QueryRequest(type="access.used"), timeout=30).rows
+        assert records.Query(pb.QueryRequest(type="access.used"), timeout=180).rows
         with pytest.raises(grpc.RpcError) as caught:
-            records.Append(pb.AppendRequest(records=[encode_record(record(node, 8))]), timeout=30)
+            records.Append(pb.AppendRequest(records=[encode_record(record(node, 8))]), timeout=180)
         refused = from_rpc(caught.value)
         assert refused.code == "node.starting"
         assert "log.unguarded" in {one.code for one in node.context.diagnose()}
         city.start(0, 2)
-        assert node.wait_open(60)
-        records.Append(pb.AppendRequest(records=[encode_record(record(node, 8))]), timeout=30)
+        assert node.wait_open(180)
+        records.Append(pb.AppendRequest(records=[encode_record(record(node, 8))]), timeout=180)
 
 
 def test_while_closed_only_the_named_reads_pass() -> None:

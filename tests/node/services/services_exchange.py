@@ -58,7 +58,7 @@ def converse(
     """Send a request alone; (refusal, messages before it)."""
     stub = city.stub(PeerExchangeStub, "civil", caller)
     seen: list[Message] = []
-    stream = stub.Exchange(iter([Message(request=signed)]), timeout=30)
+    stream = stub.Exchange(iter([Message(request=signed)]), timeout=180)
     try:
         for message in stream:
             if message.WhichOneof("part") == "refusal":
@@ -88,7 +88,7 @@ def stop_after_release(city: City, signed: bytes) -> bytes:
                 return
             yield outgoing.pop(0)
 
-    stream = city.stub(PeerExchangeStub, "civil", "labour").Exchange(send(), timeout=30)
+    stream = city.stub(PeerExchangeStub, "civil", "labour").Exchange(send(), timeout=180)
     for message in stream:
         part = message.WhichOneof("part")
         assert part != "refusal", message.refusal

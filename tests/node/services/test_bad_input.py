@@ -50,17 +50,17 @@ def datasets(city: City) -> Any:
 
 
 def publish(city: City, metadata: bytes, content: bytes = ROW, count: int = 0) -> Any:
-    return datasets(city).Publish(publish_requests(metadata, content, count), timeout=30)
+    return datasets(city).Publish(publish_requests(metadata, content, count), timeout=180)
 
 
 def entry(city: City, **values: Any) -> Any:
-    return city.stub(ListServiceStub, "labour").Add(pb.AddListEntryRequest(entry=pb.ListEntry(**values)), timeout=30)
+    return city.stub(ListServiceStub, "labour").Add(pb.AddListEntryRequest(entry=pb.ListEntry(**values)), timeout=180)
 
 
 def propose(city: City, kind: str, arguments: Any, expires: int = 0) -> Any:
     data = arguments if isinstance(arguments, bytes) else encode(arguments)
     stub = city.stub(MemberServiceStub, "labour")
-    return stub.Propose(pb.ProposeRequest(kind=kind, arguments=data, expires=expires), timeout=30)
+    return stub.Propose(pb.ProposeRequest(kind=kind, arguments=data, expires=expires), timeout=180)
 
 
 CASES: dict[str, tuple[Callable[[City], Any], str]] = {

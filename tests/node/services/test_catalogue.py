@@ -28,7 +28,7 @@ CONTENT = b'{"code":"1","name":"a","level":"x"}\n{"code":"2","name":"b","level":
 def test_publishing_says_the_same_on_chain_in_the_log_and_in_the_answer(city: City) -> None:
     metadata = city.metadata()
     stub = city.stub(DatasetServiceStub, "civil")
-    answer = stub.Publish(publish_requests(metadata, CONTENT), timeout=60)
+    answer = stub.Publish(publish_requests(metadata, CONTENT), timeout=180)
     shown = answer.dataset
     assert shown.metadata == metadata
     assert shown.resource_code == decode_metadata(metadata).resource_code
@@ -44,11 +44,11 @@ def test_publishing_says_the_same_on_chain_in_the_log_and_in_the_answer(city: Ci
 def test_the_next_version_and_the_same_again(city: City) -> None:
     metadata = city.metadata()
     stub = city.stub(DatasetServiceStub, "civil")
-    stub.Publish(publish_requests(metadata, CONTENT), timeout=60)
-    error = refused(lambda: stub.Publish(publish_requests(metadata, CONTENT), timeout=60))
+    stub.Publish(publish_requests(metadata, CONTENT), timeout=180)
+    error = refused(lambda: stub.Publish(publish_requests(metadata, CONTENT), timeout=180))
     assert isinstance(error, ConflictError)
     assert error.code == "dataset.unchanged"
-    second = stub.Publish(publish_requests(metadata, CONTENT + b'{"code":"3"}\n'), timeout=60).dataset
+    second = stub.Publish(publish_requests(metadata, CONTENT + b'{"code":"3"}\n'), timeout=180).dataset
     assert [(version.number, version.count) for version in second.versions] == [(1, 2), (2, 3)]
 
 
@@ -87,7 +87,7 @@ def test_withdrawn_is_for_ever(city: City) -> None:
     assert len(city.records("civil", "dataset.withdrawn", dataset=dataset.id.hex())) == 1
     code = decode_metadata(dataset.metadata).resource_code
     again = city.metadata(code=code)
-    assert refused(lambda: stub.Publish(publish_requests(again, CONTENT), timeout=60)).code == "dataset.withdrawn"
+    assert refused(lambda: stub.Publish(publish_requests(again, CONTENT), timeout=180)).code == "dataset.withdrawn"
 
 
 def test_a_regrade_suspends_grants_until_the_supervisor_agrees(city: City) -> None:
@@ -102,7 +102,7 @@ def test_a_regrade_suspends_grants_until_the_supervisor_agrees(city: City) -> No
     assert json.loads(shown.metadata)["level"] == "important"
     assert len(city.records("civil", "dataset.regraded", dataset=dataset.id.hex())) == 1
     assert refused(lambda: city.pull(grant.id)).code == "grant.suspended"
-    city.stub(GrantServiceStub, "data").Approve(pb.ApproveGrantRequest(id=grant.id), timeout=60)
+    city.stub(GrantServiceStub, "data").Approve(pb.ApproveGrantRequest(id=grant.id), timeout=180)
     [approved] = city.records("data", "grant.approved", grant=grant.id.hex())
     assert approved.body["as"] == "supervisor"
     city.settle()
@@ -122,7 +122,7 @@ def test_a_grant_shows_its_terms_to_both_sides_and_the_supervisor(city: City) ->
         assert (terms.consumer, terms.matter, terms.scope.fields) == (USCC["labour"], "310100-AID-7", ("code",))
         assert json.loads(shown.scope)["rows"] == {"level": "x"}
     for handle in ("civil", "data"):
-        city.stub(GrantServiceStub, handle).Approve(pb.ApproveGrantRequest(id=asked.id), timeout=60)
+        city.stub(GrantServiceStub, handle).Approve(pb.ApproveGrantRequest(id=asked.id), timeout=180)
         city.settle()
     assert city.stub(GrantServiceStub, "labour").Get(pb.GetGrantRequest(id=asked.id)).state == "active"
 
@@ -131,17 +131,17 @@ def test_a_refusal_has_a_reason_and_ends_the_request(city: City) -> None:
     asked = city.request(city.publish(CONTENT).id)
     city.settle()
     stub = city.stub(GrantServiceStub, "civil")
-    answer = stub.Refuse(pb.RefuseGrantRequest(id=asked.id, reason=3, text="范围过大"), timeout=60)
+    answer = stub.Refuse(pb.RefuseGrantRequest(id=asked.id, reason=3, text="范围过大"), timeout=180)
     assert (answer.grant.state, answer.grant.refusal_reason) == ("refused", 3)
     assert len(city.records("civil", "grant.refused", grant=asked.id.hex())) == 1
-    assert refused(lambda: stub.Approve(pb.ApproveGrantRequest(id=asked.id), timeout=60)).code.startswith("contract.")
+    assert refused(lambda: stub.Approve(pb.ApproveGrantRequest(id=asked.id), timeout=180)).code.startswith("contract.")
 
 
 def test_strangers_to_a_grant_cannot_end_it(city: City) -> None:
     grant = city.grant(city.publish(CONTENT).id)
     stub = city.stub(GrantServiceStub, "plain")
     city.settle()
-    error = refused(lambda: stub.Revoke(pb.RevokeGrantRequest(id=grant.id, reason=9, text="x"), timeout=60))
+    error = refused(lambda: stub.Revoke(pb.RevokeGrantRequest(id=grant.id, reason=9, text="x"), timeout=180))
     assert isinstance(error, NotAllowedError)
     assert error.code == "contract.Grants__NotAllowed" or error.code.startswith("contract.")
     assert not city.records("plain", "grant.revoked")
@@ -174,7 +174,7 @@ def test_the_loop_of_the_three_lists(city: City) -> None:
     demands = city.stub(ListServiceStub, "labour")
     item = f"低保名单-{os.urandom(3).hex()}"
     entry = pb.ListEntry(list="demand", item=item, matter="310100-AID-7", target=USCC["civil"])
-    added = demands.Add(pb.AddListEntryRequest(entry=entry), timeout=60).entry
+    added = demands.Add(pb.AddListEntryRequest(entry=entry), timeout=180).entry
     assert (added.state, added.item) == ("open", item)
     assert added.due > city.context("labour").clock() // 1000
     city.settle()
@@ -182,14 +182,14 @@ def test_the_loop_of_the_three_lists(city: City) -> None:
     [seen] = [e for e in provider.List(pb.ListEntriesRequest(list="demand", page_size=500)).entries if e.id == added.id]
     assert (seen.item, seen.member) == (item, USCC["labour"])
     dataset = city.publish(CONTENT)
-    provider.Answer(pb.AnswerListEntryRequest(list="demand", id=added.id, dataset=dataset.id), timeout=60)
+    provider.Answer(pb.AnswerListEntryRequest(list="demand", id=added.id, dataset=dataset.id), timeout=180)
     city.settle()
     [seen] = [e for e in demands.List(pb.ListEntriesRequest(list="demand", page_size=500)).entries if e.id == added.id]
     assert (seen.state, seen.dataset) == ("matched", dataset.id)
     assert len(city.records("labour", "list.added", entry=added.id.hex())) == 1
     assert len(city.records("civil", "list.answered", entry=added.id.hex())) == 1
     negative = pb.ListEntry(list="negative", item=item, basis_digest=os.urandom(32))
-    assert provider.Add(pb.AddListEntryRequest(entry=negative), timeout=60).entry.list == "negative"
+    assert provider.Add(pb.AddListEntryRequest(entry=negative), timeout=180).entry.list == "negative"
 
 
 def test_members_and_their_names(city: City) -> None:
@@ -206,10 +206,10 @@ def test_a_vote_that_carries_executes(city: City) -> None:
     code = os.urandom(32).hex()
     arguments = encode({"adopted": True, "codeHash": code})
     request = pb.ProposeRequest(kind="adopt-code", arguments=arguments)
-    proposed = city.stub(MemberServiceStub, "plain").Propose(request, timeout=60)
+    proposed = city.stub(MemberServiceStub, "plain").Propose(request, timeout=180)
     city.settle()
     for handle in ("plain", "data", "civil", "labour"):
-        city.stub(MemberServiceStub, handle).Vote(pb.VoteRequest(proposal=proposed.proposal, yes=True), timeout=60)
+        city.stub(MemberServiceStub, handle).Vote(pb.VoteRequest(proposal=proposed.proposal, yes=True), timeout=180)
         city.settle()
     proposals = city.stub(MemberServiceStub, "audit").ListProposals(pb.ListProposalsRequest()).proposals
     [shown] = [item for item in proposals if item.id == proposed.proposal]
@@ -217,7 +217,7 @@ def test_a_vote_that_carries_executes(city: City) -> None:
     assert json.loads(shown.data)["codeHash"].removeprefix("0x") == code
     assert len(city.records("plain", "member.proposed", kind="adopt-code")) >= 1
     late = pb.VoteRequest(proposal=proposed.proposal, yes=False)
-    error = refused(lambda: city.stub(MemberServiceStub, "audit").Vote(late, timeout=60))
+    error = refused(lambda: city.stub(MemberServiceStub, "audit").Vote(late, timeout=180))
     assert error.code.startswith("contract.")
 
 
@@ -225,7 +225,7 @@ def test_a_vote_that_carries_executes(city: City) -> None:
 def test_a_rotated_key_is_in_use_and_the_old_one_retired(city: City, role: str) -> None:
     context = city.context("plain")
     old = context.signers.material(KeyRole.from_word(role))
-    answer = city.stub(KeyServiceStub, "plain").Rotate(pb.RotateKeyRequest(role=role), timeout=60)
+    answer = city.stub(KeyServiceStub, "plain").Rotate(pb.RotateKeyRequest(role=role), timeout=180)
     assert answer.key.material == context.signers.material(KeyRole.from_word(role)) != old
     keys = {key.material: key for key in city.stub(KeyServiceStub, "plain").List(pb.ListKeysRequest()).keys}
     assert (keys[old].status, keys[answer.key.material].status) == ("retired", "active")
@@ -233,5 +233,5 @@ def test_a_rotated_key_is_in_use_and_the_old_one_retired(city: City, role: str) 
     # Still able to write: to the chain with the account, to the log with its signer.
     stub = city.stub(MemberServiceStub, "plain")
     arguments = encode({"adopted": True, "codeHash": os.urandom(32).hex()})
-    assert stub.Propose(pb.ProposeRequest(kind="adopt-code", arguments=arguments), timeout=60).proposal
+    assert stub.Propose(pb.ProposeRequest(kind="adopt-code", arguments=arguments), timeout=180).proposal
     context.publisher.publish_now()

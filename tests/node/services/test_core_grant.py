@@ -24,7 +24,7 @@ def command(city: City, handle: str, *words: str, language: str = "en") -> subpr
         text=True,
         cwd=ROOT,
         env={**os.environ, "CIVICLEDGER_LANG": language, "PYTHONPATH": str(ROOT)},
-        timeout=150,
+        timeout=300,
         check=False,
     )
 
@@ -35,7 +35,7 @@ def test_a_core_grant_needs_the_members(city: City) -> None:
     grant = city.request(dataset.id)
     city.settle()
     for handle in ("civil", "data"):
-        city.stub(GrantServiceStub, handle).Approve(pb.ApproveGrantRequest(id=grant.id), timeout=60)
+        city.stub(GrantServiceStub, handle).Approve(pb.ApproveGrantRequest(id=grant.id), timeout=180)
         city.settle()
     shown = city.stub(GrantServiceStub, "labour").Get(pb.GetGrantRequest(id=grant.id))
     assert (shown.state, list(shown.missing_approvals)) == ("requested", ["consortium-vote"])

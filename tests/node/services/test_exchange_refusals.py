@@ -108,7 +108,7 @@ def test_a_key_is_released_only_for_a_signature(city: City) -> None:
     signed = peer_request(city, grant)
     bad = peer_pb2.ExchangeAcknowledgement(signature=os.urandom(64))
     stub = city.stub(PeerExchangeStub, "civil", "labour")
-    messages = list(stub.Exchange(iter([Message(request=signed), Message(acknowledgement=bad)]), timeout=30))
+    messages = list(stub.Exchange(iter([Message(request=signed), Message(acknowledgement=bad)]), timeout=180))
     assert [message.WhichOneof("part") for message in messages][-1] == "refusal"
     assert messages[-1].refusal.code == "exchange.acknowledgement"
     assert all(message.WhichOneof("part") != "release" for message in messages)
@@ -117,9 +117,9 @@ def test_a_key_is_released_only_for_a_signature(city: City) -> None:
 
 def test_messages_out_of_turn_are_refused(city: City) -> None:
     stub = city.stub(PeerExchangeStub, "civil", "labour")
-    error = refused(lambda: list(stub.Exchange(iter([Message(chunk=b"x")]), timeout=30)))
+    error = refused(lambda: list(stub.Exchange(iter([Message(chunk=b"x")]), timeout=180)))
     assert error.code == "exchange.order"
-    [message] = stub.Exchange(iter([Message(request=b"{}")]), timeout=30)
+    [message] = stub.Exchange(iter([Message(request=b"{}")]), timeout=180)
     assert message.refusal.code == "exchange.request"
 
 

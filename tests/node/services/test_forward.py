@@ -41,7 +41,7 @@ def envelope(city: City, *, signer: str = "labour", body: bytes | None = None, *
 
 def submit(city: City, sent: node_pb2.Envelope) -> bytes:
     # The connection is a stranger's to the department: it authorises nothing.
-    return city.stub(ForwardServiceStub, "labour", "plain").Submit(sent, timeout=30).body
+    return city.stub(ForwardServiceStub, "labour", "plain").Submit(sent, timeout=180).body
 
 
 def test_a_signed_envelope_is_done_as_its_caller(city: City) -> None:

@@ -88,7 +88,7 @@ def send(city: City, method: str, draw: random.Random) -> str:
     )
     messages = [message(descriptor.input_type, draw) for _ in range(draw.randint(1, 3))]
     try:
-        answer = call(iter(messages) if descriptor.client_streaming else messages[0], timeout=30)
+        answer = call(iter(messages) if descriptor.client_streaming else messages[0], timeout=180)
         if descriptor.server_streaming:
             next(answer, None)
             answer.cancel()

@@ -87,7 +87,7 @@ def call(channel: grpc.Channel, method: str) -> Any:
         response_deserializer=GetMessageClass(descriptor.output_type).FromString,
     )
     request = iter([request_class()]) if descriptor.client_streaming else request_class()
-    answer = make(request, timeout=20)
+    answer = make(request, timeout=180)
     if not descriptor.server_streaming:
         return answer
     first = next(answer, None)

@@ -26,7 +26,7 @@ def append(city: City, handle: str, count: int) -> int:
 def test_a_fresh_checkpoint_covers_what_was_appended(city: City) -> None:
     first = append(city, "labour", 3)
     stub = city.stub(ProofServiceStub, "labour", "plain")
-    answer = stub.GetCheckpoint(node_pb2.GetCheckpointRequest(fresh=True), timeout=30)
+    answer = stub.GetCheckpoint(node_pb2.GetCheckpointRequest(fresh=True), timeout=180)
     head = parse_checkpoint(parse_note(answer.note.encode()).text)
     assert head.size >= first + 3
     assert answer.quorum == 3
@@ -70,7 +70,7 @@ def test_a_bundle_of_an_exchange_convinces_a_stranger(city: City, caller: str) -
     _, receipt = city.pull(grant.id)
     stub = city.stub(ProofServiceStub, "labour", caller)
     request = node_pb2.MakeBundleRequest(index=receipt.log_index, wait_ms=60_000)
-    bundle = stub.MakeBundle(request, timeout=90).bundle
+    bundle = stub.MakeBundle(request, timeout=300).bundle
     policy = city.stub(ProofServiceStub, "audit").GetPolicy(node_pb2.GetPolicyRequest()).policy
     verdict = verify_bundle(bundle, policy).to_dict()
     assert (verdict["verdict"], verdict["reached"], verdict["finality"]) == ("verified", "final", "single-signer")

@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[3]
 def purge(city: City, at: str, *, execute: bool = True) -> department_pb2.PurgeResponse:
     stub = city.stub(department_pb2_grpc.RecordServiceStub, at)
     request = department_pb2.PurgeRequest(before=city.context(at).clock(), basis="PIPL/47", execute=execute)
-    return stub.Purge(request, timeout=120)
+    return stub.Purge(request, timeout=300)
 
 
 def counts(done: department_pb2.PurgeResponse) -> tuple[int, int, int, int]:
@@ -47,10 +47,10 @@ def keep_opening(city: City, at: str) -> Opening:
     }
     stub = city.stub(department_pb2_grpc.RecordServiceStub, at)
     entry = encode_record(Record(type="access.used", member=context.member, time_ms=context.clock(), body=body))
-    index = stub.Append(department_pb2.AppendRequest(records=[entry]), timeout=60).first
+    index = stub.Append(department_pb2.AppendRequest(records=[entry]), timeout=180).first
     kept = Opening(index=index, salt=made.salt, subject=made.subject)
     request = department_pb2.Opening(index=index, salt=kept.salt, subject=kept.subject)
-    stub.KeepOpenings(department_pb2.KeepOpeningsRequest(openings=[request]), timeout=60)
+    stub.KeepOpenings(department_pb2.KeepOpeningsRequest(openings=[request]), timeout=180)
     return kept
 
 
@@ -114,7 +114,7 @@ def test_a_withdrawn_content_ages_from_its_withdrawal(city: City) -> None:
     published_ms = context.clock()
     eventually(lambda: context.clock() > published_ms + 1_000, "a second passed: versions are dated in seconds")
     stub = city.stub(department_pb2_grpc.DatasetServiceStub, "civil")
-    stub.Withdraw(department_pb2.WithdrawDatasetRequest(id=dataset.id), timeout=60)
+    stub.Withdraw(department_pb2.WithdrawDatasetRequest(id=dataset.id), timeout=180)
     erasure.purge(context, published_ms)
     assert context.payloads.stat(digest) is not None, "what was withdrawn later is not older"
     eventually(lambda: context.index.indexed_size == context.log.size, "the index has the withdrawal")
@@ -158,7 +158,7 @@ def test_only_the_past_is_deleted_and_a_basis_is_a_label(city: City) -> None:
         (department_pb2.PurgeRequest(before=0, execute=True), "input.field"),
         (department_pb2.PurgeRequest(before=now, basis="not a label", execute=True), "record.body"),
     ):
-        assert refused(lambda request=request: stub.Purge(request, timeout=60)).code == code
+        assert refused(lambda request=request: stub.Purge(request, timeout=180)).code == code
     assert purge(city, "labour", execute=False).openings >= 1, "nothing was deleted"
 
 
@@ -171,7 +171,7 @@ def test_the_command_counts_and_deletes_only_when_told(city: City) -> None:
             text=True,
             cwd=ROOT,
             env={**os.environ, "CIVICLEDGER_LANG": "en", "PYTHONPATH": str(ROOT)},
-            timeout=100,
+            timeout=300,
             check=False,
         )
         assert done.returncode == status, done.stderr

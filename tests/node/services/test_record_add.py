@@ -220,7 +220,7 @@ class _SlowAnswer:
         self._slow, self._range = slow, (first, count)
 
     def result(self) -> tuple[int, int]:
-        assert self._slow.go.acquire(timeout=60)
+        assert self._slow.go.acquire(timeout=180)
         with self._slow.lock:
             self._slow.answered += 1
         return self._range
@@ -235,7 +235,7 @@ def test_a_slow_log_takes_a_few_requests_and_no_more(city: City, monkeypatch: py
         DepartmentLog, "begin", lambda self, records, batch=None, schema=None: slow.begin(self, records, batch, schema)
     )
     requests = (pb.AppendRequest(records=[_used(number)], batch=os.urandom(16)) for number in range(40))
-    answers = city.stub(RecordServiceStub, "plain").AppendStream(requests, timeout=120)
+    answers = city.stub(RecordServiceStub, "plain").AppendStream(requests, timeout=300)
     eventually(lambda: slow.begun == UNDER_WAY, "the stream fills its window")
     for number in range(40):
         slow.go.release()
@@ -263,7 +263,7 @@ def test_a_full_log_is_said_with_a_code_and_waited_for_by_the_command(
     assert (error.code, error.hint) == ("log.saturated", "wait, then try again")
     assert isinstance(error, UnavailableError)
     full.release(2)
-    error = refused(lambda: list(stub.AppendStream(iter([pb.AppendRequest(records=[_used(1)])]), timeout=60)))
+    error = refused(lambda: list(stub.AppendStream(iter([pb.AppendRequest(records=[_used(1)])]), timeout=180)))
     assert error.code == "log.saturated"
     while full.acquire(blocking=False):
         pass
@@ -284,7 +284,7 @@ def test_after_a_refusal_nothing_more_of_the_stream_is_begun(city: City) -> None
         for number in range(50):
             yield pb.AppendRequest(records=[_used(number)])
 
-    answers = city.stub(RecordServiceStub, "plain").AppendStream(requests(), timeout=60)
+    answers = city.stub(RecordServiceStub, "plain").AppendStream(requests(), timeout=180)
     assert next(answers).count == 1
     assert refused(lambda: next(answers)).code == "record.fields"
     assert log.size == size + 1

@@ -41,7 +41,7 @@ def run(city: City, commands: list[tuple[str, ...]], language: str = "en") -> li
         text=True,
         cwd=ROOT,
         env={**os.environ, "CIVICLEDGER_LANG": language, "PYTHONPATH": str(ROOT)},
-        timeout=150,
+        timeout=300,
         check=True,
     )
     answers = json.loads(done.stdout)

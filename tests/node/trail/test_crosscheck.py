@@ -94,7 +94,7 @@ class Scene:
         self.publishing: Publishing | None = None
         self.check = CrossCheck(
             member=town.bodies[1].uscc, store=self.ours._store, roster=town.roster, peers=town.peers,
-            alarms=self.alarms, context=self._context, is_open=lambda: self.publishing is not None, timeout=60.0,
+            alarms=self.alarms, context=self._context, is_open=lambda: self.publishing is not None, timeout=180,
             metrics=Metrics(), on_fatal=lambda error: None,
         )  # fmt: skip
         town.at_end(self.check.close)

@@ -66,7 +66,7 @@ class Owner:
     def post(self, body: bytes, method: str = "POST") -> Said:
         peer = self.node.core.peers[self.node.core.member]
         host, _, port = peer.https.rpartition(":")
-        line = http.client.HTTPSConnection(host, int(port), timeout=60, context=client_context(peer.certificate))
+        line = http.client.HTTPSConnection(host, int(port), timeout=180, context=client_context(peer.certificate))
         try:
             line.request(method, "/add-checkpoint", body=body)
             answer = line.getresponse()
@@ -188,7 +188,7 @@ def test_of_concurrent_updates_exactly_one_wins(owner: Owner) -> None:
         start = threading.Barrier(crowd)
 
         def ask(new: int, old: int = old, start: threading.Barrier = start) -> Said:
-            start.wait(60)
+            start.wait(300)
             return owner.ask(old, new)
 
         with ThreadPoolExecutor(crowd) as pool:
@@ -205,7 +205,7 @@ def test_of_two_concurrent_histories_one_is_cosigned(owner: Owner) -> None:
     start = threading.Barrier(2)
 
     def ask(leaves: list[bytes]) -> int:
-        start.wait(60)
+        start.wait(300)
         return owner.ask(3, 10, leaves).status
 
     with ThreadPoolExecutor(2) as pool:

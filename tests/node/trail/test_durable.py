@@ -42,7 +42,7 @@ class Witness:
         assert self.process.stdout.readline() == "ready\n"
 
     def post(self, old: int, new: int, note: bytes) -> tuple[int, bytes]:
-        line = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        line = http.client.HTTPConnection("127.0.0.1", self.port, timeout=180)
         try:
             proof = merkle.consistency_proof(LEAVES, old, new) if 0 < old < new else ()
             line.request("POST", "/add-checkpoint", body=format_request(old, proof, note))
@@ -53,7 +53,7 @@ class Witness:
 
     def kill(self) -> None:
         os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(60)
+        self.process.wait(300)
         if self.process.stdout is not None:
             self.process.stdout.close()
 
@@ -87,9 +87,9 @@ def test_what_was_answered_is_held_after_a_kill(tmp_path: Path) -> None:
 
         feeder = threading.Thread(target=feed)
         feeder.start()
-        assert enough.wait(120)
+        assert enough.wait(300)
         witness.kill()
-        feeder.join(120)
+        feeder.join(300)
         assert not feeder.is_alive()
         with Store.open(folder / "held") as store:
             held = WitnessStore(store).get(owner.info.origin)

@@ -30,8 +30,6 @@ from node.rpc.errors import from_rpc
 from tests.node.core.city import City, Founded, found, record
 from tests.node.core.makers import eventually
 
-pytestmark = pytest.mark.timeout(300)
-
 
 class Command:
     """The ``civicledger`` command in this process: what it prints, with its exit status as expected."""
@@ -88,7 +86,7 @@ def test_a_fork_is_seen_told_proven_and_settled(city: City, founded: Founded, tm
     origin = forker.core.log.origin
     eventually(lambda: held(seer, origin) is not None)
     key = forker.core.keys[KeyRole.LOG]
-    client = PinnedClient(seer.core.peers[seer.core.member], 30)
+    client = PinnedClient(seer.core.peers[seer.core.member], 180)
 
     def contradict() -> bool:
         known = held(seer, origin)
@@ -146,12 +144,12 @@ def test_a_fork_is_seen_told_proven_and_settled(city: City, founded: Founded, tm
     # The supervisor may look; a member without that role may not; nobody else may settle.
     ask = node_pb2.ListAlarmsRequest()
     channel = supervisor.core.peers.channel(seer.core.member)
-    assert len(node_pb2_grpc.StatusServiceStub(channel).ListAlarms(ask, timeout=30).alarms) == 1
+    assert len(node_pb2_grpc.StatusServiceStub(channel).ListAlarms(ask, timeout=180).alarms) == 1
     for caller, call in ((city[3], "ListAlarms"), (supervisor, "SettleAlarm")):
         stub = node_pb2_grpc.StatusServiceStub(caller.core.peers.channel(seer.core.member))
         message = node_pb2.SettleAlarmRequest(id=alarm.id) if call == "SettleAlarm" else ask
         with pytest.raises(grpc.RpcError) as caught:
-            getattr(stub, call)(message, timeout=30)
+            getattr(stub, call)(message, timeout=180)
         assert from_rpc(caught.value).code in ("auth.role", "auth.not-own")
     cli("witness", "settle", alarm.id[:8], node=folder)
     assert "log.forked" not in codes(seer)
@@ -162,9 +160,8 @@ def test_a_fork_is_seen_told_proven_and_settled(city: City, founded: Founded, tm
 def test_who_is_missing_is_shown_since_when(city: City, founded: Founded, cli: Command) -> None:
     node, away = city[1], founded.members[3]
     folder = founded.folders[1]
-    eventually(lambda: all(not one.missing_since_ms for one in node.context.witnesses()))
-    rows = cli.json("witness", "list", node=folder)["witnesses"]
-    assert [row["present"] for row in rows] == [True] * 3
+    # A head that was just signed is on its way to all of them.
+    eventually(lambda: [row["present"] for row in cli.json("witness", "list", node=folder)["witnesses"]] == [True] * 3)
     policy = cli("witness", "policy", node=folder)
     assert policy.count("\nwitness ") == 3
     assert "group members 2 " in policy
@@ -190,7 +187,7 @@ def test_who_is_missing_is_shown_since_when(city: City, founded: Founded, cli: C
         node.core.clock = clock
     assert "缺席自" in cli("witness", "list", node=folder, language="zh")
     city.start(3)
-    eventually(lambda: all(not one.missing_since_ms for one in node.context.witnesses()), 60)
+    eventually(lambda: all(not one.missing_since_ms for one in node.context.witnesses()), 300)
 
 
 def test_a_restored_backup_signs_nothing_and_says_what_to_do(
@@ -202,7 +199,7 @@ def test_a_restored_backup_signs_nothing_and_says_what_to_do(
     city.start(2)
     origin = city[2].core.log.origin
     index = city[2].core.log.append_record(record(city[2], 1))
-    assert city[2].anchors.parts(index, 60).size > index
+    assert city[2].anchors.parts(index, 180).size > index
     city.stop(2)
     before = {number: held(city[number], origin) for number in (0, 1, 3)}
     shutil.rmtree(folder)
@@ -211,7 +208,7 @@ def test_a_restored_backup_signs_nothing_and_says_what_to_do(
     old = node.core.log.published
     assert old is not None
     node.start()
-    eventually(lambda: (why := node.closed_reason()) is not None and why.code == "log.behind", 60)
+    eventually(lambda: (why := node.closed_reason()) is not None and why.code == "log.behind", 300)
     # Nothing is appended, nothing signed, and nobody cosigned a second history.
     for attempt in (lambda: node.core.log.append_record(record(node, 2)), node.core.log.publish):
         with pytest.raises(ConflictError, match=r"log\.behind"):
@@ -219,7 +216,7 @@ def test_a_restored_backup_signs_nothing_and_says_what_to_do(
     assert {number: held(city[number], origin) for number in (0, 1, 3)} == before
     assert all(city[number].core.alarms.alarms() == () for number in (1, 3))
     # It is read as before.
-    client = PinnedClient(city[0].core.peers[node.core.member], 30)
+    client = PinnedClient(city[0].core.peers[node.core.member], 180)
     served = client.get("/checkpoint")
     assert served.status == 200
     size = parse_checkpoint(parse_note(served.body).text).size

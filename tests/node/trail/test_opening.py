@@ -35,7 +35,7 @@ def test_what_a_witness_knew_is_not_forgotten_when_it_goes_silent(found: Found, 
         town.at_end(log.close)
         return log, LogOpening(
             member=owner.uscc, log=log, roster=town.roster, anchored=lambda: None, kept=lambda: None,
-            peers=town.peers, tracker=PeerTracker(system_clock), timeout=60.0, metrics=town.metrics,
+            peers=town.peers, tracker=PeerTracker(system_clock), timeout=180, metrics=town.metrics,
             on_open=lambda: None, on_fatal=lambda error: None,
         )  # fmt: skip
 
@@ -48,18 +48,18 @@ def test_what_a_witness_knew_is_not_forgotten_when_it_goes_silent(found: Found, 
     log, opening = start()
     log.refill(records[:5])
     if quorum:
-        eventually(lambda: refused(opening), 60)
+        eventually(lambda: refused(opening), 300)
     else:
         # Too few answer: nothing is compared yet, and what this one said stays known.
-        eventually(lambda: opening._step() is not None and "1 of the 2" in opening.waiting_for, 60)
+        eventually(lambda: opening._step() is not None and "1 of the 2" in opening.waiting_for, 300)
     said[0], others[0] = asleep, http(404, b"")
-    eventually(lambda: refused(opening), 60)
+    eventually(lambda: refused(opening), 300)
     with pytest.raises(ConflictError, match=r"log\.behind"):
         log.append([records[0]])
     # Nor after a restart.
     log.close()
     again, reopening = start()
-    eventually(lambda: refused(reopening), 60)
+    eventually(lambda: refused(reopening), 300)
     with pytest.raises(ConflictError, match=r"log\.behind"):
         again.append([records[0]])
 
@@ -74,7 +74,7 @@ def test_a_note_of_our_own_store_counts_as_seen(found: Found) -> None:
     town.at_end(log.close)
     opening = LogOpening(
         member=owner.uscc, log=log, roster=town.roster, anchored=lambda: None, kept=lambda: note, peers=town.peers,
-        tracker=PeerTracker(system_clock), timeout=60.0, metrics=town.metrics, on_open=lambda: None,
+        tracker=PeerTracker(system_clock), timeout=180, metrics=town.metrics, on_open=lambda: None,
         on_fatal=lambda error: None,
     )  # fmt: skip
 
@@ -84,6 +84,6 @@ def test_a_note_of_our_own_store_counts_as_seen(found: Found) -> None:
         except ConflictError as error:
             return error.code == "log.behind"
 
-    eventually(closed, 60)
+    eventually(closed, 300)
     with pytest.raises(ConflictError, match=r"log\.behind"):
         log.publish()

@@ -361,6 +361,6 @@ def test_a_bad_witness_does_not_hold_up_the_opening(found: Found, lie: str) -> N
         on_open=lambda: opened.append(1), on_fatal=lambda error: None,
     )  # fmt: skip
     # On a slow machine an honest witness may miss a round too: it is asked again.
-    eventually(lambda: opening._step() is None, 120)
+    eventually(lambda: opening._step() is None, 300)
     assert opened == [1]
     log.append_record(make_record(owner.uscc, 1))

@@ -40,7 +40,7 @@ from tests.node.core.makers import NOW_MS, make_uscc
 
 LOCAL = "127.0.0.1"
 #: Patience of the tests' clients, seconds: liars that hang cost this much, and a loaded machine has this much.
-TIMEOUT = 5.0
+TIMEOUT = 60.0
 Answer = bytes | tuple[bytes, bytes] | None
 
 
@@ -243,7 +243,7 @@ class Publishing:
             loop.stop()
         self.feeds.close()
         for loop in loops:
-            assert loop.join(30)
+            assert loop.join(300)
 
 
 def make_record(member: str, number: int) -> Record:
@@ -293,7 +293,7 @@ class Liar:
                         length = int(value) if name.lower() == b"content-length" else length
                     answer = self._answer(request[1].decode(), stream.read(length))
                     if answer is None:
-                        self._closed.wait(60)
+                        self._closed.wait(300)
                         return
                     if isinstance(answer, bytes):
                         line.sendall(answer)
