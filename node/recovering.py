@@ -79,7 +79,7 @@ def propose_recovery(
     now_ms: int,
 ) -> Agreed:
     """A recovery from this node's head, signed by its member; from now on the node does not run on the old chain. The
-    state is left in ``recovery/state``, for members whose nodes have less.
+    state is left beside what was signed, for members whose nodes have less.
 
     Raises: ConflictError(store.locked | recovery.signed-other), and as ``ledger.chain.recoveryterms.propose``.
     """
@@ -89,7 +89,7 @@ def propose_recovery(
         native, genesis = _load(config, store)
         state = read_old_state(native, genesis)
         made = propose(state, lost=lost, validators=validators, now_ms=now_ms, chain_id=chain_id)
-        write_state(RecoveryFiles.of(config).state, genesis, store.load_rows())
+        write_state(RecoveryFiles.of(config, made.terms.chain).state, genesis, store.load_rows())
     return _signed(config, environ, made, state)
 
 
@@ -113,23 +113,32 @@ def judge_recovery(folder: Path, recovery: Recovery, *, state_file: Path | None 
     return Agreed(recovery=recovery, state=state, tally=tally(recovery, state))
 
 
+def judge_by_file(recovery: Recovery, state_file: Path) -> Agreed:
+    """What the state in a file says of a recovery, for somebody without a node: whether that block was the last one is
+    for him to know. Raises: as ``check_terms`` and ``tally``, InvalidInputError(recovery.state)."""
+    source = StateFile(state_file)
+    state = read_old_state(embedded.load_chain(source.genesis, source.rows()), source.genesis)
+    check_terms(recovery, state)
+    return Agreed(recovery=recovery, state=state, tally=tally(recovery, state))
+
+
 def withdraw(folder: Path) -> bool:
     """Forget what was signed here, so that the node runs on the old chain again; False when nothing was signed.
 
     Raises: ConflictError(recovery.started).
     """
     config = load_config(folder)
-    files = RecoveryFiles.of(config)
-    agreed = files.agreed()
-    if agreed is None:
-        return False
-    if decode_genesis(config.genesis_file.read_bytes()).digest != agreed[0]:
+    city = decode_genesis(config.genesis_file.read_bytes())
+    files = RecoveryFiles.of(config, city.digest)
+    if files.agreed() is None:
+        if city.recovery is None:
+            return False
         raise ConflictError(
             "recovery.started",
             "this node started on the recovery already: there is no way back",
             hint="run it",
-            expected=agreed[0],
-            actual=agreed[1],
+            expected=city.recovery.chain,
+            actual=city.digest,
         )
     with disk_errors(files.signed, of_log=False):
         files.signed.unlink()
@@ -144,7 +153,7 @@ def start_recovery(folder: Path, recovery: Recovery, *, state_file: Path | None 
     Raises: ConflictError(store.locked), what ``check_terms`` and ``check_signatures`` raise, UnavailableError(disk.*).
     """
     config, city = load_config(folder), recovery.city
-    files = RecoveryFiles.of(config)
+    files = RecoveryFiles.of(config, recovery.terms.chain)
     with Store.open(config.store_folder / "chain") as opened:
         store = ChainStore(opened)
         again = store.genesis_digest == city.digest
@@ -176,7 +185,7 @@ def _signed(config: NodeConfig, environ: Mapping[str, str], recovery: Recovery, 
     made = sign(recovery, uscc, signer)
     counted = tally(made, state)
     # Before the signature leaves: who has it may count on this node.
-    RecoveryFiles.of(config).fence(recovery.terms.chain, recovery.city.digest)
+    RecoveryFiles.of(config, recovery.terms.chain).fence(recovery.terms.chain, recovery.city.digest)
     return Agreed(recovery=made, state=state, tally=counted)
 
 
@@ -201,7 +210,7 @@ def _load(config: NodeConfig, store: ChainStore) -> tuple[embedded.NativeChain, 
         raise NotFoundError(
             "recovery.no-chain",
             f"{config.folder} holds no chain yet",
-            hint="take recovery/state from the folder of the member that proposed, and add --state",
+            hint="take the file state in recovery/ of the member that proposed, and add --state",
         )
     store.check_genesis(decode_genesis(genesis).digest)
     return embedded.load_chain(genesis, store.load_rows()), genesis
@@ -218,7 +227,7 @@ def _from_file(store: ChainStore, recovery: Recovery, path: Path) -> StateFile |
         raise InvalidInputError(
             "recovery.state",
             f"{path} is the state of another chain",
-            hint="take recovery/state from the folder of the member that proposed, or of one that started",
+            hint="take the file state in recovery/ of the member that proposed, or of one that started",
             expected=terms.chain,
             actual=decode_genesis(source.genesis).digest,
         )

@@ -1,8 +1,8 @@
-"""What a recovery leaves in a node's folder: ``recovery/`` with the agreed file, the state before, and what was signed.
+"""What a recovery leaves in a node's folder: ``recovery/<first 16 hex digits of the chain that ends>/``.
 
 | file | what |
 | --- | --- |
-| ``signed.json`` | the chain that this member agreed to end; its node does not run on that chain any more |
+| ``signed.json`` | that this member agreed to end the chain; its node does not run on it any more |
 | ``recovery.json`` | the recovery this node started on, with the signatures |
 | ``state`` | the old genesis file and the state rows of the agreed head, for nodes that have less |
 | ``genesis.before.json`` | the old genesis file |
@@ -37,9 +37,9 @@ class RecoveryFiles:
     folder: Path
 
     @classmethod
-    def of(cls, config: NodeConfig) -> RecoveryFiles:
-        """Those of a node."""
-        return cls(folder=config.folder / "recovery")
+    def of(cls, config: NodeConfig, chain: bytes) -> RecoveryFiles:
+        """Those of a node about the end of ``chain`` (genesis digest)."""
+        return cls(folder=config.folder / "recovery" / chain.hex()[:16])
 
     @property
     def signed(self) -> Path:
@@ -64,7 +64,7 @@ class RecoveryFiles:
     def write(self, path: Path, data: bytes) -> None:
         """Durably, whole or not at all. Raises: UnavailableError(disk.full | disk.failed)."""
         with disk_errors(path, of_log=False):
-            self.folder.mkdir(mode=0o700, exist_ok=True)
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             replace_file(path, data)
 
     def fence(self, chain: bytes, genesis: bytes) -> None:
@@ -73,24 +73,23 @@ class RecoveryFiles:
         Raises: ConflictError(recovery.signed-other), UnavailableError(disk.*).
         """
         kept = self.agreed()
-        if kept is not None and kept[0] == chain and kept[1] != genesis:
+        if kept is not None and kept != genesis:
             raise ConflictError(
                 "recovery.signed-other",
                 "this member signed another proposal for the same chain: two of them could both be started",
                 hint="agree on one; if the other was not started anywhere: `city recover withdraw --yes`, then sign",
-                expected=kept[1],
+                expected=kept,
                 actual=genesis,
             )
         self.write(self.signed, json.dumps({"chain": chain.hex(), "genesis": genesis.hex()}).encode() + b"\n")
 
-    def agreed(self) -> tuple[bytes, bytes] | None:
-        """(chain that ends, genesis of the new city) as signed here; None when nothing was.
+    def agreed(self) -> bytes | None:
+        """The genesis digest of the new city as signed here; None when nothing was.
 
         Raises: FatalError(recovery.damaged).
         """
         try:
-            value = json.loads(self.signed.read_bytes())
-            return bytes.fromhex(value["chain"]), bytes.fromhex(value["genesis"])
+            return bytes.fromhex(json.loads(self.signed.read_bytes())["genesis"])
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -106,15 +105,16 @@ def check_not_signed(config: NodeConfig, genesis: bytes) -> None:
 
     Raises: FatalError(recovery.signed | recovery.damaged).
     """
-    agreed = RecoveryFiles.of(config).agreed()
-    if agreed is not None and agreed[0] == hashlib.sha256(genesis).digest():
+    chain = hashlib.sha256(genesis).digest()
+    agreed = RecoveryFiles.of(config, chain).agreed()
+    if agreed is not None:
         raise FatalError(
             "recovery.signed",
             "this member signed that its city goes on from another genesis file: this node must not run on the old one",
             hint="`civicledger city recover start FILE` when enough have signed; `city recover withdraw --yes` only "
             "when the lost validators came back and nobody has started",
-            expected=agreed[1],
-            actual=agreed[0],
+            expected=agreed,
+            actual=chain,
         )
 
 
@@ -122,7 +122,7 @@ def write_state(path: Path, genesis: bytes, rows: Iterable[Row]) -> None:
     """The old genesis file and the rows of the agreed head; durable, whole or not at all. Raises: UnavailableError."""
     fresh = path.with_name(path.name + ".new")
     with disk_errors(path, of_log=False):
-        path.parent.mkdir(mode=0o700, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with fresh.open("wb") as file:
             file.write(_MAGIC + len(genesis).to_bytes(4, "big") + genesis)
             for key, value in rows:
@@ -145,7 +145,7 @@ class StateFile:
             raise NotFoundError(
                 "recovery.no-state",
                 f"{path} cannot be read: {error.strerror}",
-                hint="take recovery/state from the folder of the member that proposed, or of one that started",
+                hint="take the file state in recovery/ of the member that proposed, or of one that started",
             ) from error
 
     def _head(self, file: BinaryIO) -> bytes:
@@ -174,5 +174,5 @@ class StateFile:
         return InvalidInputError(
             "recovery.state",
             f"{self._path} is no state of a recovery: {why}",
-            hint="take recovery/state from the folder of the member that proposed, or of one that started",
+            hint="take the file state in recovery/ of the member that proposed, or of one that started",
         )

@@ -89,7 +89,7 @@ def _check_head(terms: Recovered, state: OldState, old: Genesis) -> None:
         raise ConflictError(
             "recovery.behind",
             f"this node has blocks up to {state.height}, the recovery goes on from {terms.height}",
-            hint="run this node beside one that has them until it caught up, or take recovery/state from the folder of "
+            hint="run this node beside one that has them until it caught up, or take the file state in recovery/ of "
             "the member that proposed, and add --state",
             expected=terms.height,
             actual=state.height,

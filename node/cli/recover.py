@@ -15,8 +15,10 @@ from ledger.log.files import disk_errors, replace_file
 from node.cli.connect import JsonOption, NodeOption, node_folder
 from node.cli.output import err, facts, out, print_json
 from node.cli.texts import t
+from node.config import load_config
 from node.recovering import (
     Agreed,
+    judge_by_file,
     judge_recovery,
     propose_recovery,
     read_recoveries,
@@ -24,6 +26,7 @@ from node.recovering import (
     start_recovery,
     withdraw,
 )
+from node.recoveryfiles import RecoveryFiles
 
 app = typer.Typer(
     help=t(
@@ -41,8 +44,8 @@ _STATE = typer.Option(
     None,
     "--state",
     help=t(
-        "recovery/state from the folder of the member that proposed, for a node that has less than the agreed block",
-        "提议方目录中的 recovery/state，供缺少约定区块的节点使用",
+        "the file state in recovery/ of the member that proposed, for a node that has less than the agreed block",
+        "提议方目录 recovery/ 中的 state 文件，供缺少约定区块的节点使用",
     ),
 )
 _READING = t("reading the chain", "正在读取链数据")
@@ -93,6 +96,9 @@ def propose(
         )
     _write(target, made.recovery)
     _show(made, as_json, file=target)
+    if not as_json:
+        kept = RecoveryFiles.of(load_config(folder), made.recovery.terms.chain).state
+        out.print(t(f"for nodes that have less: {kept}", f"供数据较少的节点使用：{kept}"), markup=False, soft_wrap=True)
 
 
 @app.command(
@@ -123,9 +129,13 @@ def sign(
 @app.command(
     "show",
     help=t(
-        "What a proposal says and who signed; checked by this node's own chain (the node stopped).\n\n"
-        "Example: civicledger city recover show recovery.json --node ./water",
-        "显示提议内容和签名情况，并以本节点的链数据核对（节点须停止）。\n\n例：civicledger city recover show recovery.json --node ./water",
+        "What a proposal says and who signed; checked by this node's own chain (the node stopped), or by a state file "
+        "alone, as an auditor does.\n\n"
+        "Examples: civicledger city recover show recovery.json --node ./water\n\n"
+        "          civicledger city recover show recovery.json --state state",
+        "显示提议内容和签名情况，并以本节点的链数据核对（节点须停止），或如审计方仅凭 state 文件核对。\n\n"
+        "例：civicledger city recover show recovery.json --node ./water\n\n"
+        "    civicledger city recover show recovery.json --state state",
     ),
 )
 def show(
@@ -135,9 +145,12 @@ def show(
     as_json: bool = JsonOption,
 ) -> None:
     """Reads only."""
-    folder = node_folder(node)
     with err.status(_READING):
-        judged = judge_recovery(folder, read_recoveries(files), state_file=state)
+        recovery = read_recoveries(files)
+        if state is not None and node is None:
+            judged = judge_by_file(recovery, state)
+        else:
+            judged = judge_recovery(node_folder(node), recovery, state_file=state)
     _show(judged, as_json)
 
 

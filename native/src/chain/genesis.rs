@@ -178,7 +178,7 @@ pub fn run(bytes: &[u8]) -> Result<Genesis, Error> {
             "genesis.recovered",
             "a recovered city goes on from the state before, which is not in its genesis file",
         )
-        .hint("take recovery.json and recovery/state of another member: civicledger city recover start FILE --state STATE"));
+        .hint("take recovery.json and state from recovery/ of another member: civicledger city recover start FILE --state STATE"));
     }
     let limits = limits(&file);
     let frame = Frame {

@@ -96,6 +96,10 @@ def answer(folder: Path, *words: str) -> Any:
     return json.loads(text)
 
 
+def files_of(folders: Folders, member: DevMember) -> RecoveryFiles:
+    return RecoveryFiles.of(load_config(folders.node(member)), folders.chain.native.genesis_digest())
+
+
 def propose(folders: Folders, file: Path, *more: str) -> Any:
     lost = ["--lost", "dept-1", "--lost", "dept-2", "--validator", "dept-5", "--validator", "dept-6"]
     return answer(folders.node(BODIES[2]), "propose", *lost, "--out", str(file), *more)
@@ -119,6 +123,9 @@ def test_from_the_proposal_to_the_first_block(folders: Folders, tmp_path: Path) 
         told = answer(folders.node(member), "sign", str(file))
     assert told["complete"]
     assert answer(folders.node(BODIES[4]), "show", str(file)) == told
+    # An auditor has no node: the two files say it.
+    words = ["city", "recover", "show", str(file), "--state", str(files_of(folders, BODIES[2]).state), "--json"]
+    assert json.loads(CliRunner().invoke(build(words), words).stdout) == told
 
     folder = folders.node(BODIES[4])
     with pytest.raises(LedgerError) as refused:
@@ -130,7 +137,7 @@ def test_from_the_proposal_to_the_first_block(folders: Folders, tmp_path: Path) 
     recovery = read_recoveries([file])
     assert genesis == recovery.genesis
     check_not_signed(load_config(folder), genesis)
-    files = RecoveryFiles.of(load_config(folder))
+    files = files_of(folders, BODIES[4])
     assert files.genesis_before.read_bytes() == folders.chain.genesis
     assert read_recoveries([files.recovery]) == recovery
     assert dict(StateFile(files.state).rows()) == folders.chain.rows
@@ -172,7 +179,7 @@ def test_a_start_that_was_interrupted_is_finished(folders: Folders, tmp_path: Pa
 def test_a_node_that_has_less_takes_the_state_of_another(folders: Folders, tmp_path: Path) -> None:
     file = tmp_path / "recovery.json"
     propose(folders, file)
-    state = RecoveryFiles.of(load_config(folders.node(BODIES[2]))).state
+    state = files_of(folders, BODIES[2]).state
     # One lost its disk, one is a block behind.
     empty = folders.node(BODIES[6], empty=True)
     behind = folders.node(BODIES[5], make_chain(BODIES, blocks=1))
@@ -226,12 +233,12 @@ def test_what_is_in_the_way_is_said(folders: Folders, tmp_path: Path) -> None:
         damaged.write_bytes(content)
         assert command(node, "show", str(file), "--state", str(damaged))[1] == "recovery.state"
     assert command(node, "show", str(file), "--state", str(tmp_path / "absent"))[1] == "recovery.no-state"
-    whole = RecoveryFiles.of(load_config(folders.node(BODIES[2]))).state.read_bytes()
+    whole = files_of(folders, BODIES[2]).state.read_bytes()
     damaged.write_bytes(whole[:-1])
     empty = folders.node(BODIES[6], empty=True)
     assert command(empty, "show", str(file), "--state", str(damaged))[1] == "recovery.state"
-    RecoveryFiles.of(load_config(node)).folder.mkdir()
-    RecoveryFiles.of(load_config(node)).signed.write_text("{")
+    files_of(folders, BODIES[3]).folder.mkdir(parents=True)
+    files_of(folders, BODIES[3]).signed.write_text("{")
     assert command(node, "sign", str(file))[1] == "recovery.damaged"
     shutil.rmtree(node / "recovery")
     text, _ = command(node, "show", str(file))
