@@ -40,7 +40,8 @@ class ChainReader:
         self._view: ChainView | None = None
         self._blocks: dict[int, Block] = {}
         self._codes: dict[bytes, str] = {}
-        self._codes_to = -1
+        # On somebody else's network the contracts stand since the founding block; before, nothing is ours.
+        self._codes_to = -1 if genesis.network is None else genesis.network.height - 1
         self._checked = False
 
     def view(self) -> ChainView:
@@ -82,9 +83,16 @@ class ChainReader:
     def _check_chain(self) -> None:
         if self._checked:
             return
-        named, block = self._client.chain_id(), self._client.request("eth_getBlockByNumber", "0x0", False)
-        founded = self._genesis.time_ms // 1000
-        if named != self._genesis.chain_id or block is None or int(block["timestamp"], 16) != founded:
+        network = self._genesis.network
+        first = "0x0" if network is None else hex(network.height)
+        named, block = self._client.chain_id(), self._client.request("eth_getBlockByNumber", first, False)
+        if block is None:
+            same = False
+        elif network is None:
+            same = int(block["timestamp"], 16) == self._genesis.time_ms // 1000
+        else:
+            same = block["hash"] == "0x" + network.hash.hex()
+        if named != self._genesis.chain_id or not same:
             raise ConflictError(
                 "gateway.other-chain",
                 "the home node serves another chain than the gateway's genesis file",

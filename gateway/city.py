@@ -28,6 +28,8 @@ REFRESH_S = 1.0
 _PARALLEL = 8
 #: What a chain of this engine can prove.
 FINALITY = {"solo": "single-signer", "cometbft": "bft"}
+#: With fewer validators of somebody else's network not one may be faulty.
+_LEAST_FOR_BFT = 4
 
 
 class City:
@@ -108,7 +110,7 @@ class City:
             chain_id=self._genesis.chain_id,
             region=self._genesis.region,
             engine=self._genesis.engine,
-            finality=FINALITY.get(self._genesis.engine, "unproven"),
+            finality=_provable(self._genesis),
             final_height=final,
             view_age_ms=age,
             chain=chain,
@@ -190,6 +192,12 @@ class City:
             age if same and isinstance(age, int) and age >= 0 else None,
             final if same and isinstance(final, int) and final >= 0 else 0,
         )
+
+
+def _provable(genesis: Genesis) -> str:
+    if genesis.network is None or not genesis.network.validators:
+        return FINALITY.get(genesis.engine, "unproven")
+    return "bft" if len(genesis.network.validators) >= _LEAST_FOR_BFT else "single-signer"
 
 
 def _read_log(log: MemberLog | None, member: ChainMember) -> LogView:

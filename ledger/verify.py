@@ -34,8 +34,10 @@ from ledger.evidence.checkpoint import (
 )
 from ledger.evidence.final import describe, describe_pin, verify_finality
 from ledger.evidence.finality import HeaderFields, decode_header
+from ledger.evidence.network import UNPROVEN, UnprovenFinality, decode_foreign
 from ledger.evidence.policy import TrustPolicy, decode_policy
 from ledger.evidence.proven import ProvenState, check_log_key, check_witness_key, read_state
+from ledger.evidence.qbftfinality import QbftFinality
 from ledger.evidence.seal import Seal
 from ledger.model import MemberStatus, Record, format_time
 
@@ -69,11 +71,13 @@ class Verdict:
     """The answer of :func:`verify_bundle`.
 
     ``verified``: every link holds and the policy vouches for the validators. ``expired``: every link holds, but the
-    policy is too old to vouch for them (``code`` is then ``policy.expired``): a newer policy is needed.
+    policy is too old to vouch for them (``code`` is then ``policy.expired``): a newer policy is needed. ``unproven``:
+    every link holds but the last, because the network behind the engine ``external`` proves nothing of its blocks, and
+    the policy takes that (``code`` is then ``finality.unproven``): what is reached is ``anchored``, never ``final``.
     """
 
-    verdict: Literal["verified", "expired"]
-    reached: Literal["final"]
+    verdict: Literal["verified", "expired", "unproven"]
+    reached: Literal["final", "anchored"]
     finality: str
     checks: tuple[Check, ...]
     record: Record
@@ -156,6 +160,7 @@ def verify_bundle(bundle: bytes, policy: bytes, at_ms: int | None = None) -> Ver
             actual=format_time(final.head.time_ms),
         )
     current = max(judged_at, final.head.time_ms) <= trust.trusted_until_ms
+    proven_final = final.kind != UNPROVEN
     checks = (
         Check(name="record", ok=True, detail=f"a {record.type} record of {record.member}"),
         Check(name="inclusion", ok=True, detail=f"entry {index} of {head.size} in {head.origin}"),
@@ -167,14 +172,14 @@ def verify_bundle(bundle: bytes, policy: bytes, at_ms: int | None = None) -> Ver
             f"{proven.member.status.word}",
         ),
         Check(name="state", ok=True, detail=f"contracts, keys and members proven in block {header.height}"),
-        Check(name="finality", ok=True, detail=describe(final)),
+        Check(name="finality", ok=proven_final, detail=describe(final)),
         Check(
             name="policy", ok=current, detail=f"{describe_pin(final, trust.pinned)}; {_trust_detail(current, trust)}"
         ),
     )
     return Verdict(
-        verdict="verified" if current else "expired",
-        reached="final",
+        verdict="expired" if not current else "verified" if proven_final else "unproven",
+        reached="final" if proven_final else "anchored",
         finality=final.kind,
         checks=checks,
         record=record,
@@ -186,7 +191,7 @@ def verify_bundle(bundle: bytes, policy: bytes, at_ms: int | None = None) -> Ver
         anchor_time=proven.anchor.time,
         judged_at_ms=judged_at,
         seal=_SEAL,
-        code="" if current else "policy.expired",
+        code="policy.expired" if not current else "" if proven_final else "finality.unproven",
     )
 
 
@@ -237,7 +242,9 @@ def _check_inclusion(content: Bundle) -> tuple[int, Note]:
 
 
 def _check_header(content: Bundle, trust: TrustPolicy) -> HeaderFields:
-    header, head = decode_header(content.anchor.header), content.finality.head
+    foreign = isinstance(content.finality, QbftFinality | UnprovenFinality)
+    header = (decode_foreign if foreign else decode_header)(content.anchor.header)
+    head = content.finality.head
     if isinstance(content.finality, BftFinality):
         # Only the very next header: later ones carry the same hash while no block is made, and one block has one proof.
         height = ("finality.height", "the consensus height", header.consensus_height, content.finality.light.height - 1)
@@ -252,6 +259,10 @@ def _check_header(content: Bundle, trust: TrustPolicy) -> HeaderFields:
     for code, what, expected, actual in pairs:
         if expected != actual:
             raise UntrustedError(code, f"{what} is another one", expected=expected, actual=actual)
+    if foreign and head.time_ms != 1000 * header.time:
+        raise UntrustedError(
+            "finality.time", "the time is not that of the block", expected=header.time, actual=head.time_ms
+        )
     if head.time_ms // 1000 < header.time:
         raise UntrustedError(
             "finality.time", "the head is signed for a time before its block", expected=header.time, actual=head.time_ms
@@ -298,6 +309,13 @@ def _check_checkpoint(note: Note, proven: ProvenState, quorum: int, trust: Trust
         check_witness_key(item.key, cosignature.time, proven.anchor.time)
     pins = {pin.name: pin for pin in trust.pins}
     for key in (log, *witnesses):
+        if trust.takes_unproven and key.name not in pins:
+            raise UntrustedError(
+                "policy.pin",
+                f"the policy pins no key of {key.name}: where no block is proven, the chain cannot vouch for one",
+                hint="take a newer policy from a member you trust",
+                actual=key.public,
+            )
         if pins.get(key.name, key) != key:
             raise UntrustedError("policy.pin", f"the policy pins another key of {key.name}", actual=key.public)
     return witnessed

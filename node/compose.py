@@ -12,7 +12,6 @@ from pathlib import Path
 import structlog
 
 from ledger.chain.account import TransactionSender
-from ledger.chain.jsonrpc import JsonRpc
 from ledger.errors import FatalError, LedgerError
 from ledger.evidence.checkpoint import Checkpoint
 from ledger.keys import AccountSigner
@@ -21,6 +20,7 @@ from ledger.storage.chainstate import StoredBlock
 from node import overdue
 from node.chain.consensus import BftOrderer
 from node.chain.ordering import make_block_service, make_orderer
+from node.chain.state import json_rpc
 from node.context import Clock, NodeContext, system_clock
 from node.core import NodeCore
 from node.doctor import diagnose
@@ -272,7 +272,7 @@ class Node:
         public = WebServer(app, https.host, https.port, self._https_context, name="https")
         closing.add("https", public.close)
         page = StatusPage(StatusReader(self).read)
-        app = local_app(JsonRpc(core.chain).handle, core.metrics, lambda: health(self), page)
+        app = local_app(json_rpc(core.chain).handle, core.metrics, lambda: health(self), page)
         local = WebServer(app, core.config.local.host, core.config.local.port, None, name="local")
         closing.add("local", local.close)
         closing.add("subscription", core.chain.subscribe(self._saw_block))
@@ -307,7 +307,9 @@ class Node:
     # --- what happens while it runs -----------------------------------------------------------------------------------
     def _saw_block(self, block: StoredBlock) -> None:
         self.core.metrics.block(len(block.transactions))
-        self.core.follow_contracts()
+        # Where the state is somebody else's to tell, the network's own loop does it: this thread only hands out blocks.
+        if self.core.genesis.network is None:
+            self.core.follow_contracts()
         self.retirement.loop.wake()
         self.core.board.changed()
 

@@ -58,6 +58,18 @@ class CometSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     double_sign_check: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 5
 
 
+class ExternalSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The network that somebody else runs, on the engine ``external``: the JSON-RPC of the node of it that this member
+    trusts (loopback or https), a file with its bearer token and one with its certificate authorities (PEM), both in the
+    node's folder; how many blocks must stand on a block before it counts (0 where blocks are final at once)."""
+
+    rpc: str = ""
+    token_file: str = ""
+    ca_file: str = ""
+    confirmations: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 0
+    poll_ms: Annotated[int, msgspec.Meta(ge=50, le=60_000)] = 500
+
+
 class LogSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How often the log publishes and anchors, and how patient witnessing is."""
 
@@ -112,6 +124,7 @@ class NodeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     local: Listen
     chain: ChainSection = ChainSection()
     comet: CometSection = CometSection()
+    external: ExternalSection = ExternalSection()
     log: LogSection = LogSection()
     exchange: ExchangeSection = ExchangeSection()
     deadlines: DeadlineSection = DeadlineSection()
@@ -244,7 +257,7 @@ def encode_config(config: NodeConfig) -> bytes:
     if config.passphrase_file:
         lines.append(f"passphrase_file = {_toml_text(config.passphrase_file)}")
     for name, section in msgspec.structs.asdict(config).items():
-        if not isinstance(section, msgspec.Struct) or section == CometSection():
+        if not isinstance(section, msgspec.Struct) or section in (CometSection(), ExternalSection()):
             continue
         lines += ["", f"[{name}]"]
         for key, value in msgspec.structs.asdict(section).items():

@@ -12,7 +12,6 @@ from ledger.errors import UnavailableError
 if TYPE_CHECKING:
     from ledger.chain.account import TransactionSender
     from ledger.chain.bindings import Contracts
-    from ledger.chain.engine import EmbeddedChain
     from ledger.evidence.bundle import AnchorParts
     from ledger.log import DepartmentLog
     from ledger.storage.exchanges import ExchangeStore, NonceStore
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from ledger.storage.payloads import PayloadStore
     from ledger.storage.store import Store
     from ledger.storage.witness import WitnessStore
+    from node.chain.state import Chain
     from node.comet.view import ConsensusView
     from node.config import NodeConfig
     from node.identity.keyring import KeyRing
@@ -158,12 +158,12 @@ class NodeContext:
     member: str
     config: NodeConfig
     genesis_digest: bytes
-    #: Who orders the chain: ``solo`` or ``cometbft``.
+    #: Who orders the chain: ``solo``, ``cometbft`` or ``external``.
     engine: str
     #: None on a chain without a CometBFT.
     consensus: ConsensusSigner | None
     signers: KeyRing
-    chain: EmbeddedChain
+    chain: Chain
     contracts: Contracts
     sender: TransactionSender
     log: DepartmentLog
@@ -203,7 +203,8 @@ class NodeContext:
             raise UnavailableError(
                 "chain.stale",
                 f"the newest signed time of the chain is {age // 1_000} s old, more than {limit // 1_000} s",
-                hint="`civicledger doctor` says who is missing: the sequencer, or more than a third of the validators",
+                hint="`civicledger doctor` says who is missing: the sequencer, more than a third of the validators, or "
+                "the network's node",
                 expected=limit,
                 actual=age,
             )

@@ -11,7 +11,7 @@ import structlog
 from ledger.chain.bindings import Contracts
 from ledger.chain.engine import COMETBFT, EmbeddedChain
 from ledger.chain.forwarding import Forward
-from ledger.chain.genesis import MAX_GENESIS_BYTES, decode_genesis
+from ledger.chain.genesis import EXTERNAL, MAX_GENESIS_BYTES, decode_genesis
 from ledger.errors import FatalError, InvalidInputError, LedgerError, NotFoundError
 from ledger.evidence.bft import BftFinality, decode_bft, encode_bft
 from ledger.identifiers import origin
@@ -21,8 +21,10 @@ from node.chain.blocks import forward_to
 from node.chain.blockwire import finality_message, stored_finality
 from node.chain.board import CometBoard
 from node.chain.consensus import patiently
+from node.chain.external import NetworkBoard, NetworkChain, founding_pin
 from node.chain.heads import HeadBoard
 from node.chain.roster import RosterView
+from node.chain.state import Chain, account
 from node.chain.tracker import PeerTracker
 from node.comet.starting import Comet, prepare_comet
 from node.config import NodeConfig, load_config
@@ -60,7 +62,7 @@ class NodeCore:
         self.stores = open_stores(config, closing)
         self.alarms = AlarmBook(config.folder / "alarms", clock=clock)
         self._comet = self._prepare_comet(genesis) if self.is_bft else None
-        self.chain = EmbeddedChain.open(self.stores.chain, genesis, forward=self._forward(), engine=self.genesis.engine)
+        self.chain = self._open_chain()
         closing.add("chain", self.chain.close)
         consortium = self.genesis.contracts["Consortium"]
         self.contracts = Contracts.in_force(self.chain.call, consortium)
@@ -78,8 +80,15 @@ class NodeCore:
         return self.genesis.engine == COMETBFT
 
     @property
+    def embedded(self) -> EmbeddedChain:
+        """The chain, on an engine whose blocks are executed here. Raises: FatalError(chain.engine)."""
+        if not isinstance(self.chain, EmbeddedChain):
+            raise FatalError("chain.engine", f"on the engine {self.genesis.engine} no block is executed here")
+        return self.chain
+
+    @property
     def comet(self) -> Comet:
-        """This node's CometBFT. Raises: FatalError(chain.engine) on a solo chain."""
+        """This node's CometBFT. Raises: FatalError(chain.engine) on another engine."""
         if self._comet is None:
             raise FatalError("chain.engine", f"the engine {self.genesis.engine} has no CometBFT")
         return self._comet
@@ -125,7 +134,7 @@ class NodeCore:
             (self.config.folder / _RUNNING_FILE).unlink(missing_ok=True)
 
     def _storage_root(self, address: bytes) -> bytes:
-        root = self.chain.native.account(address)["storage_hash"]
+        root = account(self.chain, address)["storage_hash"]
         if not isinstance(root, bytes):
             raise FatalError("chain.account", "the state machine answered no storage root")
         return root
@@ -143,6 +152,12 @@ class NodeCore:
         for role in self.keys.reconcile(is_active):
             logger.info("key.adopted", role=role.word)
 
+    def _open_chain(self) -> Chain:
+        store = self.stores.chain
+        if self.genesis.engine == EXTERNAL:
+            return NetworkChain.of_city(self.config, self.genesis, store)
+        return EmbeddedChain.open(store, self.genesis_bytes, forward=self._forward(), engine=self.genesis.engine)
+
     def _prepare_comet(self, genesis: bytes) -> Comet:
         store = self.stores.chain
         return prepare_comet(
@@ -158,7 +173,7 @@ class NodeCore:
         timeout = float(self.config.chain.admission_timeout)
         return forward_to(self.peers, self.genesis.sequencer, self.tracker, timeout)
 
-    def _make_board(self) -> HeadBoard | CometBoard:
+    def _make_board(self) -> HeadBoard | CometBoard | NetworkBoard:
         store = self.stores.chain
         kept = store.finality()
         oldest_ms = self.chain.head().time * 1_000
@@ -167,6 +182,13 @@ class NodeCore:
             found = store.header(height)
             return None if found is None else found[0]
 
+        if isinstance(self.chain, NetworkChain):
+            return NetworkBoard(
+                clock=self.clock,
+                block_hash=self.chain.hash_at,
+                founded=founding_pin(self.genesis),
+                oldest_time_ms=oldest_ms,
+            )
         if self.is_bft:
             reached = store.consensus_at
 

@@ -11,6 +11,7 @@ from ledger.model import KeyRole
 from node.chain.chainloop import Sequencer
 from node.context import Finding
 from node.doctor_consensus import consensus
+from node.doctor_network import network
 from node.findings import Words, caution, fine, said, t, trouble
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ CLOCK_BEHIND_MS = 5_000
 def diagnose(node: Node) -> tuple[Finding, ...]:
     """Every check, problems first. What is fine is an ``ok`` line, so that silence is never mistaken for it."""
     checks: tuple[Callable[[Node], Iterable[Finding]], ...] = (
-        _broken, _membership, _log, _alarms, consensus, _chain, _finality, _peers, _loops, _index, _disk, _files,
+        _broken, _membership, _log, _alarms, consensus, network, _chain, _finality, _peers, _loops, _index, _disk,
+        _files,
     )  # fmt: skip
     findings = [finding for check in checks for finding in check(node)]
     order = {"problem": 0, "warning": 1, "ok": 2}
@@ -198,6 +200,8 @@ def _alarms(node: Node) -> Iterable[Finding]:
 
 
 def _chain(node: Node) -> Iterable[Finding]:
+    if node.core.genesis.network is not None:
+        return  # said by ``network``
     if isinstance(node.orderer, Sequencer) and not node.orderer.rejoining.done:
         yield trouble(
             "chain.rejoining",
@@ -249,6 +253,8 @@ def _start_again(node: Node, sequencer: str) -> Words:
 
 
 def _finality(node: Node) -> Iterable[Finding]:
+    if node.core.genesis.network is not None:
+        return  # said by ``network``
     height, final = node.core.chain.head().height, node.core.board.final_height()
     if node.core.board.finality is not None and final >= height:
         yield fine("chain.final", t(f"height {final} is final", f"高度 {final} 已终局"))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from ledger.chain.external_founding import Ground
 from ledger.chain.genesis import FoundingMember, build_genesis
 from ledger.errors import ConflictError
 from ledger.identifiers import parse_handle, parse_region, parse_uscc
@@ -19,6 +20,7 @@ from node.comet.keys import node_id
 from node.config import (
     ChainSection,
     CometSection,
+    ExternalSection,
     Listen,
     LogSection,
     MemberSection,
@@ -52,6 +54,8 @@ class MemberPlan:
     engine: str = "solo"
     validator: bool = False
     p2p_port: int = 0
+    #: On ``external``: the JSON-RPC by which this member's node reaches the network.
+    rpc: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +119,7 @@ def found_member(
         local=Listen(port=plan.local_port),
         chain=chain or ChainSection(),
         comet=CometSection(p2p_host=plan.host, p2p_port=plan.p2p_port) if p2p else CometSection(),
+        external=ExternalSection(rpc=plan.rpc),
         log=log or LogSection(),
     )
     (folder / "node.toml").write_bytes(encode_config(config))
@@ -165,9 +170,10 @@ def found_city(
     time_ms: int,
     sequencer: str,
     engine: str = "solo",
+    ground: Ground | None = None,
 ) -> bytes:
     """Build the genesis file, write it and ``peers.json`` into every member's folder, and return its bytes.
-    ``sequencer`` is empty on ``cometbft``."""
+    ``sequencer`` is empty on ``cometbft`` and on ``external``, which has ``ground`` to stand on."""
     genesis = build_genesis(
         chain_id=chain_id,
         region=region,
@@ -175,6 +181,8 @@ def found_city(
         members=tuple(founding.member for founding in foundings),
         sequencer=sequencer,
         engine=engine,
+        network=None if ground is None else ground.network,
+        addresses=None if ground is None else ground.addresses,
     )
     peers = encode_peers(tuple(founding.peer for founding in foundings))
     for founding in foundings:

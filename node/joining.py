@@ -13,14 +13,14 @@ from typing import Any
 
 import msgspec
 
-from ledger.chain.genesis import COMETBFT, Genesis, decode_genesis
-from ledger.errors import ConflictError, FatalError
+from ledger.chain.genesis import COMETBFT, EXTERNAL, Genesis, decode_genesis
+from ledger.errors import ConflictError, FatalError, InvalidInputError
 from ledger.evidence.possession import prove_possession
 from ledger.keys import AccountSigner
 from ledger.log.files import replace_file
 from ledger.model import KeyRole
 from node.comet.keys import node_id
-from node.config import NodeConfig, load_config
+from node.config import NodeConfig, encode_config, load_config
 from node.founding import add_comet_keys
 from node.identity.keyfiles import node_roles, read_passphrase
 from node.identity.keyring import KeyRing
@@ -35,12 +35,14 @@ def join(
     *,
     random: Callable[[int], bytes],
     p2p_port: int,
+    rpc: str = "",
 ) -> dict[str, Any]:
     """Take the city's files into a member's folder and return its card (JSON-ready). On a CometBFT network the folder
-    gets the ``consensus`` and ``p2p`` keys it lacks, made with ``random``; ``p2p_port`` 0 is what node.toml says.
+    gets the ``consensus`` and ``p2p`` keys it lacks, made with ``random``; ``p2p_port`` 0 is what node.toml says. On
+    somebody's network ``rpc`` goes into node.toml, which may name one already.
 
-    Raises: ConflictError(join.other-city) where the folder belongs to another chain already; config.*, genesis.*,
-    peers.*, key.*.
+    Raises: InvalidInputError(join.rpc); ConflictError(join.other-city) where the folder belongs to another chain
+    already; config.*, genesis.*, peers.*, key.*.
     """
     config = load_config(folder)
     city = decode_genesis(genesis)
@@ -55,6 +57,16 @@ def join(
     if city.engine == COMETBFT:
         add_comet_keys(folder, passphrase, random=random, host=config.grpc.host, port=p2p_port or config.comet.p2p_port)
         config = load_config(folder)
+    if rpc and city.engine == EXTERNAL:
+        section = msgspec.structs.replace(config.external, rpc=rpc)
+        config = msgspec.structs.replace(config, external=section)
+        replace_file(folder / "node.toml", encode_config(config))
+    if (city.engine == EXTERNAL) != bool(rpc or config.external.rpc):
+        raise InvalidInputError(
+            "join.rpc",
+            f"the city is on the engine {city.engine}: a JSON-RPC is named on {EXTERNAL}, and only there",
+            hint="node join --rpc http://127.0.0.1:8545: the node of that network which this member trusts",
+        )
     ring = KeyRing(config.keys_folder, config.member.uscc, passphrase, node_roles(city.engine))
     card = _card(config, ring, city)
     replace_file(config.genesis_file, genesis)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ledger.chain.engine import EmbeddedChain
 from ledger.log import DepartmentLog
 from ledger.storage.indexes import RecordIndex
 from node.chain.board import CometBoard
+from node.chain.external import NetworkBoard
 from node.chain.heads import HeadBoard
+from node.chain.state import Chain
 from node.chain.tracker import PeerTracker
 from node.context import Clock
 from node.metrics import Metrics
@@ -53,8 +54,8 @@ def health(node: Node) -> tuple[bool, str]:
 def register_gauges(
     metrics: Metrics,
     *,
-    chain: EmbeddedChain,
-    board: HeadBoard | CometBoard,
+    chain: Chain,
+    board: HeadBoard | CometBoard | NetworkBoard,
     log: DepartmentLog,
     index: RecordIndex,
     publisher: CheckpointPublisher,
@@ -94,9 +95,7 @@ def register_gauges(
     metrics.gauge("serving", "1 when all services answer and the log takes records", lambda: float(is_open()))
 
 
-def register_consensus(
-    metrics: Metrics, chain: EmbeddedChain, clock: Clock, read: Callable[[], ConsensusView | None]
-) -> None:
+def register_consensus(metrics: Metrics, chain: Chain, clock: Clock, read: Callable[[], ConsensusView | None]) -> None:
     """Gauges of the validators and of CometBFT, there on every engine so that one dashboard and one alarm fit both: on
     a solo chain the consensus height is the chain's, there are no validators, and nothing of them is missing."""
 

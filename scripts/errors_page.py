@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGE = "docs/errors.md"
 CODE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*\.[a-z0-9]+(-[a-z0-9]+)*\Z")
 _PACKAGES = ("contracts", "gateway", "ledger", "node")
-_FINDINGS = ("node/doctor.py", "node/doctor_consensus.py")
+_FINDINGS = ("node/doctor.py", "node/doctor_consensus.py", "node/doctor_network.py")
 _REFUSALS = "ledger/chain/refusals.py"
 _REFUSAL_KINDS = {
     "_invalid": "InvalidInputError",

@@ -13,8 +13,8 @@ It has the reading and submitting side of ``EmbeddedChain``. What differs:
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Self
 
 from ledger.chain import embedded, external_refusals
 from ledger.chain import external_shapes as shapes
@@ -25,6 +25,7 @@ from ledger.chain.external_watch import POLL_S, HeadWatch
 from ledger.chain.mempool import Admission
 from ledger.chain.rpc.errors import METHOD_NOT_FOUND, RpcError
 from ledger.errors import LedgerError, NotFoundError, UnavailableError, UntrustedError
+from ledger.evidence import network
 from ledger.storage.chainstate import StoredBlock
 
 #: A receipt that is waited for is asked for this often even when no block is seen to hold it.
@@ -38,8 +39,11 @@ class ExternalChain:
 
     def __init__(self, link: RpcLink, deployment: Deployment, watch: HeadWatch) -> None:
         self.deployment: Final = deployment
-        self._link = link
+        #: The way to the network's node.
+        self.link: Final = link
         self._watch = watch
+        #: Accounts read at one head: they are asked for with every call that is judged.
+        self._accounts: tuple[bytes, dict[bytes, Mapping[str, Any]]] = (b"", {})
 
     @classmethod
     def open(
@@ -50,7 +54,7 @@ class ExternalChain:
         since: tuple[int, bytes] | None = None,
         confirmations: int = 0,
         poll_s: float = POLL_S,
-    ) -> ExternalChain:
+    ) -> Self:
         """Check the network and the contracts, and follow its blocks from now on. The link is closed with the engine.
 
         ``since``: height and hash of a block adopted earlier (before a restart), which must still stand.
@@ -101,6 +105,10 @@ class ExternalChain:
     def head(self) -> ChainHead:
         """The newest adopted block."""
         return self._watch.head()
+
+    def hash_at(self, height: int) -> bytes | None:
+        """The hash of the adopted block of a height; None where none is (remembered)."""
+        return self._watch.hash_at(height)
 
     def call(self, to: bytes, data: bytes, height: int | None = None) -> bytes:
         """Read a contract at the head or at an earlier height. Raises the contract's revert as an error."""
@@ -156,7 +164,7 @@ class ExternalChain:
         self._watch.confirm(height, block.head.hash)
         hashes = block.stored.transaction_hashes
         try:
-            answers = self._link.request("eth_getBlockReceipts", hex(height)) if hashes else []
+            answers = self.link.request("eth_getBlockReceipts", hex(height)) if hashes else []
         except RpcError as error:
             if error.code != METHOD_NOT_FOUND:
                 raise refused("reading receipts", error) from error
@@ -199,6 +207,22 @@ class ExternalChain:
             )
         return dict(shapes.proof(answer, at.state_root, address, slots).native(at.height))
 
+    def account(self, address: bytes) -> Mapping[str, Any]:
+        """Nonce, balance, code hash and storage hash of an account, proven under the head's state root."""
+        head = self.head()
+        at, known = self._accounts
+        if at != head.hash:
+            at, known = self._accounts = (head.hash, {})
+        found = known.get(address)
+        if found is None:
+            found = known[address] = self.proof(address, (), head.height)
+        return found
+
+    def hashed_header(self, height: int) -> tuple[bytes, bytes] | None:
+        """(hash, the RLP that it is the hash of) of an adopted block, or None: of a QBFT block without its seals."""
+        block = self.block(height)
+        return None if block is None else (block.hash, network.hashed_header(block.header, block.hash))
+
     # --- submitting ---------------------------------------------------------------------------------------------------
     def submit(self, raw: bytes) -> bytes:
         """Hand in one transaction and return its hash; the same one again is no error.
@@ -217,7 +241,7 @@ class ExternalChain:
             raise UnavailableError(self.failure.code, self.failure.message, hint=self.failure.hint)
         judged = [self._judge(raw) for raw in raws]
         good = [(place, raw) for place, raw in enumerate(raws) if judged[place].admitted]
-        answers = self._link.batch([("eth_sendRawTransaction", (shapes.text(raw),)) for _, raw in good])
+        answers = self.link.batch([("eth_sendRawTransaction", (shapes.text(raw),)) for _, raw in good])
         for (place, _), answer in zip(good, answers, strict=True):
             judged[place] = self._admission(judged[place].hash, answer)
         return judged
@@ -254,7 +278,7 @@ class ExternalChain:
     def close(self) -> None:
         """Follow no more blocks, release the waiters, give the connections back."""
         self._watch.stop(UnavailableError("chain.closed", "the node is stopping", hint="ask another node"))
-        self._link.close()
+        self.link.close()
 
     # --- inside -------------------------------------------------------------------------------------------------------
     def _check_height(self, height: int) -> None:
@@ -279,12 +303,12 @@ class ExternalChain:
 
     def _read(self, method: str, *params: object) -> Any:
         try:
-            return self._link.request(method, *params)
+            return self.link.request(method, *params)
         except RpcError as error:
             raise external_refusals.called(method, error) from error
 
     def _each(self, method: str, hashes: Sequence[bytes]) -> list[Any]:
-        answers = self._link.batch([(method, (shapes.text(item),)) for item in hashes])
+        answers = self.link.batch([(method, (shapes.text(item),)) for item in hashes])
         for answer in answers:
             if isinstance(answer, RpcError):
                 raise refused(method, answer)
@@ -329,7 +353,7 @@ class ExternalChain:
         call["data"] = call.pop("input")
         for tag in (hex(height), hex(max(height - 1, 0))):
             try:
-                self._link.request("eth_call", {name: value for name, value in call.items() if value}, tag)
+                self.link.request("eth_call", {name: value for name, value in call.items() if value}, tag)
             except RpcError as error:
                 found = external_refusals.revert_data(error)
                 if found:

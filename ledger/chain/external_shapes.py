@@ -96,7 +96,7 @@ def block(answer: object) -> ForeignBlock:
     """A block asked for with its transactions. Raises UntrustedError(chain.answer | header.hash)."""
     fields = fields_of(answer)
     named = data(fields.get("hash"), 32)
-    header = _header(fields, named)
+    header = header_rlp(fields, named)
     transactions = fields.get("transactions")
     if not isinstance(transactions, list):
         raise _wrong("a block comes with its transactions", transactions)
@@ -183,8 +183,11 @@ def proof(answer: object, root: bytes, address: bytes, slots: Sequence[bytes]) -
     )
 
 
-def _header(fields: Mapping[str, Any], named: bytes) -> bytes:
-    """The header's RLP, which gives the hash named: by itself, or as QBFT hashes."""
+def header_rlp(fields: Mapping[str, Any], named: bytes) -> bytes:
+    """The RLP of a block's header, which gives the hash named: by itself, or as QBFT hashes.
+
+    Raises UntrustedError(chain.answer | header.hash).
+    """
     missing = [name for name in HEADER_FIELDS[:_LEAST_FIELDS] if fields.get(name) is None]
     if missing:
         raise _wrong("a header lacks fields", ", ".join(missing))

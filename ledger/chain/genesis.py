@@ -26,8 +26,9 @@ SOLO: Final = "solo"
 COMETBFT: Final = "cometbft"
 #: Version of the genesis file of a recovered city.
 RECOVERED_VERSION: Final = 2
-#: Who may order the transactions of a chain made by this software.
-ENGINES: Final = (SOLO, COMETBFT)
+EXTERNAL: Final = "external"
+#: Who may order the transactions: one member, CometBFT among the members, or a network that somebody else runs.
+ENGINES: Final = (SOLO, COMETBFT, EXTERNAL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,10 +71,20 @@ class Recovered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """The network that somebody else runs, on the engine ``external``: the block behind which the contracts stood
+    (height, 32-byte hash) and who sealed it by QBFT (20 bytes each, ascending; none: its blocks prove nothing)."""
+
+    height: int
+    hash: bytes
+    validators: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Genesis:
     """A decoded genesis file. ``contracts`` and ``code_hashes``: by name, 20-byte address and 32-byte runtime hash.
-    ``sequencer`` is empty where CometBFT orders the transactions. ``recovery`` is None for a city that was founded; in
-    that of a recovered one ``members`` are the active members of the head before."""
+    ``sequencer`` is empty where no member orders; ``network`` is there on ``external`` only. ``recovery`` is None for a
+    city that was founded; in that of a recovered one ``members`` are the active members of the head before."""
 
     digest: bytes
     chain_id: int
@@ -86,6 +97,7 @@ class Genesis:
     contracts: Mapping[str, bytes] = field(hash=False)
     code_hashes: Mapping[str, bytes] = field(hash=False)
     recovery: Recovered | None = None
+    network: Network | None = None
 
     def member(self, uscc: str) -> FoundingMember | None:
         """The founder with that code."""
@@ -117,21 +129,24 @@ def build_genesis(
     engine: str = "solo",
     limits: Limits | None = None,
     adopted: Sequence[bytes] = (),
+    network: Network | None = None,
+    addresses: Mapping[str, bytes] | None = None,
 ) -> bytes:
     """Write a genesis file and run it once, so that what is returned is known to start.
 
     ``engine`` is ``solo``, with ``sequencer`` the USCC of the member that makes blocks, or ``cometbft``, with an empty
-    ``sequencer`` and at least one validator. ``adopted`` are keccak256 hashes of full creation code members may deploy
-    from the start. Raises InvalidInputError(genesis.*, identifier.*).
+    ``sequencer`` and at least one validator, or ``external``, with the ``network`` on which the contracts stand at
+    ``addresses`` already (there is nothing to run then). ``adopted`` are keccak256 hashes of full creation code members
+    may deploy from the start. Raises InvalidInputError(genesis.*, identifier.*).
     """
     limits = limits or Limits()
-    _check_order(engine, sequencer, members)
-    addresses = contract_addresses()
+    _check_order(engine, sequencer, members, network)
+    addresses = contract_addresses() if addresses is None else addresses
     code = creation_code(members, addresses, adopted)
     file: dict[str, Any] = {
         "chainId": chain_id,
         "contracts": [_contract_row(name, addresses, code[name]) for name in CONTRACTS],
-        "engine": {"name": engine, "sequencer": sequencer} if engine == SOLO else {"name": engine},
+        "engine": _engine_object(engine, sequencer, network),
         "limits": {"blockGas": limits.block_gas, "txBytes": limits.tx_bytes},
         "members": [_member_row(member) for member in members],
         "region": parse_region(region),
@@ -139,7 +154,10 @@ def build_genesis(
         "v": 1,
     }
     data = codec.encode(file)
-    embedded.new_chain(data)
+    if network is None:
+        embedded.new_chain(data)
+    else:
+        decode_genesis(data)
     return data
 
 
@@ -184,7 +202,7 @@ def decode_genesis(data: bytes) -> Genesis:
                 f"version {file['v']} with engine {engine} is not known here",
                 hint=f"this software runs version 1 with the engines {', '.join(ENGINES)}, version 2 with {COMETBFT}",
             )
-        _only(file["engine"], {"name", "sequencer"} if engine == SOLO else {"name"})
+        _only(file["engine"], _ENGINE_FIELDS[engine])
         _only(file["limits"], {"blockGas", "txBytes"})
         if not isinstance(file["members"], list) or [row["name"] for row in file["contracts"]] != list(CONTRACTS):
             raise InvalidInputError("genesis.contracts", f"a genesis lists members and makes {', '.join(CONTRACTS)}")
@@ -202,17 +220,24 @@ def decode_genesis(data: bytes) -> Genesis:
             contracts=MappingProxyType({name: _hex(row["address"], 20) for name, row in made.items()}),
             code_hashes=MappingProxyType({name: _hex(row["codeHash"], 32) for name, row in made.items()}),
             recovery=_recovered(file["recovery"]) if recovered else None,
+            network=_network(file["engine"]) if engine == EXTERNAL else None,
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise InvalidInputError("genesis.field", f"the genesis file lacks or mistypes a field: {error!r}") from error
-    if dict(genesis.contracts) != contract_addresses():
+    if genesis.network is None and dict(genesis.contracts) != contract_addresses():
         raise InvalidInputError("genesis.contracts", "the contracts stand at other addresses than their order gives")
-    _check_order(genesis.engine, genesis.sequencer, genesis.members)
+    _check_order(genesis.engine, genesis.sequencer, genesis.members, genesis.network)
     return genesis
 
 
-def _check_order(engine: str, sequencer: str, members: Sequence[FoundingMember]) -> None:
+def _check_order(engine: str, sequencer: str, members: Sequence[FoundingMember], network: Network | None) -> None:
     """Somebody must be able to order transactions from the first block on."""
+    if (engine == EXTERNAL) != (network is not None):
+        raise InvalidInputError("genesis.engine", "the engine external, and only it, stands on somebody's network")
+    if network is not None and not sequencer:
+        if list(network.validators) != sorted(set(network.validators)):
+            raise InvalidInputError("genesis.validators", "validators of the network ascend, each once")
+        return
     if engine == SOLO:
         if sequencer not in {member.uscc for member in members}:
             raise InvalidInputError("genesis.sequencer", f"the sequencer {sequencer} is no founding member")
@@ -228,6 +253,30 @@ def _check_order(engine: str, sequencer: str, members: Sequence[FoundingMember])
             expected=len(validators),
             actual=len(set(keys)),
         )
+
+
+_ENGINE_FIELDS: Final[Mapping[str, set[str]]] = {
+    SOLO: {"name", "sequencer"},
+    COMETBFT: {"name"},
+    EXTERNAL: {"name", "hash", "height", "validators"},
+}
+
+
+def _engine_object(engine: str, sequencer: str, network: Network | None) -> dict[str, Any]:
+    if network is not None:
+        validators = [_text(item) for item in network.validators]
+        return {"hash": _text(network.hash), "height": network.height, "name": engine, "validators": validators}
+    return {"name": engine, "sequencer": sequencer} if engine == SOLO else {"name": engine}
+
+
+def _network(row: Mapping[str, Any]) -> Network:
+    if not isinstance(row["validators"], list):
+        raise InvalidInputError("genesis.field", "validators of the network are a list")
+    return Network(
+        height=_natural(row["height"]),
+        hash=_hex(row["hash"], 32),
+        validators=tuple(_hex(item, 20) for item in row["validators"]),
+    )
 
 
 def creation_code(

@@ -37,8 +37,17 @@ _MAX_BRACKETS = 10_000
 class JsonRpc:
     """Answers requests about one chain. Thread-safe."""
 
-    def __init__(self, chain: EmbeddedChain, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._methods = Methods(chain, Filters(clock), version=_version()).table
+    def __init__(
+        self,
+        chain: EmbeddedChain | None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        methods: Mapping[str, Callable[[list[object]], Any]] | None = None,
+    ) -> None:
+        """About ``chain``, or, without one, by ``methods``: name -> answer to its parameters."""
+        self._methods: Mapping[str, Callable[[list[object]], Any]] = methods or {}
+        if chain is not None:
+            self._methods = Methods(chain, Filters(clock), version=_version()).table
 
     @property
     def methods(self) -> frozenset[str]:

@@ -18,6 +18,8 @@ from ledger.evidence.bft import BFT, BftFinality, bft_object, read_bft
 from ledger.evidence.checkpoint import VKey, format_proof, quorum_of, select_cosignatures
 from ledger.evidence.fields import array, fields, hex_of, integer, text, unhex
 from ledger.evidence.finality import SOLO, Head, HeadSignature, SoloFinality
+from ledger.evidence.network import UNPROVEN, NetworkFinality, UnprovenFinality, network_object, read_network
+from ledger.evidence.qbftfinality import QBFT, QbftFinality
 from ledger.model import format_time, parse_time
 
 MAX_BUNDLE_BYTES: Final = 1_048_576
@@ -27,7 +29,7 @@ SUFFIX: Final = ".civic"
 MAX_DISCLOSURES: Final = 16
 MAX_WITNESSES: Final = 63
 #: The proof that the block is final, as its engine gives it.
-Finality = SoloFinality | BftFinality
+Finality = SoloFinality | BftFinality | NetworkFinality
 _MAX_NODES: Final = 65
 _MAX_SLOTS: Final = 7 + 4 * MAX_WITNESSES
 
@@ -288,6 +290,8 @@ def _nodes(value: Any) -> tuple[bytes, ...]:
 def _finality_object(finality: Finality) -> dict[str, Any]:
     if isinstance(finality, BftFinality):
         return bft_object(finality)
+    if isinstance(finality, QbftFinality | UnprovenFinality):
+        return network_object(finality)
     return {
         "chain": hex_of(finality.head.chain),
         "cosignatures": [_signature_object(item) for item in finality.cosignatures],
@@ -302,9 +306,11 @@ def _finality_object(finality: Finality) -> dict[str, Any]:
 def _finality(value: Any) -> Finality:
     if isinstance(value, dict) and value.get("engine") == BFT:
         return read_bft(value)
+    if isinstance(value, dict) and value.get("engine") in (QBFT, UNPROVEN):
+        return read_network(value)
     finality = fields(value, frozenset({"chain", "cosignatures", "engine", "hash", "height", "sequencer", "time"}))
     if finality["engine"] != SOLO:
-        raise InvalidInputError("finality.engine", f"this library verifies the engines {SOLO} and {BFT}")
+        raise InvalidInputError("finality.engine", f"this library reads {SOLO}, {BFT}, {QBFT} and {UNPROVEN}")
     return SoloFinality(
         head=Head(
             chain=unhex(finality["chain"]),

@@ -6,6 +6,7 @@ block, how long that pin is believed, and the least quorum accepted. Everything 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from ledger.evidence.bft import BFT, BftFinality
 from ledger.evidence.fields import array, fields, flag, hex0x_of, hex_of, integer, text, unhex, unhex0x
 from ledger.evidence.finality import SOLO, Validator
 from ledger.evidence.light import verify_light
+from ledger.evidence.network import EXTERNAL, NetworkPin, network_pin_object, read_network_pin
 from ledger.evidence.note import VKey, parse_vkey
 from ledger.identifiers import parse_uscc
 from ledger.model import MAX_TIME_MS, format_time, parse_time
@@ -52,7 +54,8 @@ class LightPin:
 class TrustPolicy:
     """What a verifier trusts. ``chain``: genesis digest; code hashes: 32 bytes; address: 20 bytes.
 
-    ``pinned`` is a :class:`Pin` for the engine ``solo``, a :class:`LightPin` for ``cometbft``;
+    ``pinned`` is a :class:`Pin` for the engine ``solo``, a :class:`LightPin` for ``cometbft``, a :class:`NetworkPin`
+    for ``external``;
     ``quorum``: the least quorum of cosignatures accepted; ``trusting_period``: seconds after
     ``pinned.checked_at_ms``; ``pins``: extra log or witness keys that must be the ones used where their names appear.
     """
@@ -61,7 +64,7 @@ class TrustPolicy:
     consortium: bytes
     consortium_code_hash: bytes
     anchors_code_hash: bytes
-    pinned: Pin | LightPin
+    pinned: Pin | LightPin | NetworkPin
     quorum: int
     trusting_period: int
     engine: str = SOLO
@@ -71,6 +74,11 @@ class TrustPolicy:
     def trusted_until_ms(self) -> int:
         """When the pin stops being believed."""
         return self.pinned.checked_at_ms + 1000 * self.trusting_period
+
+    @property
+    def takes_unproven(self) -> bool:
+        """Whether its holder takes blocks that nobody vouches for; the log and witness keys are pinned then."""
+        return isinstance(self.pinned, NetworkPin) and not self.pinned.validators
 
 
 def light_pin(finality: BftFinality) -> LightPin:
@@ -127,7 +135,7 @@ def decode_policy(data: bytes) -> TrustPolicy:
             consortium_code_hash=unhex0x(consortium["codeHash"]),
             anchors_code_hash=unhex0x(anchors["codeHash"]),
             engine=engine,
-            pinned=_decode_light_pin(value["pinned"]) if engine == BFT else _decode_pin(value["pinned"]),
+            pinned=_PINS.get(engine, _decode_pin)(value["pinned"]),
             quorum=integer(value["quorum"]),
             trusting_period=integer(value["trustingPeriod"]),
             pins=tuple(parse_vkey(text(item)) for item in array(value.get("pins", []), MAX_PINS)),
@@ -144,7 +152,9 @@ def decode_policy(data: bytes) -> TrustPolicy:
     return policy
 
 
-def _pin_object(pin: Pin | LightPin) -> dict[str, Any]:
+def _pin_object(pin: Pin | LightPin | NetworkPin) -> dict[str, Any]:
+    if isinstance(pin, NetworkPin):
+        return network_pin_object(pin)
     common: dict[str, Any] = {"checkedAt": format_time(pin.checked_at_ms), "height": pin.height}
     if isinstance(pin, LightPin):
         return common | {"hash": hex_of(pin.hash), "validatorsHash": hex_of(pin.validators_hash)}
@@ -182,12 +192,20 @@ def _decode_pin(value: Any) -> Pin:
     )
 
 
+_PINS: Final[dict[str, Callable[[Any], Pin | LightPin | NetworkPin]]] = {
+    BFT: _decode_light_pin,
+    EXTERNAL: read_network_pin,
+}
+
+
 def _check(policy: TrustPolicy, *, empty_pins: bool) -> None:
     """Rules a policy must follow for its checks to mean something."""
     pin = policy.pinned
     rules = [
-        (policy.engine in (SOLO, BFT), f"this library verifies the engines {SOLO} and {BFT}"),
+        (policy.engine in (SOLO, BFT, EXTERNAL), f"this library verifies the engines {SOLO}, {BFT} and {EXTERNAL}"),
         (isinstance(pin, LightPin) == (policy.engine == BFT), "the pin is of another engine"),
+        (isinstance(pin, NetworkPin) == (policy.engine == EXTERNAL), "the pin is of another engine"),
+        (not policy.takes_unproven or bool(policy.pins), "where no block is proven, log and witness keys are pinned"),
         (policy.quorum >= 1, "a quorum is at least 1"),
         (1 <= policy.trusting_period <= MAX_TRUSTING_PERIOD, "a trusting period is 1 second to ten years"),
         (len({key.name for key in policy.pins}) == len(policy.pins), "a pinned key name stands once"),
@@ -196,7 +214,7 @@ def _check(policy: TrustPolicy, *, empty_pins: bool) -> None:
     ]
     if isinstance(pin, LightPin):
         rules.append((pin.height >= 1, "consensus heights begin at 1"))
-    else:
+    elif isinstance(pin, Pin):
         rules += _validator_rules(pin.validators)
     for holds, rule in rules:
         if not holds:

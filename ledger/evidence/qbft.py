@@ -34,7 +34,9 @@ _FIELDS: Final[tuple[int | None, ...]] = (
     *(None, 32, -8, -8, 32, 32),
 )  # fmt: skip
 _COUNTS: Final = frozenset({15, 16, 17, 20, 21})
-_PARENT, _OMMERS, _COINBASE, _STATE, _DIFFICULTY, _NUMBER, _TIME, _EXTRA, _MIX = 0, 1, 2, 3, 7, 8, 11, 12, 13
+#: Places of the fields that are used.
+STATE, NUMBER, TIME = 3, 8, 11
+_PARENT, _OMMERS, _COINBASE, _DIFFICULTY, _EXTRA, _MIX = 0, 1, 2, 7, 12, 13
 _VANITY: Final = frozenset({0, 32})
 _ADD: Final = b"\xff"
 
@@ -79,22 +81,27 @@ class QbftHeader:
     @property
     def state_root(self) -> bytes:
         """Root of the state behind the block."""
-        return self.fields[_STATE]
+        return self.fields[STATE]
 
     @property
     def height(self) -> int:
         """Number of the block."""
-        return int.from_bytes(self.fields[_NUMBER], "big")
+        return int.from_bytes(self.fields[NUMBER], "big")
 
     @property
     def time(self) -> int:
         """Unix seconds."""
-        return int.from_bytes(self.fields[_TIME], "big")
+        return int.from_bytes(self.fields[TIME], "big")
+
+    @property
+    def hashed(self) -> bytes:
+        """The RLP that the block hash is the hash of: without seals, round 0."""
+        return encode_header(replace(self, extra=replace(self.extra, round=0, seals=())))
 
     @property
     def hash(self) -> bytes:
-        """The block hash: without seals, round 0."""
-        return keccak256(encode_header(replace(self, extra=replace(self.extra, round=0, seals=()))))
+        """The block hash."""
+        return keccak256(self.hashed)
 
     @property
     def seal_digest(self) -> bytes:
@@ -131,9 +138,11 @@ def encode_extra(extra: QbftExtra) -> bytes:
     return bytes(rlp.encode([extra.vanity, list(extra.validators), vote, extra.round, list(extra.seals)]))
 
 
-def decode_header(data: bytes) -> QbftHeader:
-    """Strict decode of a header of Berlin, London, Shanghai, Cancun or Prague. Raises: UntrustedError(qbft.header |
-    qbft.extra)."""
+def read_fields(data: bytes) -> tuple[bytes, ...]:
+    """The fields of a header of Berlin, London, Shanghai, Cancun or Prague, lengths checked, ``extraData`` as it is.
+
+    Raises: UntrustedError(qbft.header).
+    """
     if len(data) > MAX_HEADER_BYTES:
         raise _unreadable("qbft.header", f"a header has at most {MAX_HEADER_BYTES} bytes", actual=len(data))
     items = _list(_decode(data, "qbft.header"), "qbft.header", min(_COUNTS), max(_COUNTS))
@@ -142,15 +151,22 @@ def decode_header(data: bytes) -> QbftHeader:
     fields = []
     for place, (item, length) in enumerate(zip(items, _FIELDS, strict=False)):
         if place == _EXTRA:
-            fields.append(b"")
+            if not isinstance(item, bytes):
+                raise _unreadable("qbft.header", "extraData is a list")
+            fields.append(item)
         elif length is None or length < 0:
             _number(item, "qbft.header", 32 if length is None else -length)
             fields.append(item)
         else:
             fields.append(_bytes(item, "qbft.header", {length}))
-    if not isinstance(items[_EXTRA], bytes):
-        raise _unreadable("qbft.header", "extraData is a list")
-    return QbftHeader(fields=tuple(fields), extra=decode_extra(items[_EXTRA]))
+    return tuple(fields)
+
+
+def decode_header(data: bytes) -> QbftHeader:
+    """Strict decode of a QBFT header. Raises: UntrustedError(qbft.header | qbft.extra)."""
+    fields = list(read_fields(data))
+    extra, fields[_EXTRA] = fields[_EXTRA], b""
+    return QbftHeader(fields=tuple(fields), extra=decode_extra(extra))
 
 
 def encode_header(header: QbftHeader) -> bytes:

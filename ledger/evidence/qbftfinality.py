@@ -16,6 +16,7 @@ from ledger import codec
 from ledger.codec import b64, unb64
 from ledger.errors import InvalidInputError, LedgerError, UntrustedError
 from ledger.evidence.fields import array, fields, hex_of, text, unhex
+from ledger.evidence.finality import Head
 from ledger.evidence.qbft import (
     QbftHeader,
     check_set,
@@ -63,6 +64,12 @@ class QbftFinality:
     chain: bytes
     header: QbftHeader
     handover: tuple[QbftStep, ...] = ()
+
+    @property
+    def head(self) -> Head:
+        """The block that is final, with its own time: the validators agree on it before they seal."""
+        header = self.header
+        return Head(chain=self.chain, height=header.height, hash=header.hash, time_ms=1000 * header.time)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

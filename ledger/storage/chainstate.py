@@ -3,7 +3,8 @@
 Key layout under the store given: ``s`` rows of the native state machine (opaque), ``b`` height -> block, ``h`` block
 hash -> height, ``t`` transaction hash -> height and index, ``r`` height -> receipts, ``l`` height and log index -> log,
 ``f`` height -> finality, ``a`` member -> anchor parts, ``g`` genesis digest; on a CometBFT network also ``c`` the
-newest consensus height with its time and the application's row, ``n`` the block a snapshot restored.
+newest consensus height with its time and the application's row, ``n`` the block a snapshot restored; on somebody
+else's network ``n`` is the newest block adopted.
 """
 
 from __future__ import annotations
@@ -165,6 +166,25 @@ class ChainStore:
             return None
         base, block_hash, header = self._decode(data, tuple[int, bytes, bytes])
         return (block_hash, header) if base == height else None
+
+    def put_adopted(self, digest: bytes, height: int, block_hash: bytes, header: bytes) -> None:
+        """Keep the newest adopted block of a network that somebody else runs, for the city of this genesis digest.
+
+        Raises: as :meth:`write_block`; ConflictError(chain.other-genesis).
+        """
+        self.check_genesis(digest)
+        with self._store.batch() as batch:
+            batch.put(_GENESIS, digest)
+            batch.put(_BASE, msgspec.msgpack.encode((height, block_hash, header)))
+
+    @property
+    def adopted(self) -> tuple[int, bytes, bytes] | None:
+        """(height, hash, header) that :meth:`put_adopted` kept; None before."""
+        data = self._store.get(_BASE)
+        if not data:
+            return None
+        row: tuple[int, bytes, bytes] = self._decode(data, tuple[int, bytes, bytes])
+        return row
 
     @property
     def height(self) -> int | None:

@@ -13,8 +13,9 @@ from node.context import Clock
 
 if TYPE_CHECKING:
     from ledger.evidence.bft import BftFinality
+    from ledger.evidence.network import NetworkFinality
 
-F = TypeVar("F", "SoloFinality", "BftFinality")
+F = TypeVar("F", "SoloFinality", "BftFinality", "NetworkFinality")
 
 
 class FinalityBoard(ABC, Generic[F]):
@@ -76,9 +77,12 @@ class FinalityBoard(ABC, Generic[F]):
     def wait_final(self, height: int, timeout: float) -> F | None:
         """The newest finality as soon as it covers a height; None when the time is over first."""
         with self._condition:
-            self._condition.wait_for(lambda: self._closed or self.final_height() >= height, timeout)
+            self._condition.wait_for(lambda: self._closed or self._covered() >= height, timeout)
             final = self._finality
         return final if final is not None and final.head.height >= height else None
+
+    def _covered(self) -> int:
+        return self.final_height()
 
     def _changed(self) -> None:
         self._version += 1

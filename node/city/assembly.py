@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ledger.chain.genesis import SOLO, FoundingMember, build_genesis
+from ledger.chain.external_founding import Ground
+from ledger.chain.genesis import COMETBFT, SOLO, FoundingMember, build_genesis
 from ledger.errors import ConflictError, InvalidInputError, LedgerError
 from ledger.identifiers import parse_hex32
 from ledger.model import KeyRole, Roles
@@ -27,9 +28,11 @@ def assemble_city(
     sequencer: str,
     validators: Sequence[str],
     roles: Mapping[str, Sequence[str]],
+    settle: Callable[[Sequence[FoundingMember]], Ground] | None = None,
 ) -> tuple[bytes, bytes]:
-    """The city's genesis.json and peers.json. Members are named by handle: ``sequencer`` on the solo engine, else
-    ``validators`` (all of them where none is named); ``roles`` by handle.
+    """The city's genesis.json and peers.json. Members are named by handle: ``sequencer`` on the solo engine,
+    ``validators`` on cometbft (all of them where none is named); ``roles`` by handle. On ``external`` ``settle`` makes
+    the contracts for the founders, and the chain id is the network's.
 
     Raises: InvalidInputError(found.card, found.handle, found.validators, genesis.*, peers.invalid).
     """
@@ -42,8 +45,8 @@ def assemble_city(
     if len(set(handles)) != len(handles):
         raise InvalidInputError("found.handle", "two cards have the same handle", hint="a card is given once")
     solo = engine == SOLO
-    voting = () if solo else tuple(validators) or tuple(handles)
-    if not solo and len(voting) < MINIMUM_VALIDATORS:
+    voting = () if engine != COMETBFT else tuple(validators) or tuple(handles)
+    if engine == COMETBFT and len(voting) < MINIMUM_VALIDATORS:
         raise InvalidInputError(
             "found.validators",
             f"{len(voting)} validators stand no fault: at least {MINIMUM_VALIDATORS} are needed",
@@ -53,14 +56,17 @@ def assemble_city(
         )
     members = tuple(_member(card, roles, voting) for card in cards)
     peers: tuple[Peer, ...] = tuple(peer_of(card) for card in cards)
+    ground = None if settle is None else settle(members)
     first = next((member.uscc for member in members if member.handle == sequencer), "")
     genesis = build_genesis(
-        chain_id=chain_id,
+        chain_id=chain_id if ground is None else ground.chain_id,
         region=region,
         time_ms=time_ms,
         members=members,
         sequencer=first if solo else "",
         engine=engine,
+        network=None if ground is None else ground.network,
+        addresses=None if ground is None else ground.addresses,
     )
     return genesis, encode_peers(peers)
 

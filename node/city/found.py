@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,16 +12,19 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from ledger.chain.genesis import COMETBFT, SOLO
-from ledger.errors import ConflictError, LedgerError, NotFoundError
+from ledger.chain.external_founding import Ground, settle, survey
+from ledger.chain.external_link import RpcLink
+from ledger.chain.genesis import COMETBFT, EXTERNAL, SOLO, FoundingMember
+from ledger.errors import ConflictError, FatalError, InvalidInputError, LedgerError, NotFoundError
 from ledger.identifiers import parse_handle
+from ledger.keys import AccountSigner
 from ledger.model import KeyRole, Roles
 from node.city.ports import free_ports
 from node.city.roster import Founder, choose_validators
 from node.config import ChainSection, LogSection, load_config
 from node.context import system_clock
 from node.founding import Founding, MemberPlan, found_city, found_member
-from node.identity.keyfiles import key_file, write_key, write_passphrase
+from node.identity.keyfiles import key_file, load_key, read_passphrase, write_key, write_passphrase
 from node.identity.tls import make_named_certificate
 
 CITY_FILE = "city.json"
@@ -69,11 +72,17 @@ class City:
 
 
 def make_member_folder(
-    folder: Path, founder: Founder, *, ports: tuple[int, ...], engine: str = SOLO, host: str = "127.0.0.1"
+    folder: Path,
+    founder: Founder,
+    *,
+    ports: tuple[int, ...],
+    engine: str = SOLO,
+    host: str = "127.0.0.1",
+    rpc: str = "",
 ) -> Card:
     """One member's folder with fresh keys; ``ports``: gRPC, HTTPS, local and, on ``cometbft``, p2p; ``host``: where
-    the others reach it. Raises ConflictError(node.exists)."""
-    founding = _found(folder, founder, ports, None, None, engine=engine, host=host)
+    the others reach it; ``rpc``: on ``external``, of the network. Raises ConflictError(node.exists)."""
+    founding = _found(folder, founder, ports, None, None, engine=engine, host=host, rpc=rpc)
     return Card(
         uscc=founder.uscc,
         handle=founder.handle,
@@ -97,6 +106,7 @@ def _found(
     *,
     engine: str = SOLO,
     host: str = "127.0.0.1",
+    rpc: str = "",
 ) -> Founding:
     plan = MemberPlan(
         uscc=founder.uscc,
@@ -111,6 +121,7 @@ def _found(
         host=host,
         engine=engine,
         validator=engine == COMETBFT and founder.validator is True,
+        rpc=rpc,
     )
     return found_member(folder, plan, random=os.urandom, now_ms=system_clock(), chain=chain, log=log)
 
@@ -123,11 +134,14 @@ def init_city(
     engine: str = SOLO,
     chain: ChainSection | None = None,
     log: LogSection | None = None,
+    rpc: str = "",
 ) -> City:
     """Found a city in a new folder. Nothing existing is overwritten. On ``cometbft`` each member gets a loopback address
-    of its own, as it would have a machine of its own.
+    of its own, as it would have a machine of its own. On ``external`` the contracts are made on the network behind the
+    JSON-RPC ``rpc`` by the first member's account, and the chain id is the network's.
 
-    Raises ConflictError(city.exists), InvalidInputError(roster.validators).
+    Raises ConflictError(city.exists), InvalidInputError(roster.validators); on ``external`` as
+    ``external_founding.survey`` and ``settle``.
     """
     if (folder / CITY_FILE).exists():
         raise ConflictError(
@@ -136,12 +150,20 @@ def init_city(
     bft = engine == COMETBFT
     if bft:
         founders = choose_validators(founders)
+    if (engine == EXTERNAL) != bool(rpc):
+        raise InvalidInputError(
+            "city.rpc",
+            "the engine external, and only it, needs the JSON-RPC of the network",
+            hint="civicledger city init FOLDER --engine external --rpc http://127.0.0.1:8545",
+        )
+    if rpc:
+        chain_id = _surveyed(rpc)
     folder.mkdir(parents=True, exist_ok=True)
     hosts = [f"127.0.0.{at + 1}" if bft else "127.0.0.1" for at in range(len(founders))]
     # The third is the local one, always on 127.0.0.1.
     ports = [[*free_ports(2, host), *free_ports(1), *free_ports(int(bft), host)] for host in hosts]
     foundings = [
-        _found(folder / founder.handle, founder, ports[at], chain, log, engine=engine, host=hosts[at])
+        _found(folder / founder.handle, founder, ports[at], chain, log, engine=engine, host=hosts[at], rpc=rpc)
         for at, founder in enumerate(founders)
     ]
     home = next((at for at, founder in enumerate(founders) if founder.sequencer), 0)
@@ -150,8 +172,9 @@ def init_city(
         chain_id=chain_id,
         region=founders[0].region,
         time_ms=system_clock(),
-        sequencer="" if bft else founders[home].uscc,
+        sequencer=founders[home].uscc if engine == SOLO else "",
         engine=engine,
+        ground=_settled(rpc, foundings[home], foundings) if rpc else None,
     )
     _make_gateway(folder / "gateway", founders[home], ports[home][2], free_ports(2), genesis)
     (folder / "gateway" / "peers.json").write_bytes((folder / founders[0].handle / "peers.json").read_bytes())
@@ -169,6 +192,35 @@ def init_city(
     )
     (folder / CITY_FILE).write_text(text + "\n", "utf-8")
     return city
+
+
+def _surveyed(rpc: str) -> int:
+    link = RpcLink(rpc)
+    try:
+        return survey(link)
+    finally:
+        link.close()
+
+
+def _settled(rpc: str, home: Founding, foundings: Sequence[Founding]) -> Ground:
+    """The contracts, made by the home member's own account."""
+    return settled_by(home.folder, rpc, [founding.member for founding in foundings], {})
+
+
+def settled_by(folder: Path, rpc: str, members: Sequence[FoundingMember], environ: Mapping[str, str]) -> Ground:
+    """The contracts on the network behind a JSON-RPC, made by the account of a node's folder. ``environ`` may carry the
+    passphrase. Raises: config.*, key.*, and as ``external_founding.survey`` and ``settle``."""
+    config = load_config(folder)
+    passphrase = read_passphrase(folder, config.passphrase_file, environ)
+    signer = load_key(key_file(config.keys_folder, KeyRole.ACCOUNT), KeyRole.ACCOUNT, passphrase)
+    if not isinstance(signer, AccountSigner):
+        raise FatalError("key.wrong-kind", "the account key cannot sign transactions")
+    link = RpcLink(rpc)
+    try:
+        survey(link)
+        return settle(link, signer, members)
+    finally:
+        link.close()
 
 
 def load_city(folder: Path) -> City:

@@ -25,6 +25,10 @@ MAX_POLICY = 1 << 20
 FINALITY = {
     "single-signer": t("one sequencer signs, other members cosign", "单一出块方签名，其他成员共签"),
     "bft": t("more than two thirds of the validators sign", "超过三分之二的验证节点签名"),
+    "unproven": t(
+        "NOBODY PROVES THE BLOCK: it rests on the word of who made the bundle, and on the keys the policy pins",
+        "无人证明该区块：仅凭证明文件制作者之言及策略所固定的密钥",
+    ),
 }
 
 
@@ -78,7 +82,7 @@ def verify(
     ),
     as_json: bool = JsonOption,
 ) -> None:
-    """Exit 0 when verified, 1 with the link that broke when not."""
+    """Exit 0 when verified, or when unproven and the policy takes that; 1 with the link that broke when not."""
     data = _read(bundle, MAX_BUNDLE)
     trust = _read(policy, MAX_POLICY)
     try:
@@ -107,7 +111,7 @@ def verify(
                 t("finality", "终局性"): f"{value['finality']}: {FINALITY.get(value['finality'], '')}".rstrip(": "),
             },
         )
-    if value["verdict"] != "verified":
+    if value["verdict"] not in ("verified", "unproven"):
         raise typer.Exit(1)
 
 

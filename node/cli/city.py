@@ -33,8 +33,9 @@ DEMO_CHAIN_ID = 680_310
 EngineOption = typer.Option(
     SOLO,
     help=t(
-        "who orders transactions: solo (one member) or cometbft (four or more validators)",
-        "谁排序交易：solo（一个成员）或 cometbft（四个以上验证节点）",
+        "who orders transactions: solo (one member), cometbft (four or more validators) or external (an EVM network "
+        "that somebody runs already)",
+        "谁排序交易：solo（一个成员）、cometbft（四个以上验证节点）或 external（他人已运行的 EVM 网络）",
     ),
 )
 _FolderHelp = t("the city's folder", "城市目录")
@@ -45,10 +46,12 @@ _FolderHelp = t("the city's folder", "城市目录")
         "Found a city: folders, keys, genesis.\n\n"
         "Examples: civicledger city init ./city            five demonstration members\n\n"
         "          civicledger city init ./city --engine cometbft   a BFT network: no single member orders\n\n"
+        "          civicledger city init ./city --engine external --rpc http://127.0.0.1:8545   on a network that runs already\n\n"
         "          civicledger city init ./city --roster roster.json --chain-id 4401",
         "建立城市：目录、密钥、创世文件。\n\n"
         "例：civicledger city init ./city            五个演示成员\n\n"
         "    civicledger city init ./city --engine cometbft   BFT 网络：不由单个成员排序\n\n"
+        "    civicledger city init ./city --engine external --rpc http://127.0.0.1:8545   建在已运行的网络上\n\n"
         "    civicledger city init ./city --roster roster.json --chain-id 4401",
     )
 )
@@ -61,20 +64,36 @@ def init(
             "创始成员名册（JSON；默认为五个演示单位）",
         ),
     ),
-    chain_id: int = typer.Option(DEMO_CHAIN_ID, min=1, max=(1 << 53) - 1, help=t("number of the chain", "链编号")),
+    chain_id: int = typer.Option(
+        DEMO_CHAIN_ID,
+        min=1,
+        max=(1 << 53) - 1,
+        help=t("number of the chain (external: the network's own)", "链编号（external：该网络自己的编号）"),
+    ),
     region: str = typer.Option(
         "310000", help=t("GB/T 2260 code, for the demonstration roster", "演示名册所用行政区划代码")
     ),
     engine: str = EngineOption,
+    rpc: str = typer.Option(
+        "",
+        "--rpc",
+        help=t(
+            "JSON-RPC of the network (engine external): loopback or https", "网络的 JSON-RPC（external）：本机或 https"
+        ),
+    ),
     as_json: bool = JsonOption,
 ) -> None:
     """One folder per member; nothing existing is overwritten."""
     check_engine(engine)
     founders = read_roster(roster, engine) if roster else demo_roster(region)
-    city = init_city(folder, founders, chain_id=chain_id, engine=engine)
+    if rpc:
+        with err.status(t("making the contracts on the network", "正在网络上部署合约")):
+            city = init_city(folder, founders, chain_id=chain_id, engine=engine, rpc=rpc)
+    else:
+        city = init_city(folder, founders, chain_id=chain_id, engine=engine)
     rows = [_describe(city, founder.handle) for founder in founders]
     if as_json:
-        print_json({"folder": str(folder), "chain_id": chain_id, "engine": engine, "members": rows})
+        print_json({"folder": str(folder), "chain_id": city.chain_id, "engine": engine, "members": rows})
         return
     bft = engine == COMETBFT
     columns = [t("member", "成员"), t("name", "名称"), t("folder", "目录"), "gRPC"]

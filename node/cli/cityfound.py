@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
+from functools import partial
 from pathlib import Path
 
 import typer
@@ -21,9 +23,15 @@ def found(
         ..., help=t("what `node init` printed, one file a member", "`node init` 的输出，每成员一个文件")
     ),
     folder: Path = typer.Option(..., "--out", help=t("new folder for the two files", "存放两个文件的新目录")),
-    chain_id: int = typer.Option(..., "--chain-id", min=1, max=(1 << 53) - 1, help=t("number of the chain", "链编号")),
+    chain_id: int = typer.Option(
+        0,
+        "--chain-id",
+        min=0,
+        max=(1 << 53) - 1,
+        help=t("number of the chain (external: the network's own)", "链编号（external：该网络自己的编号）"),
+    ),
     region: str = typer.Option(..., help=t("GB/T 2260 code of the city", "城市的行政区划代码")),
-    engine: str = typer.Option("cometbft", "--engine", help="cometbft | solo"),
+    engine: str = typer.Option("cometbft", "--engine", help="cometbft | solo | external"),
     sequencer: str = typer.Option(
         "", "--sequencer", help=t("handle of the member that orders (solo)", "出块成员的代号（solo）")
     ),
@@ -35,17 +43,34 @@ def found(
         "--role",
         help=t("handle=supervisor | auditor | quality, repeat", "代号=supervisor | auditor | quality，可重复"),
     ),
+    rpc: str = typer.Option("", "--rpc", help=t("JSON-RPC of the network (external)", "网络的 JSON-RPC（external）")),
+    deployer: Path | None = typer.Option(
+        None,
+        "--deployer",
+        help=t("folder of the member whose account makes the contracts (external)", "部署合约的成员目录（external）"),
+    ),
     as_json: bool = JsonOption,
 ) -> None:
     """Every member checks the digest with the others before it joins."""
-    from ledger.chain.genesis import ENGINES, decode_genesis
+    from ledger.chain.genesis import ENGINES, EXTERNAL, decode_genesis
     from node.city.assembly import assemble_city, write_city
+    from node.city.found import settled_by
 
     if engine not in ENGINES or (engine == "solo") != bool(sequencer):
         raise InvalidInputError(
             "city.engine",
             t("solo needs --sequencer HANDLE, cometbft has none", "solo 须指定 --sequencer，cometbft 不用"),
-            hint="cometbft | solo",
+            hint="cometbft | solo | external",
+        )
+    outside = engine == EXTERNAL
+    if outside != bool(rpc) or outside != (deployer is not None) or outside == bool(chain_id):
+        raise InvalidInputError(
+            "city.rpc",
+            t(
+                "external needs --rpc and --deployer, the other engines --chain-id",
+                "external 须指定 --rpc 和 --deployer，其他引擎须指定 --chain-id",
+            ),
+            hint="--engine external --rpc http://127.0.0.1:8545 --deployer ./data",
         )
     roles: dict[str, list[str]] = {}
     for text in role:
@@ -66,6 +91,7 @@ def found(
         sequencer=sequencer,
         validators=validator,
         roles=roles,
+        settle=partial(settled_by, deployer, rpc, environ=os.environ) if deployer is not None else None,
     )
     write_city(folder, genesis, peers)
     city = decode_genesis(genesis)

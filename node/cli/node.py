@@ -40,7 +40,8 @@ def init(
         "--host",
         help=t("address of this machine, as the other members reach it", "其他成员访问本机所用的地址"),
     ),
-    engine: str = typer.Option("solo", "--engine", help="solo | cometbft"),
+    engine: str = typer.Option("solo", "--engine", help="solo | cometbft | external"),
+    rpc: str = typer.Option("", "--rpc", help=t("JSON-RPC of the network (external)", "网络的 JSON-RPC（external）")),
     p2p_port: int = typer.Option(
         26_656,
         min=1,
@@ -49,7 +50,7 @@ def init(
     ),
 ) -> None:
     """Keys are created 0600, encrypted under a fresh passphrase kept in the folder."""
-    from ledger.chain.genesis import ENGINES
+    from ledger.chain.genesis import ENGINES, EXTERNAL
     from node.city.found import make_member_folder
     from node.city.roster import Founder
 
@@ -58,10 +59,16 @@ def init(
         raise InvalidInputError(
             "city.engine",
             t(f"no engine is called {engine!r}", f"没有名为 {engine!r} 的引擎"),
-            hint="solo | cometbft",
+            hint="solo | cometbft | external",
+        )
+    if (engine == EXTERNAL) != bool(rpc):
+        raise InvalidInputError(
+            "city.rpc",
+            t("--rpc goes with --engine external, and only with it", "--rpc 须且只能与 --engine external 同用"),
+            hint="--engine external --rpc http://127.0.0.1:8545",
         )
     ports = (port, port + 1, port + 2, p2p_port)
-    card = make_member_folder(folder, founder, ports=ports, engine=engine, host=host)
+    card = make_member_folder(folder, founder, ports=ports, engine=engine, host=host, rpc=rpc)
     print_json(card.to_dict())
 
 
@@ -88,13 +95,14 @@ def join(
             "where CometBFT's peers reach it (default: as node.toml says)", "CometBFT 的 p2p 端口（默认按 node.toml）"
         ),
     ),
+    rpc: str = typer.Option("", "--rpc", help=t("JSON-RPC of the network (external)", "网络的 JSON-RPC（external）")),
     node: Path | None = NodeOption,
 ) -> None:
     """The card holds public parts only, and a signature by the account key."""
     from node.joining import join as join_city
 
     files = genesis.read_bytes(), peers.read_bytes()
-    card = join_city(node_folder(node), *files, os.environ, random=os.urandom, p2p_port=p2p_port)
+    card = join_city(node_folder(node), *files, os.environ, random=os.urandom, p2p_port=p2p_port, rpc=rpc)
     err.print(t(f"city {card['chain']}", f"城市 {card['chain']}"), markup=False)
     print_json(card)
 

@@ -32,10 +32,12 @@ MIN_PASSPHRASE = 12
 
 
 def node_roles(engine: str) -> tuple[KeyRole, ...]:
-    """The roles a node holds on an engine: nobody orders alone on a CometBFT network, everybody may come to vote."""
-    if engine != "cometbft":
+    """The roles a node holds on an engine: nobody orders alone on a CometBFT network, everybody may come to vote; on a
+    network that somebody else runs, no member orders."""
+    if engine == "solo":
         return NODE_ROLES
-    return (*COMET_ROLES, *(role for role in NODE_ROLES if role is not KeyRole.SEQUENCER))
+    others = tuple(role for role in NODE_ROLES if role is not KeyRole.SEQUENCER)
+    return (*COMET_ROLES, *others) if engine == "cometbft" else others
 
 
 def key_file(folder: Path, role: KeyRole) -> Path:

@@ -10,6 +10,7 @@ from ledger.chain.genesis import decode_genesis
 from ledger.errors import ConflictError, FatalError, LedgerError, NotFoundError
 from ledger.model import MemberStatus
 from ledger.v1 import department_pb2, department_pb2_grpc, types_pb2
+from node.chain.state import account
 from node.rpc import translate
 from node.rpc.auth import Call
 from node.services import fields
@@ -132,9 +133,9 @@ class MemberService(department_pb2_grpc.MemberServiceServicer):
         address = outcome.receipt.contract
         if address is None:
             raise FatalError("chain.no-contract", "the transaction made no contract", hint="civicledger doctor")
-        account = context.chain.native.account(address)
+        made = account(context.chain, address)
         return department_pb2.DeployResponse(
-            address=address, code_hash=account["code_hash"], transaction=translate.transaction(outcome)
+            address=address, code_hash=made["code_hash"], transaction=translate.transaction(outcome)
         )
 
     def _with_votes(self, item: Proposal) -> types_pb2.Proposal:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -21,7 +21,9 @@ from ledger.evidence.bundle import (
     exact_note,
 )
 from ledger.evidence.checkpoint import Checkpoint, parse_note
+from node.chain import state
 from node.chain.board import CometBoard
+from node.chain.external import NetworkBoard
 from node.chain.heads import HeadBoard
 from node.chain.roster import Roster
 from node.context import KeptAnchor, Published
@@ -34,10 +36,9 @@ from node.trail.witnessing import log_keys, witness_keys
 if TYPE_CHECKING:
     from ledger.chain.account import TransactionSender
     from ledger.chain.bindings import Contracts
-    from ledger.chain.engine import EmbeddedChain
-    from ledger.evidence.bft import BftFinality
-    from ledger.evidence.finality import SoloFinality
+    from ledger.evidence.bundle import Finality
     from ledger.log import DepartmentLog
+    from node.chain.state import Chain
     from node.trail.publishing import CheckpointPublisher
 
 logger = structlog.get_logger("node.anchoring")
@@ -54,12 +55,12 @@ class AnchorLoop:
         self,
         *,
         member: str,
-        chain: EmbeddedChain,
+        chain: Chain,
         contracts: Contracts,
         sender: TransactionSender,
         log: DepartmentLog,
         publisher: CheckpointPublisher,
-        board: HeadBoard | CometBoard,
+        board: HeadBoard | CometBoard | NetworkBoard,
         roster: Callable[[], Roster],
         interval_ms: int,
         generation: int,
@@ -165,9 +166,9 @@ class AnchorLoop:
             self._condition.notify_all()
         logger.info("anchor.final", size=published.size, height=finality.head.height)
 
-    def _prove(self, published: Published, finality: SoloFinality | BftFinality) -> AnchorParts:
+    def _prove(self, published: Published, finality: Finality) -> AnchorParts:
         height = finality.head.height
-        kept = self._chain.store.header(height)
+        kept = state.header(self._chain, height)
         if kept is None:
             raise UnavailableError("block.unknown", f"block {height} is not kept here")
         roster = self._roster()
@@ -201,8 +202,8 @@ class AnchorLoop:
             finality=finality,
         )
 
-    def _proof(self, address: bytes, slots: tuple[bytes, ...], height: int) -> dict[str, Any]:
-        return self._chain.native.proof(address, list(slots), height=height)
+    def _proof(self, address: bytes, slots: tuple[bytes, ...], height: int) -> Mapping[str, Any]:
+        return state.proof(self._chain, address, slots, height)
 
     def _recall(self) -> KeptAnchor | None:
         kept = self._chain.store.anchor(anchor_key(self._member, self._generation))

@@ -6,24 +6,31 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ledger.errors import UnavailableError
+from ledger.evidence.network import NetworkPin
+from ledger.evidence.note import VKey
 from ledger.evidence.policy import LightPin, Pin, TrustPolicy, encode_policy, light_pin
 from ledger.model import KeyRole
 from node.chain.board import CometBoard
+from node.chain.external import NetworkBoard
 from node.chain.heads import HeadBoard, validators_of
 from node.chain.roster import Roster
+from node.chain.state import Chain, account
+from node.trail.witnessing import log_keys, witness_keys
 
 if TYPE_CHECKING:
     from ledger.chain.bindings import Contracts
-    from ledger.chain.engine import EmbeddedChain
 
 #: How long a verifier may rely on a policy this node hands out: 90 days.
 TRUSTING_PERIOD_S = 90 * 86_400
 
 
-def make_policy(chain: EmbeddedChain, contracts: Contracts, roster: Roster, board: HeadBoard | CometBoard) -> bytes:
+def make_policy(
+    chain: Chain, contracts: Contracts, roster: Roster, board: HeadBoard | CometBoard | NetworkBoard
+) -> bytes:
     """The policy file (JCS), pinned at the newest final block.
 
-    Raises: UnavailableError(chain.no-finality).
+    On a network whose blocks prove nothing it pins the newest block, and every log and witness key in force: nobody but
+    who hands the policy out vouches for them. Raises: UnavailableError(chain.no-finality).
     """
     consortium = contracts.consortium.address
     return encode_policy(
@@ -33,11 +40,31 @@ def make_policy(chain: EmbeddedChain, contracts: Contracts, roster: Roster, boar
             consortium_code_hash=_code_hash(chain, consortium),
             anchors_code_hash=_code_hash(chain, contracts.anchors.address),
             engine=chain.engine,
-            pinned=_light_pin(board) if isinstance(board, CometBoard) else _head_pin(board, roster),
+            pinned=_pin(board, roster),
             quorum=roster.quorum,
             trusting_period=TRUSTING_PERIOD_S,
+            pins=() if not isinstance(board, NetworkBoard) or board.proves else _keys(roster),
         )
     )
+
+
+def _pin(board: HeadBoard | CometBoard | NetworkBoard, roster: Roster) -> Pin | LightPin | NetworkPin:
+    if isinstance(board, CometBoard):
+        return _light_pin(board)
+    return _network_pin(board) if isinstance(board, NetworkBoard) else _head_pin(board, roster)
+
+
+def _network_pin(board: NetworkBoard) -> NetworkPin:
+    finality = board.finality
+    if finality is None:
+        raise _not_final("the network's node must answer: see `civicledger doctor`")
+    return board.pin(finality)
+
+
+def _keys(roster: Roster) -> tuple[VKey, ...]:
+    """Log and witness key of every active member; while one rotates, the newer one."""
+    found = [keys[0] for info in roster.active for keys in (log_keys(roster, info), witness_keys(roster, info)) if keys]
+    return tuple(found)
 
 
 def _light_pin(board: CometBoard) -> LightPin:
@@ -70,6 +97,5 @@ def _not_final(hint: str) -> UnavailableError:
     return UnavailableError("chain.no-finality", "no block of the chain has its proof of finality yet", hint=hint)
 
 
-def _code_hash(chain: EmbeddedChain, address: bytes) -> bytes:
-    code_hash = chain.native.account(address)["code_hash"]
-    return bytes(code_hash)  # type: ignore[call-overload,no-any-return]
+def _code_hash(chain: Chain, address: bytes) -> bytes:
+    return bytes(account(chain, address)["code_hash"])

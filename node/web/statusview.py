@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 BLOCKS = 20
 #: Places of the header's RLP list (docs/formats.md, header).
 _TIME, _EXTRA = 11, 12
+#: Our own headers carry a consensus height there; those of other networks carry anything.
+_CONSENSUS_BYTES = 8
 #: An answer is used again for so long, seconds: any number of open pages cost one reading.
 FRESH_S = 1.0
 
@@ -120,6 +122,8 @@ class StatusView:
     failures: tuple[Failure, ...]
     consensus: ConsensusView | None
     made_at_ms: int
+    #: Whether blocks of this chain can be final at all; not on a network whose blocks carry no proof.
+    proves: bool = True
 
     @property
     def present(self) -> int:
@@ -209,6 +213,7 @@ class StatusReader:
             failures=core.metrics.failures(),
             consensus=view,
             made_at_ms=now,
+            proves=getattr(core.board, "proves", True),
         )
 
     def _blocks(self, height: int) -> tuple[BlockRow, ...]:
@@ -245,6 +250,8 @@ class StatusReader:
 
 def role_of(node: Node) -> str:
     """The part this node plays in ordering: ``sequencer``, ``follower``, ``validator`` or ``member``."""
+    if node.core.genesis.network is not None:
+        return "member"
     if node.core.genesis.sequencer:
         return "sequencer" if node.core.is_sequencer else "follower"
     info = node.core.rosters.current().members.get(node.core.member)
@@ -252,14 +259,14 @@ def role_of(node: Node) -> str:
 
 
 def block_row(block: StoredBlock) -> BlockRow:
-    """A stored block as the page shows it."""
+    """A stored block as the page shows it. Of a foreign network's header only the time is read."""
     fields = rlp.decode(block.header)
     return BlockRow(
         height=block.height,
         hash=block.hash,
         time=int.from_bytes(fields[_TIME], "big"),
         transactions=len(block.transactions),
-        consensus=int.from_bytes(fields[_EXTRA], "big"),
+        consensus=int.from_bytes(fields[_EXTRA], "big") if len(fields[_EXTRA]) <= _CONSENSUS_BYTES else block.height,
     )
 
 
