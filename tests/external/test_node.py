@@ -120,6 +120,7 @@ def test_sealed_blocks_make_bundles_final(town: Town) -> None:
 
 
 def test_a_block_that_changes_ends_the_node_and_keeps_it_from_starting(town: Town) -> None:
+    town.behind.call("evm_mine")  # another block than the founding one, which tells this network from any other
     node = Node.open(town.founded.folders[0], environ={})
     try:
         node.start()
