@@ -169,8 +169,8 @@ def _check_engine(old: Genesis) -> None:
     if old.engine != COMETBFT:
         raise InvalidInputError(
             "recovery.engine",
-            "this city is on the engine solo: it has no quorum to lose",
-            hint="restore the sequencer's node from its backup (docs/operations.md)",
+            f"this city is on the engine {old.engine}: its members have no quorum to lose",
+            hint="solo: restore the sequencer's node from its backup; external: ask who runs that network",
             expected=COMETBFT,
             actual=old.engine,
         )
