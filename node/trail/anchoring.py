@@ -211,7 +211,9 @@ class AnchorLoop:
             return None
         parts = decode_parts(kept[1])
         # Of before a recovery: the anchor stands in the state still, and gets a proof by the new network.
-        return KeptAnchor(size=kept[0], parts=parts) if parts.finality.chain == self._chain.genesis_digest else None
+        return (
+            KeptAnchor(size=kept[0], parts=parts) if parts.finality.head.chain == self._chain.genesis_digest else None
+        )
 
     def _missing(self, index: int) -> str:
         publisher = self._publisher
