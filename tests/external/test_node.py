@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ledger.chain.client import ChainClient
 from ledger.chain.external_founding import settle, survey
 from ledger.chain.external_link import RpcLink
 from ledger.errors import InvalidInputError, LedgerError, UntrustedError
@@ -102,6 +103,10 @@ def test_sealed_blocks_make_bundles_final(town: Town) -> None:
         view = StatusReader(node).read()
         assert (view.engine, view.role, view.proves, view.validators) == ("external", "member", True, ())
         assert KeyRole.SEQUENCER not in node.core.keys
+        client = ChainClient(f"http://127.0.0.1:{node.core.config.local.port}/")
+        shown = client.block(1)
+        assert shown is not None
+        assert shown.hash == node.core.chain.block(1).hash, "headers sealed by QBFT are read through the node"
 
         # A block without a quorum of seals is adopted, and not final.
         before = node.core.board.final_height()
