@@ -22,6 +22,7 @@ from node.cli.connect import JsonOption, connect
 from node.cli.groups import SAYS
 from node.cli.output import err, out, print_json, table
 from node.cli.texts import t
+from node.comet.binary import find_cometbft
 from node.config import ChainSection, LogSection, load_config
 
 app = typer.Typer(help=SAYS["city"], no_args_is_help=True)
@@ -140,10 +141,12 @@ app.command(help=cityfound.HELP)(cityfound.found)
         "Start every node and the gateway of a city, each a process of its own.\n\n"
         "Examples: civicledger city up --demo               found a city, tell its story, stop\n\n"
         "          civicledger city up --demo --keep        ... and leave it serving\n\n"
+        "          civicledger city up --demo --engine cometbft   the same on a BFT network of five validators\n\n"
         "          civicledger city up ./city               serve a founded city until Ctrl-C",
         "启动城市的所有节点和网关，各为独立进程。\n\n"
         "例：civicledger city up --demo               建立城市、演示、停止\n\n"
         "    civicledger city up --demo --keep        …并保持服务\n\n"
+        "    civicledger city up --demo --engine cometbft   同样的演示，由五个验证节点的 BFT 网络排序\n\n"
         "    civicledger city up ./city               启动已建立的城市，直到 Ctrl-C",
     )
 )
@@ -151,6 +154,7 @@ def up(
     folder: Path | None = typer.Argument(None, help=_FolderHelp),
     demo: bool = typer.Option(False, "--demo", help=t("found a fresh city and tell its story", "新建城市并演示")),
     keep: bool = typer.Option(False, "--keep", help=t("leave it serving after the story", "演示后保持服务")),
+    engine: str = EngineOption,
     data: list[Path] = typer.Option(
         [], "--data", help=t("publish this file or folder too (repeat)", "同时发布此文件或目录（可重复）")
     ),
@@ -166,15 +170,20 @@ def up(
             t("which city?", "哪座城市？"),
             hint=t("civicledger city up ./city, or --demo", "civicledger city up ./city，或 --demo"),
         )
-    if (keep or data) and not demo:
+    check_engine(engine)
+    if (keep or data or engine != SOLO) and not demo:
         raise InvalidInputError(
-            "city.options", t("--keep and --data go with --demo", "--keep 和 --data 须与 --demo 同用")
+            "city.options",
+            t("--keep, --data and --engine go with --demo", "--keep、--data 和 --engine 须与 --demo 同用"),
+            hint=t("a founded city knows its engine", "已建立的城市自有其引擎"),
         )
+    if engine == COMETBFT:
+        find_cometbft()
     for path in data:
         if not path.exists():
             raise InvalidInputError("data.missing", t(f"no such file or folder: {path}", f"没有这个文件或目录：{path}"))
     started = time.monotonic()
-    city = _demo_city(folder) if demo else load_city(folder or Path())
+    city = demo_city(folder, engine) if demo else load_city(folder or Path())
     with CityProcesses(city) as processes:
         count = len(city.handles)
         with err.status(t(f"starting {count} nodes, each a process of its own", f"正在启动 {count} 个节点进程")):
@@ -210,13 +219,15 @@ def _policy(city: City) -> None:
         (city.gateway_folder / "policy.json").write_bytes(trust_policy(connection))
 
 
-def _demo_city(folder: Path | None) -> City:
+def demo_city(folder: Path | None, engine: str = SOLO) -> City:
+    """Found the demonstration's city, in a fresh temporary folder where none is given."""
     where = folder or Path(tempfile.mkdtemp(prefix="civicledger-")) / "city"
     # A short heartbeat and anchor interval: the story should not wait for clocks made for years.
     return init_city(
         where,
         demo_roster(),
         chain_id=DEMO_CHAIN_ID,
+        engine=engine,
         chain=ChainSection(heartbeat_interval=5),
         log=LogSection(anchor_interval_ms=1_000),
     )

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from typer.testing import CliRunner
+
 from gateway.config import load_config
 from ledger.chain.engine import COMETBFT
+from ledger.errors import LedgerError
 from ledger.verify import verify_bundle
 from node.city.demo import run_demo
-from node.city.found import init_city
 from node.city.processes import CityProcesses
-from node.city.roster import demo_roster
-from node.config import ChainSection, LogSection
+from node.cli.city import demo_city
+from node.cli.main import build
 from tests.bft.comet_homes import cometbft
 from tests.gateway.conftest import RunningCity
 from tests.node.core.makers import eventually
@@ -30,16 +32,16 @@ def running_under(folder: Path) -> list[str]:
     return found
 
 
+def test_a_founded_city_knows_its_engine(tmp_path: Path) -> None:
+    words = ["city", "up", str(tmp_path), "--engine", COMETBFT]
+    refusal = CliRunner().invoke(build(words), words).exception
+    assert isinstance(refusal, LedgerError)
+    assert refusal.code == "city.options"
+
+
 def test_grants_exchange_proofs_and_the_gateway_on_five_validators(tmp_path: Path) -> None:
     cometbft()
-    city = init_city(
-        tmp_path / "city",
-        demo_roster(),
-        chain_id=680_311,
-        engine=COMETBFT,
-        chain=ChainSection(heartbeat_interval=5),
-        log=LogSection(anchor_interval_ms=1_000),
-    )
+    city = demo_city(tmp_path / "city", COMETBFT)
     with CityProcesses(city) as processes:
         processes.start_nodes()
         processes.start_gateway()
