@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 def public_status(node: Node) -> dict[str, Any]:
     """What everybody may know: no log size beyond the published one, no peers."""
     core = node.core
-    head = core.chain.head()
+    # In this order: blocks come meanwhile, and what is final is a block that is there.
+    final, head = core.board.final_height(), core.chain.head()
     published, witnessed = node.publisher.newest(), node.publisher.witnessed()
     return {
         "member": core.member,
@@ -36,7 +37,7 @@ def public_status(node: Node) -> dict[str, Any]:
         "chain": core.chain.genesis_digest.hex(),
         "height": head.height,
         "head": head.hash.hex(),
-        "final_height": core.board.final_height(),
+        "final_height": final,
         "view_age_ms": core.board.age_ms(),
         "log_size": published.size if published else 0,
         "witnessed_size": witnessed.size if witnessed else 0,

@@ -23,8 +23,8 @@ __all__ = ["City", "found_bft", "orderer_of", "same_head"]
 
 #: Consensus heights between two snapshots.
 SNAPSHOT_EVERY = 4
-#: A height every two seconds when nothing happens, so that no test waits a minute for a signed time.
-CHAIN = ChainSection(heartbeat_interval=2)
+#: A height every second when nothing happens, so that no test waits a minute for a signed time.
+CHAIN = ChainSection(heartbeat_interval=1)
 
 
 def found_bft(folder: Path, validators: int, *, others: int = 0, chain: ChainSection = CHAIN) -> Founded:

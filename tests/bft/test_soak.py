@@ -18,8 +18,8 @@ def test_a_soak_is_resumed_where_it_stopped(tmp_path: Path) -> None:
         find_cometbft()
     except NotFoundError as error:
         pytest.skip(f"{error.message}; {error.hint}")
-    first = NetworkSoak(tmp_path, seed=5).run(2)
-    assert first.kills >= 2
+    first = NetworkSoak(tmp_path, seed=5).run(1)
+    assert first.kills >= 1
     assert first.acknowledged > 0
     with pytest.raises(NetworkError, match="holds a soak already"):
         NetworkSoak(tmp_path, seed=5)
