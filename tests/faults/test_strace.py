@@ -55,6 +55,7 @@ def select(calls: list[Call], begin: str) -> list[tuple[Call, str]]:
         kept = {"ftruncate", "fsync", "pread64"}
         return [(c, "EIO") for c in calls if c.number == 1 and c.name in kept and c.path.endswith(".dat")]
     full = [c for c in calls if c.number == 2 and c.name in GROWING and c.path.endswith((".dat", "signed.new"))]
+    full += [c for c in calls if c.number == len(SIZES) + 1 and c.name == "pwrite64" and c.path.endswith("entries.dat")]
     return [(c, "EIO") for c in calls if c.number == 1] + [(c, "ENOSPC") for c in full]
 
 
@@ -69,6 +70,7 @@ def test_each_system_call_of_an_append_fails_once(begin: str, tmp_path: Path) ->
     kinds = {(call.name, Path(call.path).name) for call in calls}
     assert {("pwrite64", "entries.dat"), ("pwrite64", "commits.dat"), ("fdatasync", "entries.dat")} <= kinds
     assert {("fdatasync", "commits.dat"), ("rename", "signed.new"), ("fsync", "signed.new")} <= kinds
+    assert {("ftruncate", "entries.dat"), ("fsync", "entries.dat")} <= kinds, "closing cuts the zeros written ahead"
     cases = select(calls, begin)
 
     def one(number: int) -> str:
