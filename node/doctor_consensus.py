@@ -184,8 +184,10 @@ def _standing(
                 f"（缺席：{absent}；最新共识时间在 {age // 1_000} 秒前）",
             ),
             t(
-                f"start {absent}: blocks go on within seconds, and nothing acknowledged is lost",
-                f"请启动 {absent}：数秒内恢复出块，已确认的内容不会丢失",
+                f"start {absent}: blocks go on within seconds, and nothing acknowledged is lost; only if they are lost "
+                "for good, backups included: civicledger city recover --help",
+                f"请启动 {absent}：数秒内恢复出块，已确认的内容不会丢失；仅当其连同备份永久丢失时："
+                "civicledger city recover --help",
             ),
         )
         return

@@ -33,9 +33,13 @@ app = typer.Typer(
         "When a third of the validators or more are lost for good: the members agree where the chain ends and who votes "
         "from there on. Nothing that was acknowledged is lost; logs go on as they are.\n\n"
         "1. Every member stops its node. 2. The one with the highest head: recover propose. 3. The others: recover sign. "
-        "4. With enough signatures everybody: recover start, and the nodes run again.",
+        "4. With enough signatures everybody: recover start, and the nodes run again.\n\n"
+        "Example: civicledger city recover propose --lost labour --lost audit --validator water --validator health "
+        "--out recovery.json",
         "三分之一以上验证节点永久丢失时：成员商定旧链的终点和此后的验证者。已确认的写入不会丢失，日志照旧延续。\n\n"
-        "一、各成员停止节点。二、链头最高的一方：recover propose。三、其他成员：recover sign。四、签名足够后各成员：recover start，再启动节点。",
+        "一、各成员停止节点。二、链头最高的一方：recover propose。三、其他成员：recover sign。四、签名足够后各成员：recover start，再启动节点。\n\n"
+        "例：civicledger city recover propose --lost labour --lost audit --validator water --validator health "
+        "--out recovery.json",
     ),
     no_args_is_help=True,
 )
