@@ -59,6 +59,8 @@ def select(calls: list[Call], begin: str) -> list[tuple[Call, str]]:
     return [(c, "EIO") for c in calls if c.number == 1] + [(c, "ENOSPC") for c in full]
 
 
+# Each case is a process under strace: three hundred of them outlast the bound of a single test.
+@pytest.mark.timeout(3_600 if FULL else 180)
 @pytest.mark.parametrize("begin", ["empty", "torn"])
 def test_each_system_call_of_an_append_fails_once(begin: str, tmp_path: Path) -> None:
     need_strace(tmp_path)
