@@ -39,6 +39,12 @@ def old_bundle(node: Node, index: int) -> bytes:
     return assemble(node.core.log.read(index, 1)[0], index, node.core.log.prove_inclusion(index, kept.size), kept.parts)
 
 
+def halted(node: Node) -> bool:
+    """Whether it sees that there is no quorum."""
+    view = orderer_of(node).consensus()
+    return view is not None and not view.quorum
+
+
 def acknowledged(city: City) -> dict[bytes, int]:
     """Every transaction that is in a block, and its height."""
     chain = city[SURVIVORS[0]].core.chain
@@ -59,6 +65,8 @@ def test_two_of_four_validators_are_lost_for_good(city: City, tmp_path: Path) ->
     city.stop(*LOST)
     for place in LOST:
         shutil.rmtree(folders[place])
+    # What was decided before has arrived everywhere by the time everybody misses the quorum.
+    eventually(lambda: all(halted(node) for node in city.nodes.values()), 120)
     height = same_head(city)
     written, head = acknowledged(city), survivor.core.chain.head()
     assert written
