@@ -23,6 +23,7 @@ from tests.ledger.chain import recovery_city
 from tests.ledger.evidence import comet
 from tests.ledger.evidence.city import City
 from tests.ledger.evidence.comet_city import CometCity
+from tests.ledger.evidence.network_city import NetworkCity
 from tests.ledger.formats_page import Fields, example, raw
 
 
@@ -220,6 +221,15 @@ def bundle_shape_cometbft(given: Fields) -> Fields:
     return {"fields": "".join(f"{line}\n" for line in lines if not line.startswith(handed))}
 
 
+@example("bundle-shape-external")
+def bundle_shape_external(given: Fields) -> Fields:
+    cities = {"sealed": NetworkCity(), "unproven": NetworkCity(sealing=())}
+    return {
+        name: "".join(f"{line}\n" for line in shape(json.loads(city.bundle())) if line.startswith("finality."))
+        for name, city in cities.items()
+    }
+
+
 @example("verdict-shape")
 def verdict_shape(given: Fields) -> Fields:
     city = City()
@@ -228,6 +238,7 @@ def verdict_shape(given: Fields) -> Fields:
     return {"fields": "".join(f"{line}\n" for line in shape(verdict))}
 
 
+@example("policy-external")
 @example("policy-cometbft")
 @example("policy")
 def policy_(given: Fields) -> Fields:
