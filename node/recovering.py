@@ -11,6 +11,7 @@ from pathlib import Path
 from ledger.chain import embedded
 from ledger.chain.genesis import decode_genesis
 from ledger.chain.recovery import (
+    MAX_RECOVERY_BYTES,
     OldState,
     Recovery,
     Tally,
@@ -61,7 +62,8 @@ def read_recoveries(paths: Sequence[Path]) -> Recovery:
     found = []
     for path in paths:
         try:
-            found.append(decode_recovery(path.read_bytes()))
+            with path.open("rb") as file:
+                found.append(decode_recovery(file.read(MAX_RECOVERY_BYTES + 1)))
         except OSError as error:
             raise NotFoundError(
                 "recovery.no-file", f"{path} cannot be read: {error.strerror}", hint="give the file of the proposal"
@@ -128,7 +130,7 @@ def withdraw(folder: Path) -> bool:
     Raises: ConflictError(recovery.started).
     """
     config = load_config(folder)
-    city = decode_genesis(config.genesis_file.read_bytes())
+    city = decode_genesis(_own_genesis(config))
     files = RecoveryFiles.of(config, city.digest)
     if files.agreed() is None:
         if city.recovery is None:
@@ -185,7 +187,9 @@ def _signed(config: NodeConfig, environ: Mapping[str, str], recovery: Recovery, 
     made = sign(recovery, uscc, signer)
     counted = tally(made, state)
     # Before the signature leaves: who has it may count on this node.
-    RecoveryFiles.of(config, recovery.terms.chain).fence(recovery.terms.chain, recovery.city.digest)
+    files = RecoveryFiles.of(config, recovery.terms.chain)
+    files.fence(recovery.terms.chain, recovery.city.digest)
+    files.write(files.recovery, encode_recovery(made))
     return Agreed(recovery=made, state=state, tally=counted)
 
 
@@ -205,15 +209,26 @@ def _agreed_state(
 
 
 def _load(config: NodeConfig, store: ChainStore) -> tuple[embedded.NativeChain, bytes]:
-    genesis = config.genesis_file.read_bytes()
     if store.genesis_digest is None:
         raise NotFoundError(
             "recovery.no-chain",
             f"{config.folder} holds no chain yet",
             hint="take the file state in recovery/ of the member that proposed, and add --state",
         )
+    genesis = _own_genesis(config)
     store.check_genesis(decode_genesis(genesis).digest)
     return embedded.load_chain(genesis, store.load_rows()), genesis
+
+
+def _own_genesis(config: NodeConfig) -> bytes:
+    try:
+        return config.genesis_file.read_bytes()
+    except OSError as error:
+        raise NotFoundError(
+            "genesis.missing",
+            f"{config.genesis_file} cannot be read: {error.strerror}",
+            hint="copy genesis.json from another member of the city: it is the same file everywhere",
+        ) from error
 
 
 def _from_file(store: ChainStore, recovery: Recovery, path: Path) -> StateFile | None:

@@ -3,7 +3,7 @@
 | file | what |
 | --- | --- |
 | ``signed.json`` | that this member agreed to end the chain; its node does not run on it any more |
-| ``recovery.json`` | the recovery this node started on, with the signatures |
+| ``recovery.json`` | the recovery as this member signed it, later as its node started on it |
 | ``state`` | the old genesis file and the state rows of the agreed head, for nodes that have less |
 | ``genesis.before.json`` | the old genesis file |
 """
@@ -158,8 +158,8 @@ class StateFile:
         return genesis
 
     def rows(self) -> Iterator[Row]:
-        """Every row. Raises: InvalidInputError(recovery.state)."""
-        with self._path.open("rb") as file:
+        """Every row. Raises: InvalidInputError(recovery.state), UnavailableError(disk.failed)."""
+        with disk_errors(self._path, of_log=False), self._path.open("rb") as file:
             self._head(file)
             while head := file.read(5):
                 key_length, length = head[0], int.from_bytes(head[1:], "big")

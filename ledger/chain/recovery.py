@@ -152,7 +152,7 @@ def decode_recovery(data: bytes) -> Recovery:
         members = [uscc for uscc, _ in signatures]
         if members != sorted(set(members)):
             raise ValueError("each member signs once, in order of their codes")
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InvalidInputError(
             "recovery.format", f"not a recovery file: {error}", hint="take the file that `city recover propose` wrote"
         ) from error

@@ -83,6 +83,12 @@ def propose(
 ) -> None:
     """Validators that are not lost stay in."""
     folder = node_folder(node)
+    if not target.absolute().parent.is_dir():
+        raise InvalidInputError(
+            "recovery.no-folder",
+            t(f"there is no folder {target.parent}", f"没有目录 {target.parent}"),
+            hint=t("make it first, or choose another place", "请先建立目录，或另选位置"),
+        )
     if target.exists():
         raise ConflictError(
             "recovery.exists",

@@ -283,6 +283,8 @@ def test_files_are_read_strictly(agreed: Recovery) -> None:
     assert refused(signatures=[signatures[0] | {"signature": "0x00"}]) == "recovery.format"
     assert refused(signatures=[signatures[0] | {"extra": 1}]) == "recovery.format"
     assert refused(signatures=3) == "recovery.format"
+    assert refused(signatures=[signatures[0] | {"member": 3}]) == "identifier.uscc"
+    assert refused(signatures=[3]) == "recovery.format"
     genesis = file["genesis"]
     assert refused(genesis=genesis | {"v": 1}) == "genesis.field"
     assert refused(genesis=genesis | {"v": 3}) == "genesis.field"

@@ -228,6 +228,17 @@ def test_what_is_in_the_way_is_said(folders: Folders, tmp_path: Path) -> None:
         assert command(node, "sign", str(file))[1] == "store.locked"
     assert command(node, "sign", str(tmp_path / "absent"))[1] == "recovery.no-file"
     assert command(folders.node(BODIES[2]), "propose", "--lost", "dept-1", "--out", str(file))[1] == "recovery.exists"
+    lost = ["--lost", "dept-1", "--lost", "dept-2", "--validator", "dept-5", "--validator", "dept-6"]
+    nowhere = tmp_path / "absent" / "recovery.json"
+    assert command(node, "propose", *lost, "--out", str(nowhere))[1] == "recovery.no-folder"
+    assert not files_of(folders, BODIES[3]).signed.exists(), "nothing is signed that cannot be given out"
+    file.rename(tmp_path / "moved.json")
+    genesis = (node / "genesis.json").rename(tmp_path / "genesis.aside")
+    assert command(node, "sign", str(tmp_path / "moved.json"))[1] == "genesis.missing"
+    genesis.rename(node / "genesis.json")
+    (tmp_path / "moved.json").rename(file)
+    # The proposer has its copy.
+    assert files_of(folders, BODIES[2]).recovery.read_bytes() == file.read_bytes()
     damaged = tmp_path / "state"
     for content in (b"other", b"civicledger/recovery-state/v1\n\x00\x00\xff\xff"):
         damaged.write_bytes(content)
