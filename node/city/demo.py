@@ -278,7 +278,7 @@ def verify_offline(bundle: Path, policy: Path) -> dict[str, Any]:
             if subprocess.run([isolate, *flags, "true"], capture_output=True, check=False).returncode == 0:
                 command = [isolate, *flags, *command]
                 break
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=180)
     try:
         value = json.loads(done.stdout)
     except ValueError:

@@ -175,7 +175,7 @@ def who_used(connection: Connection, dataset: bytes) -> Answer:
 def make_bundle(connection: Connection, index: int) -> tuple[bytes, bytes]:
     """(bundle, policy) for one record."""
     stub = connection.stub(node_pb2_grpc.ProofServiceStub)
-    bundle = stub.MakeBundle(node_pb2.MakeBundleRequest(index=index, wait_ms=30_000), timeout=60).bundle
+    bundle = stub.MakeBundle(node_pb2.MakeBundleRequest(index=index, wait_ms=60_000), timeout=120).bundle
     policy = stub.GetPolicy(node_pb2.GetPolicyRequest(), timeout=CALL_TIMEOUT).policy
     return bytes(bundle), bytes(policy)
 
@@ -193,11 +193,11 @@ def trust_policy(connection: Connection) -> bytes:
                 raise
         return bool(found)
 
-    until(ready, "the chain's first finality", timeout=90.0)
+    until(ready, "the chain's first finality")
     return found[0]
 
 
-def until(condition: Callable[[], Any], what: str, timeout: float = 30.0) -> None:
+def until(condition: Callable[[], Any], what: str, timeout: float = 180.0) -> None:
     """Poll a condition. Raises UnavailableError(demo.timeout) naming what did not come true."""
     deadline = time.monotonic() + timeout
     while not condition():

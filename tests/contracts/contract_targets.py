@@ -187,7 +187,7 @@ def _connect(url: str, kind: str, chain_id: int) -> None:
         web3.provider.endpoint_uri = url
         return
     name = f"civicledger-{kind}"
-    CONFIG.networks[name] = {"id": name, "name": name, "host": url, "chainid": str(chain_id)}
+    CONFIG.networks[name] = {"id": name, "name": name, "host": url, "chainid": str(chain_id), "timeout": 300}
     network.connect(name, launch_rpc=False)
 
 

@@ -74,7 +74,7 @@ class Network:
     def grow(self, blocks: int = 1) -> None:
         """Blocks with one transaction each, made on the chain itself."""
         for _ in range(blocks):
-            self.net.chain.wait(self.net.chain.submit(self.publish()), 60)
+            self.net.chain.wait(self.net.chain.submit(self.publish()), 300)
 
 
 @pytest.fixture

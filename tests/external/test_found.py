@@ -22,7 +22,6 @@ from tests.native_chain import anvil
 from tests.node.core.city import record
 from tests.node.core.makers import make_uscc
 
-pytestmark = pytest.mark.timeout(180)
 CHAIN_ID = 680_319
 HANDLES = ("data", "civil")
 NOW_MS = 1_795_318_800_000
@@ -89,7 +88,7 @@ def test_two_members_found_a_city_on_a_network_of_another(tmp_path: Path, url: s
         for node in nodes:
             assert node.wait_open(90), [finding.code for finding in node.context.diagnose()]
         index = nodes[1].core.log.append_record(record(nodes[1], 0))
-        assert nodes[1].anchors.parts(index, 60).size > index
+        assert nodes[1].anchors.parts(index, 180).size > index
     finally:
         for node in nodes:
             node.drain()

@@ -60,7 +60,7 @@ def select(calls: list[Call], begin: str) -> list[tuple[Call, str]]:
 
 
 # Each case is a process under strace: three hundred of them outlast the bound of a single test.
-@pytest.mark.timeout(3_600 if FULL else 180)
+@pytest.mark.timeout(3_600 if FULL else 900)
 @pytest.mark.parametrize("begin", ["empty", "torn"])
 def test_each_system_call_of_an_append_fails_once(begin: str, tmp_path: Path) -> None:
     need_strace(tmp_path)

@@ -73,7 +73,7 @@ def test_waiters_hear_of_their_block_and_of_refusals(bench: Bench) -> None:
 
     def wait(raw: bytes) -> None:
         try:
-            heard[raw] = chain.wait(embedded.keccak256(raw), 60)
+            heard[raw] = chain.wait(embedded.keccak256(raw), 300)
         except LedgerError as error:
             heard[raw] = error
 

@@ -50,7 +50,7 @@ def published(devnet: Devnet) -> str:
         data=data,
     )
     hash_ = devnet.chain.submit(raw)
-    devnet.chain.wait(hash_, 30)
+    devnet.chain.wait(hash_, 300)
     return "0x" + hash_.hex()
 
 

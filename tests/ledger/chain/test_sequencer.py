@@ -28,7 +28,7 @@ def run(bench: Bench) -> Callable[..., BlockLoop]:
 def test_what_is_submitted_gets_into_blocks_by_the_clock(bench: Bench, run: Callable[..., BlockLoop]) -> None:
     loop = run()
     for code in ("A", "B", "C"):
-        receipt = bench.chain.wait(bench.chain.submit(bench.publish(1, code)), 30)
+        receipt = bench.chain.wait(bench.chain.submit(bench.publish(1, code)), 300)
         assert receipt.succeeded
     loop.stop()
     loop.stop()
@@ -41,7 +41,7 @@ def test_it_makes_no_blocks_without_transactions(bench: Bench, run: Callable[...
     loop = run()
     bench.chain.pool.wake()
     bench.chain.submit(bench.publish(1, "later", nonce=3))
-    bench.chain.wait(bench.chain.submit(bench.publish(2, "now")), 30)
+    bench.chain.wait(bench.chain.submit(bench.publish(2, "now")), 300)
     loop.stop()
     assert bench.chain.head().height == 1
 

@@ -148,7 +148,7 @@ def test_a_running_node_takes_up_the_next_log_by_itself(founded: Founded, tmp_pa
         assert (edge.status, merkle.root(hashes(edge.body))) == (200, head.root)
         assert client.read(f"/mirror/{digest}/tile/entries/000.p/{head.size}", 1 << 20).status == 403
         client.close()
-        seen = witness_note(city[0].core.peers[city[2].core.member], old_origin, city[0].core.rosters.current(), 30)
+        seen = witness_note(city[0].core.peers[city[2].core.member], old_origin, city[0].core.rosters.current(), 180)
         assert seen is not None
         # And new records are proven under the new origin.
         index = again.core.log.append_record(record(again, 99))

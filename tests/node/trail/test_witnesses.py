@@ -198,7 +198,7 @@ def test_dead_and_lying_witnesses_do_not_stop_the_quorum(found: Found) -> None:
     )
     # One of the two comes back: the same head is witnessed now, without anything new in the log.
     town.honest(5)
-    assert publishing.publisher.wait_witnessed(1, 60)
+    assert publishing.publisher.wait_witnessed(1, 300)
     witnessed = publishing.publisher.witnessed()
     assert witnessed is not None
     keys = [VKey(name=b.info.witness_name, type=ED25519_COSIGNATURE, public=b.witness.public) for b in town.bodies[1:]]
