@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `frame` | length-delimited messages, bounded |
 //! | `server` | the socket, its connections, stopping |
+//! | `inbox` | what has come over a connection and is not answered yet |
 //! | `app` | the application: what is shared, and which request goes where |
 //! | `start` | Info, InitChain |
 //! | `proposal` | PrepareProposal, ProcessProposal |
@@ -21,6 +22,7 @@ mod fail;
 mod finalize;
 pub mod frame;
 mod handover;
+mod inbox;
 pub mod pool;
 mod proposal;
 pub mod row;

@@ -14,13 +14,16 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use tendermint_proto::v0_38::abci::{Request, Response, ResponseException, request, response};
+use tendermint_proto::v0_38::abci::{Response, ResponseException, request, response};
 
+use super::inbox::Inbox;
 use super::{fail, frame};
 use crate::error::{Class, Error};
 
 /// CometBFT opens four; a restarted one opens four more while the old ones end.
 const MAX_CONNECTIONS: usize = 16;
+/// Answers written at once.
+const TOGETHER: usize = 32;
 /// Longest path of a unix socket, bytes.
 const MAX_PATH: usize = 107;
 
@@ -163,46 +166,56 @@ impl Shared {
         let shared = Arc::clone(self);
         open.threads.push(thread::spawn(move || {
             // How a connection ends is no failure: CometBFT was stopped, or comes again.
-            let _ = shared.serve(stream);
+            let _ = shared.serve(&stream);
             shared.lock().streams.remove(&id);
         }));
     }
 
-    fn serve(&self, stream: UnixStream) -> Result<(), Error> {
-        let mut input = BufReader::with_capacity(1 << 16, stream.try_clone().map_err(frame::closed)?);
+    fn serve(&self, stream: &UnixStream) -> Result<(), Error> {
+        let input = BufReader::with_capacity(1 << 16, stream);
+        let inbox = Inbox::default();
+        thread::scope(|scope| {
+            scope.spawn(|| inbox.fill(input));
+            let served = self.answer_all(&inbox, stream);
+            inbox.close();
+            // Ends the reading; it has ended already where the peer closed.
+            let _ = stream.shutdown(Shutdown::Both);
+            served
+        })
+    }
+
+    fn answer_all(&self, inbox: &Inbox, stream: &UnixStream) -> Result<(), Error> {
         let mut output = BufWriter::with_capacity(1 << 16, stream);
         loop {
-            let read = frame::read::<Request>(&mut input).and_then(|request| match request {
-                Some(Request { value: None }) => Err(fail::frame("the request is none that ABCI 2.0 has")),
-                Some(Request { value }) => Ok(value),
-                None => Ok(None),
-            });
-            // A broken message breaks its connection; what the application cannot answer stops it altogether.
-            let (answered, fatal) = match read {
-                Ok(None) => return Ok(()),
-                Ok(Some(value)) => (self.answer(value), true),
-                Err(error) => (Err(error), false),
-            };
-            match answered {
-                Ok(value) => frame::write(&mut output, &Response { value: Some(value) })?,
-                Err(error) if error.class == Class::Unavailable => return Err(error),
-                Err(error) => {
-                    if fatal {
-                        self.halt(Some(&error));
+            for (place, arrived) in inbox.take().into_iter().enumerate() {
+                // Answers travel together where requests came together, but not all too late.
+                if place % TOGETHER == TOGETHER - 1 {
+                    output.flush().map_err(frame::closed)?;
+                }
+                // A broken message breaks its connection; what the application cannot answer stops it altogether.
+                let (answered, fatal) = match arrived {
+                    Ok(None) => return Ok(()),
+                    Ok(Some(value)) => (self.answer(value), true),
+                    Err(error) => (Err(error), false),
+                };
+                match answered {
+                    Ok(value) => frame::write(&mut output, &Response { value: Some(value) })?,
+                    Err(error) if error.class == Class::Unavailable => return Err(error),
+                    Err(error) => {
+                        if fatal {
+                            self.halt(Some(&error));
+                        }
+                        // Nobody may be there to be told.
+                        let _ = frame::write(&mut output, &exception(&error));
+                        let _ = output.flush();
+                        if fatal {
+                            self.disconnect();
+                        }
+                        return Err(error);
                     }
-                    // Nobody may be there to be told.
-                    let _ = frame::write(&mut output, &exception(&error));
-                    let _ = output.flush();
-                    if fatal {
-                        self.disconnect();
-                    }
-                    return Err(error);
                 }
             }
-            // Answers travel together while more requests are here already.
-            if input.buffer().is_empty() {
-                output.flush().map_err(frame::closed)?;
-            }
+            output.flush().map_err(frame::closed)?;
         }
     }
 

@@ -1,5 +1,7 @@
 //! Headers, receipts and their roots. The header has the 16 fields up to London; `docs/formats.md` says which are fixed.
 
+use std::sync::Arc;
+
 use alloy_consensus::constants::EMPTY_OMMER_ROOT_HASH;
 use alloy_consensus::{Eip658Value, Header, Receipt, TxReceipt};
 use alloy_primitives::{Address, B64, B256, Bloom, Bytes, Log, U256, keccak256};
@@ -92,7 +94,7 @@ impl Sealed {
 #[derive(Clone, Debug)]
 pub struct Included {
     /// The transaction.
-    pub tx: Transaction,
+    pub tx: Arc<Transaction>,
     /// Its sender.
     pub from: Address,
     /// Its outcome.

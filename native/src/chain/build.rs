@@ -10,7 +10,7 @@ use super::consortium::check_version;
 use super::engine::{Chain, Executed};
 use super::evm::{BlockHashes, Machine};
 use super::fail;
-use super::rules::{self, Judge, block_full, judge_alone, judge_nonce};
+use super::rules::{self, Judge, block_full};
 use super::store::block_rows;
 use super::tx::Transaction;
 use super::window::{Held, Snapshot};
@@ -20,7 +20,7 @@ use crate::error::{Class, Error};
 const CHUNK: usize = 32;
 
 /// A decoded transaction with its sender.
-pub(super) type Opened = Result<(Transaction, Address), Error>;
+pub(super) type Opened = Result<(Arc<Transaction>, Address), Error>;
 
 /// A pending block, or why each transaction was left out.
 pub type Built = Result<Arc<Executed>, Vec<(usize, Error)>>;
@@ -33,26 +33,23 @@ struct Ran {
 }
 
 impl Chain {
-    /// Decode and recover, once per transaction while it waits.
+    /// Decode and recover, once per transaction while it waits. What was opened before fits the limits: they never change.
     pub(super) fn open(&self, raw: &[u8]) -> Opened {
-        let tx = Transaction::decode(raw, self.limits().tx_bytes)?;
-        let from = match self.senders.get(&tx.hash) {
-            Some(known) => known,
-            None => {
-                let recovered = tx.recover()?;
-                self.senders.put(tx.hash, recovered);
-                recovered
-            }
-        };
+        if let Some(known) = self.known.get(raw) {
+            return Ok(known);
+        }
+        let tx = Arc::new(Transaction::decode(raw, self.limits().tx_bytes)?);
+        let from = tx.recover()?;
+        self.known.put(&tx, from);
         Ok((tx, from))
     }
 
     /// Admission on the committed state: the transaction and its sender. Errors: `tx.*`.
-    pub fn admit(&self, raw: &[u8]) -> Result<(Transaction, Address), Error> {
+    pub fn admit(&self, raw: &[u8]) -> Result<(Arc<Transaction>, Address), Error> {
         let (tx, from) = self.open(raw)?;
         let head = self.head();
-        judge_alone(&head.state, self.limits(), &tx, from)?;
-        judge_nonce(&head.state, &tx, from)?;
+        let standing = self.standings.of(&head, self.limits(), from);
+        standing.judge(&head.state, self.limits(), &tx, from)?;
         Ok((tx, from))
     }
 

@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 use alloy_primitives::B256;
 
 use super::block::{Included, Sealed};
+use super::known::Known;
 use super::rules::Limits;
-use super::senders::Senders;
+use super::standing::Standings;
 use super::store::{Loader, Write, block_rows, forget_row, genesis_row};
 use super::window::{Held, Snapshot, Step, Window};
 use super::{fail, genesis, recovery};
@@ -45,7 +46,8 @@ pub struct Chain {
     inner: RwLock<Inner>,
     /// Held while a block is made or committed.
     writer: Mutex<()>,
-    pub(super) senders: Senders,
+    pub(super) known: Known,
+    pub(super) standings: Standings,
 }
 
 impl Chain {
@@ -116,7 +118,8 @@ impl Chain {
 
     fn at(genesis_digest: B256, limits: Limits, window: Window) -> Self {
         let inner = RwLock::new(Inner { window, pending: None });
-        Self { genesis_digest, limits, inner, writer: Mutex::new(()), senders: Senders::default() }
+        let (known, standings) = (Known::default(), Standings::default());
+        Self { genesis_digest, limits, inner, writer: Mutex::new(()), known, standings }
     }
 
     /// SHA-256 of the genesis file.

@@ -3,7 +3,9 @@
 //! | file | what it holds |
 //! | --- | --- |
 //! | `tx` | raw transactions, strictly decoded |
-//! | `recover`, `senders` | who signed a transaction, found once |
+//! | `recover`, `combine` | who signed a transaction; the arithmetic of it |
+//! | `known` | transactions seen before: decoded and recovered once |
+//! | `standing` | what admission knows of a sender, until the next block |
 //! | `trie` | the persistent Merkle Patricia trie |
 //! | `proof` | checking EIP-1186 proofs |
 //! | `state` | accounts and storage of one block, forwards and back |
@@ -24,18 +26,20 @@
 pub mod block;
 mod build;
 pub mod call;
+mod combine;
 pub mod consortium;
 pub mod engine;
 pub mod evm;
 pub mod export;
 mod fail;
 pub mod genesis;
+mod known;
 pub mod proof;
 pub mod propose;
 mod recover;
 mod recovery;
 pub mod rules;
-mod senders;
+mod standing;
 pub mod state;
 pub mod store;
 pub mod trie;

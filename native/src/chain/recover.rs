@@ -1,14 +1,17 @@
 //! The address that signed a digest, by secp256k1 public key recovery (SEC 1, 4.1.6).
 //!
 //! The arithmetic is k256's. Its own recovery verifies the signature once more with the key it has just computed from
-//! it, which cannot fail and doubles the cost of the dearest step of a block: here the key is computed once.
+//! it, which cannot fail and doubles the cost of the dearest step of a block: here the key is computed once, and not in
+//! constant time, because nothing of it is secret.
 
 use alloy_primitives::{Address, B256, Signature, U256};
-use k256::elliptic_curve::ops::{Invert, MulByGenerator, Reduce};
+use k256::elliptic_curve::ops::{Invert, Reduce};
 use k256::elliptic_curve::point::DecompressPoint;
 use k256::elliptic_curve::sec1::ToEncodedPoint;
 use k256::elliptic_curve::{Group, PrimeField};
 use k256::{AffinePoint, ProjectivePoint, Scalar};
+
+use super::combine::combine;
 
 /// Half of the group order: a higher s is a second signature for the same message (EIP-2).
 const HALF_ORDER: U256 = alloy_consensus::crypto::SECP256K1N_HALF;
@@ -30,7 +33,7 @@ pub fn recover(digest: B256, signature: &Signature) -> Option<Address> {
     let (point, inverse) = (ProjectivePoint::from(point?), inverse?);
     let z = <Scalar as Reduce<k256::U256>>::reduce_bytes(&digest.0.into());
     // Q = r^-1 (s R - z G)
-    let key = ProjectivePoint::mul_by_generator(&-(inverse * z)) + point * (inverse * s);
+    let key = combine(&-(inverse * z), &(inverse * s), &point);
     if bool::from(key.is_identity()) {
         return None;
     }

@@ -60,14 +60,9 @@ pub fn member_share(state: &State, block_gas: u64) -> u64 {
     (block_gas / 4).max(block_gas / active)
 }
 
-/// Rules that look at one transaction and the parent's state only, nonce aside.
-pub fn judge_alone(state: &State, limits: &Limits, tx: &Transaction, from: Address) -> Result<(), Error> {
-    let share = member_share(state, limits.block_gas);
-    judge_as(state, limits, share, tx, from, member_of(state, from)).map(|_| ())
-}
-
-/// `judge_alone` with what is known of the sender and the block already; the sender's member.
-fn judge_as(
+/// Rules that look at one transaction and the parent's state only, nonce aside; `share` and `member` are what that state
+/// says of the block and the sender. Returns the sender's member.
+pub(super) fn judge_as(
     state: &State,
     limits: &Limits,
     share: u64,
@@ -118,8 +113,7 @@ fn check_balance(state: &State, tx: &Transaction, from: Address) -> Result<(), E
 }
 
 /// Nonce rule of admission: [committed, committed + 64].
-pub fn judge_nonce(state: &State, tx: &Transaction, from: Address) -> Result<(), Error> {
-    let next = next_nonce(state, from);
+pub(super) fn judge_nonce(tx: &Transaction, next: u64) -> Result<(), Error> {
     if tx.nonce < next {
         return Err(nonce_low(tx.nonce, next));
     }
@@ -129,7 +123,7 @@ pub fn judge_nonce(state: &State, tx: &Transaction, from: Address) -> Result<(),
     Ok(())
 }
 
-fn next_nonce(state: &State, from: Address) -> u64 {
+pub(super) fn next_nonce(state: &State, from: Address) -> u64 {
     state.account(&from).map_or(0, |account| account.fields.nonce)
 }
 

@@ -1,8 +1,9 @@
 //! The blocks whose state can still be asked for: the later of 256 blocks and ten minutes.
 //!
-//! The newest 256 states are held whole (they share what they have in common). Of the older ones every 32nd is, and the
+//! The newest 16 states are held whole (they share what they have in common). Of the older ones every 32nd is, and the
 //! ones between are made again from the next whole one by going back: at full speed ten minutes are thousands of
-//! blocks, and a whole state costs about ten times what its way back does.
+//! blocks, and a whole state costs about ten times what its way back does. What is let go soon is also freed while the
+//! processor still has it at hand, and its memory serves the next block.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -19,7 +20,9 @@ use crate::error::{Class, Error};
 pub const WINDOW_BLOCKS: u64 = 256;
 /// Seconds for which a state stays provable, at least.
 pub const WINDOW_SECONDS: u64 = 600;
-/// Of the blocks before the newest 256, one in so many is held whole.
+/// States held whole, the newest.
+const WHOLE: u64 = 16;
+/// Of the blocks before them, one in so many is held whole.
 const SPARSE: u64 = 32;
 
 /// A block with its state.
@@ -96,7 +99,7 @@ impl Window {
     pub fn push_front(&mut self, sealed: Arc<Sealed>, state: State, undo: Undo) {
         let mut older = Held::new(sealed, state, undo);
         let number = older.header().number;
-        if self.head.sealed.header.number - number >= WINDOW_BLOCKS && !number.is_multiple_of(SPARSE) {
+        if self.head.sealed.header.number - number >= WHOLE && !number.is_multiple_of(SPARSE) {
             older.whole = None;
         }
         self.held.push_front(older);
@@ -167,7 +170,7 @@ impl Window {
         }
         self.held.push_back(next);
         let mut gone: Vec<_> = self.held.drain(..leaving).filter_map(|held| held.whole).collect();
-        if let Some(place) = self.held.len().checked_sub(WINDOW_BLOCKS as usize + 1) {
+        if let Some(place) = self.held.len().checked_sub(WHOLE as usize + 1) {
             let aging = &mut self.held[place];
             if !aging.sealed.header.number.is_multiple_of(SPARSE) {
                 gone.extend(aging.whole.take());
