@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import gc
 import json
 import os
 import sys
@@ -43,6 +44,9 @@ def run(folder: str) -> int:
             configure_logging(config.logging.level, Path(folder) / config.logging.file if config.logging.file else None)
             node = Node.open(folder)
             node.start()
+            # What a start leaves stays: the collector need not walk through it again and again under load.
+            gc.collect()
+            gc.freeze()
         except LedgerError as error:
             return _refuse(error)
         except OSError as error:

@@ -14,6 +14,11 @@ from ledger.storage.witness import WitnessStore
 from node.config import NodeConfig
 from node.drain import Closing
 
+#: Bytes gathered in memory before LevelDB sorts them into a file. Blocks come in megabytes, under keys without order:
+#: what is gathered longer is merged and compressed less often.
+_BUFFER = 4 << 20
+_CHAIN_BUFFER = 16 << 20
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stores:
@@ -52,12 +57,12 @@ def open_stores(config: NodeConfig, closing: Closing) -> Stores:
     UnavailableError(disk.full).
     """
 
-    def opened(name: str) -> Store:
-        store = Store.open(config.store_folder / name)
+    def opened(name: str, write_buffer: int) -> Store:
+        store = Store.open(config.store_folder / name, write_buffer=write_buffer)
         closing.add(f"store-{name}", store.close)
         return store
 
-    chain, node = opened("chain"), opened("node")
+    chain, node = opened("chain", _CHAIN_BUFFER), opened("node", _BUFFER)
     payloads = Store.open(config.payloads_folder)
     closing.add("payloads", payloads.close)
     openings = openings_in(payloads)

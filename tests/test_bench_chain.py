@@ -21,6 +21,7 @@ def report(*, per_second: int, ratio: float, seconds: float, share: float, heigh
     memory = {"dept-1": [{"rss": 100.0}, {"rss": 50.0}], "dept-2": [{"rss": 90.0}, {"rss": 60.0}]}
     load: dict[str, Any] = {"writes": 10_000, "seconds": 10.0, "per_second": per_second, "generator_cpu_seconds": 2.5}
     load |= {"members": 8, "blocks": 20, "memory_mib": memory, "bytes": 64}
+    load["validators_cpu_seconds"] = 7.0
     load["cpu_seconds"] = {"dept-1": [1.0, 2.0], "dept-2": [1.5, 2.5]}
     idle: dict[str, Any] = {
         "seconds": 60.0,

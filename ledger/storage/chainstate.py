@@ -59,7 +59,7 @@ class ChainStore:
         self.check_genesis(digest)
         with self._store.batch() as batch:
             batch.put(_GENESIS, digest)
-            _put_state(batch, writes)
+            batch.apply(writes, within=_STATE)
             _put_block(batch, 0, block_hash, header, (), ())
 
     def check_genesis(self, digest: bytes) -> None:
@@ -99,7 +99,7 @@ class ChainStore:
             if commit.restored is not None:
                 for key, _ in self._store.scan(_STATE):
                     batch.delete(key)
-                _put_state(batch, commit.restored)
+                batch.apply(commit.restored, within=_STATE)
                 batch.put(_BASE, b"")
             if executed is not None:
                 _put_executed(batch, executed)
@@ -124,8 +124,8 @@ class ChainStore:
             if state is not None:
                 for key, _ in self._store.scan(_STATE):
                     batch.delete(key)
-                _put_state(batch, state)
-            _put_state(batch, writes)
+                batch.apply(state, within=_STATE)
+            batch.apply(writes, within=_STATE)
             _put_block(batch, *block, (), ())
 
     @property
@@ -317,25 +317,19 @@ class ChainStore:
 def _put_executed(batch: Batch, executed: ExecutedBlock) -> None:
     receipts = tuple(executed.receipts)
     hashes = tuple(bytes(receipt["hash"]) for receipt in receipts)
-    _put_state(batch, executed.writes)
+    height, encode = u64(executed.height), msgspec.msgpack.Encoder().encode
+    batch.apply(executed.writes, within=_STATE)
     _put_block(batch, executed.height, executed.hash, executed.header, tuple(executed.transactions), hashes)
-    batch.put(_RECEIPTS + u64(executed.height), msgspec.msgpack.encode(receipts))
-    place = 0
-    for number, receipt in enumerate(receipts):
-        located = _Located(executed.height, number)
-        batch.put(_TX + hashes[number], msgspec.msgpack.encode(located))
-        for log in receipt["logs"]:
-            row = (executed.hash, number, hashes[number], log["address"], tuple(log["topics"]), log["data"])
-            batch.put(_LOG + u64(executed.height) + place.to_bytes(4, "big"), msgspec.msgpack.encode(row))
-            place += 1
-
-
-def _put_state(batch: Batch, writes: Iterable[tuple[bytes, bytes | None]]) -> None:
-    for key, value in writes:
-        if value is None:
-            batch.delete(_STATE + key)
-        else:
-            batch.put(_STATE + key, value)
+    batch.put(_RECEIPTS + height, encode(receipts))
+    batch.apply(
+        ((hashes[number], encode(_Located(executed.height, number))) for number in range(len(hashes))), within=_TX
+    )
+    logs = (
+        (executed.hash, number, hashes[number], log["address"], log["topics"], log["data"])
+        for number, receipt in enumerate(receipts)
+        for log in receipt["logs"]
+    )
+    batch.apply(((place.to_bytes(4, "big"), encode(log)) for place, log in enumerate(logs)), within=_LOG + height)
 
 
 def _put_block(

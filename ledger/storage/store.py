@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
@@ -79,6 +79,16 @@ class Batch:
     def delete(self, key: bytes) -> None:
         """Remove one row; no error when it is absent."""
         self._batch.delete(self._prefix + key)
+
+    def apply(self, rows: Iterable[tuple[bytes, bytes | None]], *, within: bytes = b"") -> None:
+        """Add many rows with keys under ``within``: to put, or to remove where the value is None."""
+        prefix = self._prefix + within
+        put, delete = self._batch.put, self._batch.delete
+        for key, value in rows:
+            if value is None:
+                delete(prefix + key)
+            else:
+                put(prefix + key, value)
 
     def sub(self, prefix: bytes) -> Batch:
         """The same batch, its keys under a prefix."""

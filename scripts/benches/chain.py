@@ -45,7 +45,7 @@ class AllSizes:
 
 FULL = AllSizes(
     solo=Sizes(writes=20_000, block=500, calls=100_000, web3_calls=5_000, small=10_000, large=1_000_000, rounds=40),
-    network=NetworkSizes(writes=40_000, members=16, kills=4, idle_s=600),
+    network=NetworkSizes(writes=20_000, members=16, kills=4, idle_s=600),
 )
 QUICK = AllSizes(
     solo=Sizes(writes=4_000, block=500, calls=20_000, web3_calls=1_000, small=10_000, large=200_000, rounds=20),

@@ -47,6 +47,11 @@ def _network(got: Figures) -> Iterator[Row]:
         "four validators, key-value sample, pairs/s",
         f"{sample['per_second']:,} ({sample['writes']:,} pairs of {sample['bytes']} B; {generator})",
     )
+    spent = [1000 * sum(used[place] for used in writes["cpu_seconds"].values()) / writes["writes"] for place in (0, 1)]
+    pair = 1000 * sample["validators_cpu_seconds"] / sample["writes"]
+    yield plain(
+        "processor time, a write: nodes + CometBFTs", f"{spent[0]:.2f} + {spent[1]:.2f} ms (a pair: {pair:.2f} ms)"
+    )
     yield least("contract writes, share of the key-value sample", got["share_of_sample"], 0.25, "{:.0%}")
     pauses = ", ".join(f"{kill['longest_pause_s']:.1f}" for kill in got["one_killed"])
     longest = max(kill["longest_pause_s"] for kill in got["one_killed"])
