@@ -136,13 +136,21 @@ def committed_size(folder: Path) -> int:
 
     Raises: FatalError(log.failed).
     """
+    return committed(folder)[0]
+
+
+def committed(folder: Path) -> tuple[int, int]:
+    """:func:`committed_size`, and the bytes of ``entries.dat`` that it counts: there may be zeros behind them.
+
+    Raises: FatalError(log.failed).
+    """
     file = folder / COMMITS
     with disk_errors(file):
         if not file.exists():
-            return 0
+            return 0, 0
         whole = file.stat().st_size // FRAME_BYTES
         with file.open("rb") as commits:
-            return _frame(commits, whole - 1)[0] if whole else 0
+            return _frame(commits, whole - 1) if whole else (0, 0)
 
 
 def copy_prefix(source: Path, target: Path, length: int) -> Iterator[bytes]:

@@ -21,9 +21,9 @@ from ledger._native import LogReader
 from ledger.days import day_of
 from ledger.errors import LedgerError
 from ledger.evidence.checkpoint import parse_note
-from ledger.log.backup import BATCH_ROW_BYTES, committed_size
+from ledger.log.backup import BATCH_ROW_BYTES, committed
 from ledger.log.files import CHECKPOINT_FILE, disk_errors, parse_head, read_note
-from ledger.log.manifest import BATCHES
+from ledger.log.manifest import BATCHES, ENTRIES
 from ledger.model import parse_time
 
 #: Records that are all read; above it, so many samples are taken.
@@ -87,7 +87,7 @@ def log_stat(path: str | os.PathLike[str], now_ms: int) -> LogStat:
     folder = Path(path)
     note = read_note(folder / CHECKPOINT_FILE)
     head = parse_head(folder / CHECKPOINT_FILE, note) if note is not None else None
-    size = committed_size(folder)
+    size, end = committed(folder)
     reader = LogReader.open(os.fspath(folder), head.size if head else 0)
     with disk_errors(folder):
         files = {file.name: file.stat().st_size for file in sorted(folder.iterdir()) if file.is_file()}
@@ -105,7 +105,9 @@ def log_stat(path: str | os.PathLike[str], now_ms: int) -> LogStat:
     week = [count for day, count in days.items() if 0 <= (today - day).days < 7]
     span = min(7.0, max(1.0, (now_ms - first_ms) / _DAY_MS)) if first_ms else 1.0
     records_a_day = round(sum(week) * stretch / span)
-    bytes_a_day = round(records_a_day * sum(files.values()) / size) if size else 0
+    # Zeros behind the last entry do not grow with the records.
+    used = sum(files.values()) - max(0, files.get(ENTRIES, 0) - end)
+    bytes_a_day = round(records_a_day * used / size) if size else 0
     return LogStat(
         size=size,
         files=files,

@@ -71,7 +71,10 @@ impl Committer {
             self.batches.write(&group.rows)?;
         }
         self.write_entries(&group.placed)?;
-        self.write_ahead(self.last.end + group.bytes(), group.bytes())?;
+        if group.count > 0 {
+            // A frame without entries is what closing writes, after the zeros were cut.
+            self.write_ahead(self.last.end + group.bytes(), group.bytes())?;
+        }
         self.write_frame(shared, group)?;
         for row in &group.rows {
             self.batches.remember(*row);

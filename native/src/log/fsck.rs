@@ -135,7 +135,7 @@ impl<'a> Check<'a> {
             if last && self.live {
                 return Ok(false);
             }
-            self.blame(&frame, number, previous.end, entries, length)?;
+            self.blame(&frame, number, last, previous.end, entries, length)?;
         }
         if !fits {
             return Ok(false);
@@ -148,7 +148,15 @@ impl<'a> Check<'a> {
     }
 
     /// A frame does not hold over its entries: when these fit their stored hashes the frame is wrong, else they are.
-    fn blame(&mut self, frame: &Frame, number: u64, base: u64, entries: &dyn Blob, length: u64) -> Result<()> {
+    fn blame(
+        &mut self,
+        frame: &Frame,
+        number: u64,
+        last: bool,
+        base: u64,
+        entries: &dyn Blob,
+        length: u64,
+    ) -> Result<()> {
         let most = u64::from(frame.count).saturating_mul(LONGEST).min(BLAME_BYTES);
         let data = self.bytes(entries, base, base.saturating_add(most).min(length))?;
         let derived = leaf_hashes(&walk(&data, frame.count).0);
@@ -158,6 +166,12 @@ impl<'a> Check<'a> {
             Some((at, _)) => {
                 self.report(ENTRIES, frame.first + at as u64, "the entry is not the one that was committed");
             }
+            // Its syncs run side by side: a power cut may leave the frame without its entries.
+            None if last && stored.len() < frame.count as usize => self.report(
+                COMMITS,
+                number,
+                "the last commit does not hold over its entries: if it was never acknowledged, opening the log cuts it",
+            ),
             None => self.report(COMMITS, number, "the frame does not hold over its entries, which fit their hashes"),
         }
         Ok(())

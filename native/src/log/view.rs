@@ -1,6 +1,7 @@
 //! Reading a log up to a size: roots, proofs, tiles and entries, from the files alone. Takes no lock: the writer never
 //! changes a byte that a view may read.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -90,23 +91,34 @@ impl View {
             Some(end) => end,
             None => self.entries.length().map_err(|error| disk("reading entries.dat", &error))?,
         };
-        let length = end.checked_sub(start).ok_or_else(|| corrupt("entries.idx does not fit entries.dat"))?;
+        let mut length = end.checked_sub(start).ok_or_else(|| corrupt("entries.idx does not fit entries.dat"))?;
         let step = if indexed.is_some() { length } else { CHUNK };
         let (mut bytes, mut at) = (Vec::new(), 0);
         let (mut skip, mut begin) = (first % TILE, 0);
         let mut ranges = Vec::with_capacity(count as usize);
         while (ranges.len() as u64) < count {
             let Some((from, to)) = entry_range(&bytes, at) else {
-                let more = step.min(length - bytes.len() as u64) as usize;
+                let more = step.min(length.saturating_sub(bytes.len() as u64)) as usize;
                 if more == 0 {
                     return Err(corrupt("entries.dat ends inside an entry"));
                 }
                 let old = bytes.len();
                 bytes.resize(old + more, 0);
                 let offset = start + old as u64;
-                self.entries.read_at(&mut bytes[old..], offset).map_err(|error| disk("reading entries.dat", &error))?;
+                if let Err(error) = self.entries.read_at(&mut bytes[old..], offset) {
+                    // A writer that closes or opens the log cuts what stands behind the last entry.
+                    let now = self.entries.length().unwrap_or(end).saturating_sub(start);
+                    if error.kind() != ErrorKind::UnexpectedEof || now >= length {
+                        return Err(disk("reading entries.dat", &error));
+                    }
+                    length = now;
+                    bytes.truncate(old);
+                }
                 continue;
             };
+            if from == to {
+                return Err(corrupt("entries.dat has zeros in the place of an entry"));
+            }
             at = to;
             if skip > 0 {
                 skip -= 1;

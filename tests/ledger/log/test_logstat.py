@@ -11,6 +11,7 @@ from ledger import codec
 from ledger.errors import NotFoundError
 from ledger.log import DepartmentLog
 from ledger.log import stat as logstat
+from ledger.log.backup import committed
 from ledger.log.stat import log_stat
 from ledger.model import format_time
 from tests.ledger.log.conftest import NOW, record
@@ -46,11 +47,25 @@ def test_days_growth_and_batches_are_counted(log: DepartmentLog) -> None:
     assert found.by_day[0][0] == format_time(NOW)[:10]
     assert (found.first_ms, found.last_ms) == (NOW - 20 * DAY, NOW)
     assert found.records_a_day == 100, "700 in the last week"
-    assert found.bytes_a_day == pytest.approx(100 * sum(found.files.values()) / 711, abs=1)
+    used = sum(found.files.values()) - found.files["entries.dat"] + committed(log.path)[1]
+    assert found.bytes_a_day == pytest.approx(100 * used / 711, abs=1)
     assert found.days_until_full == found.disk_free // found.bytes_a_day
     assert found.files["entries.dat"] == (log.path / "entries.dat").stat().st_size
     assert found.published_ms == 0, "no witness has cosigned"
     assert log_stat(log.path, NOW + 2 * DAY).batches == 0, "ids are remembered for a day"
+
+
+def test_zeros_behind_the_last_entry_are_no_growth(log: DepartmentLog) -> None:
+    for number in range(6):
+        log.append([at(NOW, number)])
+    log.publish()
+    found = log_stat(log.path, NOW)
+    entries = sum(2 + len(at(NOW, number)) for number in range(6))
+    zeros = found.files["entries.dat"] - entries
+    assert 0 < zeros < 256 << 10, "a run of small commits is written ahead, and fills it"
+    used = sum(found.files.values()) - zeros
+    assert (found.records_a_day, found.bytes_a_day) == (6, used)
+    assert found.days_until_full == found.disk_free // used
 
 
 def test_a_day_is_one_of_china(log: DepartmentLog) -> None:

@@ -3,6 +3,9 @@
 use super::Numbers;
 use super::fault::{Crash, Part, cut_point};
 
+/// What a disk writes whole or not at all.
+const SECTOR: usize = 512;
+
 #[derive(Clone)]
 pub enum Change {
     Write(usize, Vec<u8>),
@@ -59,14 +62,12 @@ impl Content {
             match (crash, change) {
                 (Crash::LosesAll | Crash::Killed, _) => {}
                 (Crash::KeepsAll, _) => change.apply(&mut left),
-                (Crash::KeepsSome(_), Change::Write(at, data)) => {
-                    let kept = match numbers.below(3) {
-                        0 => 0,
-                        1 => data.len(),
-                        _ => numbers.below(data.len() as u64 + 1) as usize,
-                    };
-                    put(&mut left, *at, &data[..kept]);
-                }
+                (Crash::KeepsSome(_), Change::Write(at, data)) => match numbers.below(4) {
+                    0 => {}
+                    1 => put(&mut left, *at, data),
+                    2 => put(&mut left, *at, &data[..numbers.below(data.len() as u64 + 1) as usize]),
+                    _ => scatter(&mut left, *at, data, numbers),
+                },
                 (Crash::KeepsSome(_), _) => {
                     if numbers.below(2) == 0 {
                         change.apply(&mut left);
@@ -75,6 +76,21 @@ impl Content {
             }
         }
         left
+    }
+}
+
+/// Any of the sectors reach the platter, in no order; the file may be longer before its bytes are there.
+fn scatter(bytes: &mut Vec<u8>, at: usize, data: &[u8], numbers: &mut Numbers) {
+    if numbers.below(2) == 0 && bytes.len() < at + data.len() {
+        bytes.resize(at + data.len(), 0);
+    }
+    let mut from = 0;
+    while from < data.len() {
+        let to = data.len().min(from + SECTOR - (at + from) % SECTOR);
+        if numbers.below(2) == 0 {
+            put(bytes, at + from, &data[from..to]);
+        }
+        from = to;
     }
 }
 
