@@ -22,7 +22,7 @@ from ledger.chain.recovery import (
     sign,
     tally,
 )
-from ledger.chain.recoveryterms import check_terms, propose
+from ledger.chain.recoveryterms import check_clock, check_terms, propose
 from ledger.errors import ConflictError, InvalidInputError, NotFoundError
 from ledger.identifiers import consensus_chain_id
 from ledger.keys import AccountSigner
@@ -31,6 +31,7 @@ from ledger.model import KeyRole
 from ledger.storage.chainstate import ChainStore
 from ledger.storage.store import Store
 from node.config import NodeConfig, load_config
+from node.context import system_clock
 from node.identity.keyfiles import key_file, load_secret, read_passphrase
 from node.recoveryfiles import RecoveryFiles, StateFile, write_state
 
@@ -101,9 +102,10 @@ def sign_recovery(
     """The recovery with this member's signature, after this node's own state says the same; from now on the node does
     not run on the old chain. ``state_file``: the state from the proposer, for a node that has less.
 
-    Raises: ConflictError(store.locked | recovery.signed-other), and as ``check_terms`` and ``tally``.
+    Raises: ConflictError(store.locked | recovery.signed-other | recovery.clock), and as ``check_terms`` and ``tally``.
     """
     judged = judge_recovery(folder, recovery, state_file=state_file)
+    check_clock(recovery, judged.state, system_clock())
     return _signed(load_config(folder), environ, recovery, judged.state)
 
 
@@ -127,20 +129,22 @@ def judge_by_file(recovery: Recovery, state_file: Path) -> Agreed:
 def withdraw(folder: Path) -> bool:
     """Forget what was signed here, so that the node runs on the old chain again; False when nothing was signed.
 
-    Raises: ConflictError(recovery.started).
+    Raises: ConflictError(recovery.started | store.locked).
     """
     config = load_config(folder)
     city = decode_genesis(_own_genesis(config))
     files = RecoveryFiles.of(config, city.digest)
-    if files.agreed() is None:
-        if city.recovery is None:
-            return False
+    agreed = files.agreed()
+    if agreed is None and city.recovery is None:
+        return False
+    # A start that was interrupted has the new chain and the old genesis file still.
+    if agreed is None or _kept_chain(config) == agreed:
         raise ConflictError(
             "recovery.started",
             "this node started on the recovery already: there is no way back",
-            hint="run it",
-            expected=city.recovery.chain,
-            actual=city.digest,
+            hint="run it" if agreed is None else "finish it: `city recover start` with the same file, then run it",
+            expected=city.digest if city.recovery is None else city.recovery.chain,
+            actual=agreed or city.digest,
         )
     with disk_errors(files.signed, of_log=False):
         files.signed.unlink()
@@ -152,7 +156,8 @@ def start_recovery(folder: Path, recovery: Recovery, *, state_file: Path | None 
     genesis file, and CometBFT begins anew beside its old home. Interrupted, it is finished by the same call.
 
     ``state_file``: the state of the agreed head from another member, for a node that has less.
-    Raises: ConflictError(store.locked), what ``check_terms`` and ``check_signatures`` raise, UnavailableError(disk.*).
+    Raises: ConflictError(store.locked | recovery.clock), what ``check_terms`` and ``check_signatures`` raise,
+    UnavailableError(disk.*).
     """
     config, city = load_config(folder), recovery.city
     files = RecoveryFiles.of(config, recovery.terms.chain)
@@ -162,6 +167,7 @@ def start_recovery(folder: Path, recovery: Recovery, *, state_file: Path | None 
         if not again:
             state, source = _agreed_state(config, store, recovery, state_file)
             check_signatures(recovery, state)
+            check_clock(recovery, state, system_clock())
             files.write(files.genesis_before, state.genesis)
             files.write(files.recovery, encode_recovery(recovery))
             write_state(files.state, state.genesis, source.rows() if source else store.load_rows())
@@ -178,6 +184,15 @@ def start_recovery(folder: Path, recovery: Recovery, *, state_file: Path | None 
         replace_file(config.genesis_file, recovery.genesis)
         _set_aside(config.comet_folder, consensus_chain_id(city.digest))
     return Started(recovery=recovery, height=city.first_block, again=again)
+
+
+def _kept_chain(config: NodeConfig) -> bytes | None:
+    """The genesis digest of the chain in this folder; None where there is none. Raises: ConflictError(store.locked)."""
+    folder = config.store_folder / "chain"
+    if not folder.exists():
+        return None
+    with Store.open(folder) as store:
+        return ChainStore(store).genesis_digest
 
 
 def _signed(config: NodeConfig, environ: Mapping[str, str], recovery: Recovery, state: OldState) -> Agreed:
@@ -236,7 +251,7 @@ def _from_file(store: ChainStore, recovery: Recovery, path: Path) -> StateFile |
 
     Raises: ConflictError(recovery.other-head | chain.other-genesis), InvalidInputError(recovery.state).
     """
-    terms, own = recovery.terms, store.height
+    terms, own = recovery.terms, store.state_head
     source = StateFile(path)
     if decode_genesis(source.genesis).digest != terms.chain:
         raise InvalidInputError(
@@ -249,16 +264,17 @@ def _from_file(store: ChainStore, recovery: Recovery, path: Path) -> StateFile |
     if own is None:
         return source
     store.check_genesis(terms.chain)
-    if own >= terms.height:
+    height, kept = own
+    if height >= terms.height:
         return None  # judged by what is here
-    kept, theirs = store.header(own), dict(_headers(source)).get(own)
-    if kept is not None and theirs is not None and kept[0] != theirs:
+    theirs = dict(_headers(source)).get(height)
+    if theirs is not None and kept != theirs:
         raise ConflictError(
             "recovery.other-head",
-            f"this node has another block {own} than the agreed chain",
+            f"this node has another block {height} than the agreed chain",
             hint="two blocks of one height are a fork: stop, keep both folders and compare with the other members",
             expected=theirs,
-            actual=kept[0],
+            actual=kept,
         )
     return source
 

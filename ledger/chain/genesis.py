@@ -384,6 +384,9 @@ def _hex(value: object, length: int) -> bytes:
     if not isinstance(value, str) or len(text) != 2 + 2 * length or not text.startswith("0x") or text != text.lower():
         raise InvalidInputError("genesis.field", f"{length} bytes as lower-case hex with 0x are expected", actual=value)
     try:
-        return bytes.fromhex(text[2:])
+        found = bytes.fromhex(text[2:])
     except ValueError as error:
         raise InvalidInputError("genesis.field", f"not hexadecimal: {error}", actual=value) from error
+    if len(found) != length:  # blanks are no digits
+        raise InvalidInputError("genesis.field", f"{length} bytes as lower-case hex with 0x are expected", actual=value)
+    return found

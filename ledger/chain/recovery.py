@@ -8,6 +8,7 @@ validator that is not declared lost is among them, so that nobody who could go o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -31,6 +32,7 @@ from ledger.keys import AccountSigner, verify_account_digest
 from ledger.model import KeyRole, MemberInfo, MemberStatus
 
 RECOVERY_TYPE: Final = b"Recovery(bytes32 chain,uint64 height,bytes32 head,bytes32 genesis)"
+_SIGNATURE: Final = re.compile("0x[0-9a-f]{130}")
 MAX_RECOVERY_BYTES: Final = MAX_GENESIS_BYTES + (1 << 20)
 
 
@@ -146,8 +148,8 @@ def decode_recovery(data: bytes) -> Recovery:
     """
     file: Any = codec.decode(data, max_bytes=MAX_RECOVERY_BYTES)
     try:
-        if set(file) != {"genesis", "signatures", "v"} or file["v"] != 1:
-            raise ValueError("it has genesis, signatures and v, which is 1")
+        if set(file) != {"genesis", "signatures", "v"} or file["v"] != 1 or not isinstance(file["signatures"], list):
+            raise ValueError("it has genesis, a list of signatures, and v, which is 1")
         signatures = [(parse_uscc(row["member"]), _signature(row)) for row in file["signatures"]]
         members = [uscc for uscc, _ in signatures]
         if members != sorted(set(members)):
@@ -163,7 +165,7 @@ def decode_recovery(data: bytes) -> Recovery:
 
 def _signature(row: Mapping[str, Any]) -> bytes:
     text = row["signature"]
-    if set(row) != {"member", "signature"} or len(text) != 132 or not text.startswith("0x") or text != text.lower():
+    if set(row) != {"member", "signature"} or not _SIGNATURE.fullmatch(text):
         raise ValueError("a signature is 65 bytes in lower-case hex with 0x, beside its member")
     return bytes.fromhex(text[2:])
 

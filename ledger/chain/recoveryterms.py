@@ -9,10 +9,12 @@ from typing import Final
 from ledger.chain.genesis import COMETBFT, FoundingMember, Genesis, Recovered, decode_genesis, recovery_genesis
 from ledger.chain.recovery import OldState, Recovery, handles_of
 from ledger.errors import ConflictError, InvalidInputError, NotAllowedError, UntrustedError
-from ledger.model import KeyRole
+from ledger.model import KeyRole, format_time
 
 #: Fewest validators of a recovered network: one of them may be away.
 MIN_VALIDATORS: Final = 4
+#: How far ahead of a member's clock the new network may begin, ms: before that time it makes no block.
+MAX_AHEAD_MS: Final = 600_000
 _MAX_CHAIN_ID: Final = (1 << 32) - 1
 
 
@@ -68,6 +70,22 @@ def check_terms(recovery: Recovery, state: OldState) -> None:
         )
 
 
+def check_clock(recovery: Recovery, state: OldState, now_ms: int) -> None:
+    """That the new network can begin: CometBFT waits until the time of its genesis file, and a block's time never goes
+    back. Raises: ConflictError(recovery.clock)."""
+    latest = max(now_ms, (state.time_s + 1) * 1_000) + MAX_AHEAD_MS
+    if recovery.city.time_ms > latest:
+        raise ConflictError(
+            "recovery.clock",
+            f"the new network would begin at {format_time(recovery.city.time_ms)} only; here it is "
+            f"{format_time(now_ms)}",
+            hint="compare the clocks of both machines (NTP); where the proposer's was ahead, have it withdrawn and "
+            "proposed anew",
+            expected=format_time(latest),
+            actual=format_time(recovery.city.time_ms),
+        )
+
+
 def _check_head(terms: Recovered, state: OldState, old: Genesis) -> None:
     if terms.chain != old.digest or terms.chain_id != old.chain_id:
         raise ConflictError(
@@ -80,7 +98,7 @@ def _check_head(terms: Recovered, state: OldState, old: Genesis) -> None:
     if state.height > terms.height:
         raise ConflictError(
             "recovery.ahead",
-            f"this node has blocks up to {state.height}: from {terms.height} on they would be lost",
+            f"this node has blocks up to {state.height}: from {terms.height + 1} on they would be lost",
             hint="propose anew from this node: the highest head must be the agreed one",
             expected=terms.height,
             actual=state.height,

@@ -193,6 +193,15 @@ class ChainStore:
             return int.from_bytes(key[1:], "big")
         return None
 
+    @property
+    def state_head(self) -> tuple[int, bytes] | None:
+        """(height, hash) of the block whose state the rows are, also where a snapshot left no blocks; None while empty.
+
+        Source: native/src/chain/store.rs, row ``h``.
+        """
+        row = self._store.get(_STATE + b"h")
+        return None if row is None else (int.from_bytes(row[:8], "big"), row[8:])
+
     def block(self, at: int | bytes) -> StoredBlock | None:
         """A block by height or by hash; None when unknown."""
         if isinstance(at, bytes):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
@@ -212,6 +213,9 @@ class NetworkFollower:
     def _step(self) -> float:
         failure = self._chain.failure
         if failure is not None and not self.loop.stopping:
+            # So that the next start sees that it does not stand any more, however new the block was.
+            with suppress(LedgerError):
+                self._chain.keep_head()
             raise FatalError(
                 failure.code, failure.message, hint=failure.hint, expected=failure.expected, actual=failure.actual
             )

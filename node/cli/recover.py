@@ -12,6 +12,7 @@ import typer
 from ledger.chain.recovery import Recovery, Tally, encode_recovery
 from ledger.errors import ConflictError, InvalidInputError
 from ledger.log.files import disk_errors, replace_file
+from ledger.model import format_time
 from node.cli.connect import JsonOption, NodeOption, node_folder
 from node.cli.output import err, facts, out, print_json
 from node.cli.texts import t
@@ -262,9 +263,11 @@ def _show(found: Agreed, as_json: bool, *, file: Path | None = None) -> None:
     facts(
         t("Recovery", "恢复"),
         {
+            t("old city", "旧城市"): terms.chain,
             t("old chain ends with block", "旧链终点区块"): f"{terms.height} 0x{terms.hash.hex()}",
             t("lost", "丢失"): joined.join(names.get(uscc, uscc) for uscc in terms.lost),
             t("validators from now on", "此后的验证者"): joined.join(one.handle for one in recovery.city.validators),
+            t("begins at", "起始时间"): format_time(recovery.city.time_ms),
             t("new chain number", "新链编号"): recovery.city.chain_id,
             t("new city", "新城市"): recovery.city.digest,
             t("signed", "已签名"): joined.join(names.get(uscc, uscc) for uscc in count.signed),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ from ledger.chain.recovery import (
     sign,
     tally,
 )
-from ledger.chain.recoveryterms import check_terms
+from ledger.chain.recoveryterms import MAX_AHEAD_MS, check_clock, check_terms
 from ledger.errors import InvalidInputError, LedgerError
 from ledger.identifiers import member_bytes32
 from ledger.model import KeyRole
@@ -164,6 +165,18 @@ def test_copies_are_put_together_and_the_file_reads_back(old: Chain, bodies: Mem
     assert code_of(lambda: bare.merged([other])) == "recovery.other-proposal"
 
 
+def test_the_time_is_bounded_by_a_members_clock_and_the_old_chain(old: Chain, bodies: Members) -> None:
+    now = old.state.time_s * 1_000 + 5_000
+    for ahead, refused in ((0, False), (MAX_AHEAD_MS, False), (MAX_AHEAD_MS + 1, True)):
+        made = proposed(old, bodies, now_ms=now + ahead)
+        if refused:
+            assert code_of(partial(check_clock, made, old.state, now)) == "recovery.clock"
+        else:
+            check_clock(made, old.state, now)
+    # A chain that is itself ahead of this clock goes on all the same.
+    check_clock(proposed(old, bodies, now_ms=0), old.state, 0)
+
+
 def test_too_few_signatures_and_a_silent_validator_are_refused(old: Chain, bodies: Members) -> None:
     bare = proposed(old, bodies)
     assert code_of(lambda: check_signatures(signed_by(bare, *bodies[2:6]), old.state)) == "recovery.too-few-signatures"
@@ -283,9 +296,13 @@ def test_files_are_read_strictly(agreed: Recovery) -> None:
     assert refused(signatures=[signatures[0] | {"signature": "0x00"}]) == "recovery.format"
     assert refused(signatures=[signatures[0] | {"extra": 1}]) == "recovery.format"
     assert refused(signatures=3) == "recovery.format"
+    assert refused(signatures={}) == "recovery.format"
+    assert refused(signatures=[signatures[0] | {"signature": "0x" + "  " * 65}]) == "recovery.format"
     assert refused(signatures=[signatures[0] | {"member": 3}]) == "identifier.uscc"
     assert refused(signatures=[3]) == "recovery.format"
     genesis = file["genesis"]
+    blank = [genesis["members"][0] | {"account": "0x" + "  " * 20}, *genesis["members"][1:]]
+    assert refused(genesis=genesis | {"members": blank}) == "genesis.field"
     assert refused(genesis=genesis | {"v": 1}) == "genesis.field"
     assert refused(genesis=genesis | {"v": 3}) == "genesis.field"
     assert refused(genesis=genesis | {"engine": {"name": "solo", "sequencer": genesis["members"][0]["uscc"]}}) == (

@@ -12,7 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 from ledger.chain.devnet import DevMember
-from ledger.chain.embedded import load_chain
+from ledger.chain.embedded import header_hash, load_chain
+from ledger.chain.recovery import encode_recovery, sign
 from ledger.errors import LedgerError
 from ledger.identifiers import consensus_chain_id
 from ledger.model import KeyRole
@@ -20,8 +21,9 @@ from ledger.storage.chainstate import ChainStore
 from ledger.storage.store import Store
 from node.cli.main import build
 from node.config import Listen, MemberSection, NodeConfig, encode_config, load_config
+from node.context import system_clock
 from node.identity.keyfiles import key_file, write_key, write_passphrase
-from node.recovering import read_recoveries, start_recovery
+from node.recovering import propose_recovery, read_recoveries, start_recovery
 from node.recoveryfiles import RecoveryFiles, StateFile, check_not_signed
 from tests.ledger.chain.recovery_city import Chain, make_chain, make_members
 
@@ -168,6 +170,10 @@ def test_a_start_that_was_interrupted_is_finished(folders: Folders, tmp_path: Pa
     (folder / f"comet.{OLD_HOME}").rename(folder / "comet")
     assert start_recovery(folder, recovery).again
     assert (folder / "genesis.json").read_bytes() == recovery.genesis
+    # Taken back it cannot be, half done as it is.
+    (folder / "genesis.json").write_bytes(folders.chain.genesis)
+    assert command(folder, "withdraw", "--yes")[1] == "recovery.started"
+    assert start_recovery(folder, recovery).again
     # A home of the new network is never put aside: it says what was signed.
     home = folder / "comet" / "config"
     home.mkdir(parents=True)
@@ -201,6 +207,41 @@ def test_a_node_that_has_less_takes_the_state_of_another(folders: Folders, tmp_p
     assert command(forked, "start", str(file), "--state", str(state))[1] == "recovery.other-head"
     ahead = folders.node(BODIES[1], make_chain(BODIES, blocks=3))
     assert command(ahead, "start", str(file), "--state", str(state))[1] == "recovery.ahead"
+
+
+def test_a_node_that_took_a_snapshot_beyond_the_agreed_block_does_not_sign(folders: Folders, tmp_path: Path) -> None:
+    """It keeps the state and no block: it has that head all the same."""
+    file = tmp_path / "recovery.json"
+    propose(folders, file)
+    state = files_of(folders, BODIES[2]).state
+    ahead = make_chain(BODIES, blocks=3)
+    folder = folders.node(BODIES[3], ahead, empty=True)
+    head = ahead.native.head()
+    first = ahead.rows[b"d" + bytes(8)]
+    header = first[4 : 4 + int.from_bytes(first[:4], "big")]
+    with Store.open(folder / "store" / "chain") as store:
+        digest = ahead.native.genesis_digest()
+        ChainStore(store).write_genesis(digest, header_hash(header), header, ahead.rows.items())
+        ChainStore(store).put_base(head["height"], head["hash"], head["header"])
+    for words in (("sign",), ("start",), ("sign", "--state", str(state)), ("start", "--state", str(state))):
+        assert command(folder, words[0], str(file), *words[1:])[1] == "recovery.ahead", words
+
+
+def test_a_network_that_would_begin_much_later_is_not_agreed_on(folders: Folders, tmp_path: Path) -> None:
+    """CometBFT sleeps until the time of its genesis file: with a proposer's clock ahead the city would stand still."""
+    file = tmp_path / "recovery.json"
+    words = {"lost": ["dept-1", "dept-2"], "validators": ["dept-5", "dept-6"], "chain_id": 0}
+    later = system_clock() + 86_400_000
+    made = propose_recovery(folders.node(BODIES[2]), {}, **words, now_ms=later)
+    file.write_bytes(encode_recovery(made.recovery))
+    before = file.read_bytes()
+    assert command(folders.node(BODIES[3]), "sign", str(file))[1] == "recovery.clock"
+    assert file.read_bytes() == before
+    recovery = made.recovery
+    for member in BODIES[3:]:
+        recovery = sign(recovery, member.uscc, member.account)
+    file.write_bytes(encode_recovery(recovery))
+    assert command(folders.node(BODIES[3]), "start", str(file))[1] == "recovery.clock"
 
 
 def test_one_proposal_is_signed_until_it_is_withdrawn(folders: Folders, tmp_path: Path) -> None:
