@@ -14,6 +14,7 @@ from ledger.chain.embedded import keccak256
 from ledger.chain.rpc.shapes import HEADER_FIELDS, HEADER_NUMBERS
 from ledger.errors import LedgerError, UntrustedError
 from ledger.evidence import qbft, state
+from ledger.model import MAX_TIME_MS
 from ledger.storage.chainstate import StoredBlock
 
 _NUMBER: Final = re.compile(r"0x[0-9a-fA-F]{1,64}\Z")
@@ -23,6 +24,8 @@ _LATER: Final = ("withdrawalsRoot", "blobGasUsed", "excessBlobGas", "parentBeaco
 #: Berlin has no base fee.
 _LEAST_FIELDS: Final = 15
 _LATER_NUMBERS: Final = frozenset({"blobGasUsed", "excessBlobGas"})
+#: What a bundle and the store can hold.
+_MAX_HEIGHT: Final = (1 << 53) - 1
 _EMPTY_ROOT: Final = keccak256(b"\x80")
 _EMPTY_CODE: Final = keccak256(b"")
 _NO_NODES: Final = (b"\x80",)
@@ -97,12 +100,15 @@ def block(answer: object) -> ForeignBlock:
     fields = fields_of(answer)
     named = data(fields.get("hash"), 32)
     header = header_rlp(fields, named)
+    height, time = number(fields["number"]), number(fields["timestamp"])
+    if height > _MAX_HEIGHT or 1_000 * time > MAX_TIME_MS:
+        raise _wrong("a block has a height below 2^53 and a time before the year 10000", f"{height} at {time}")
     transactions = fields.get("transactions")
     if not isinstance(transactions, list):
         raise _wrong("a block comes with its transactions", transactions)
     rows = [fields_of(item) for item in transactions]
     stored = StoredBlock(
-        height=number(fields["number"]),
+        height=height,
         hash=named,
         header=header,
         transactions=tuple(_raw(row) for row in rows),
@@ -114,7 +120,7 @@ def block(answer: object) -> ForeignBlock:
             height=stored.height,
             hash=named,
             state_root=data(fields["stateRoot"], 32),
-            time=number(fields["timestamp"]),
+            time=time,
             header=header,
         ),
         parent=data(fields["parentHash"], 32),

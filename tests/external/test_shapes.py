@@ -14,7 +14,8 @@ from ledger.chain.embedded import keccak256
 from ledger.chain.rpc.shapes import HEADER_FIELDS, HEADER_NUMBERS
 from ledger.errors import UntrustedError
 from ledger.evidence.qbft import encode_header
-from tests.external.endpoint import as_json
+from ledger.model import MAX_TIME_MS
+from tests.external.endpoint import as_json, forged
 from tests.ledger.evidence.qbft_net import header, sealed
 
 LATER = ("withdrawalsRoot", "blobGasUsed", "excessBlobGas", "parentBeaconBlockRoot", "requestsHash")
@@ -46,6 +47,19 @@ def test_headers_of_qbft_are_hashed_as_it_does() -> None:
     assert (block.stored.hash, block.stored.header) == (made.hash, raw)
     assert made.hash != keccak256(raw)
     assert refused(lambda: shapes.block(answer | {"hash": "0x" + "00" * 32})) == "header.hash"
+
+
+@pytest.mark.parametrize(
+    ("field", "most"), [("number", (1 << 53) - 1), ("timestamp", MAX_TIME_MS // 1_000)], ids=["height", "time"]
+)
+def test_heights_and_times_beyond_what_can_be_written_down_are_refused(field: str, most: int) -> None:
+    raw = encode_header(header((0, 1, 2, 3), fork="london"))
+    answer = as_json(raw, keccak256(raw), NAMES, NUMBERS)
+    block = shapes.block(forged(answer, **{field: hex(most)}))
+    assert most in (block.head.height, block.head.time)
+    for beyond in (most + 1, 1 << 240):
+        lie = forged(answer, **{field: hex(beyond)})
+        assert refused(lambda lie=lie: shapes.block(lie)) == "chain.answer"
 
 
 def test_a_header_is_whole() -> None:
