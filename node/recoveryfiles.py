@@ -77,7 +77,8 @@ class RecoveryFiles:
             raise ConflictError(
                 "recovery.signed-other",
                 "this member signed another proposal for the same chain: two of them could both be started",
-                hint="agree on one; if the other was not started anywhere: `city recover withdraw --yes`, then sign",
+                hint="agree on one: recovery.json in recovery/ of this folder is the other. If it was not started "
+                "anywhere: `city recover withdraw --yes`, then sign",
                 expected=kept,
                 actual=genesis,
             )
