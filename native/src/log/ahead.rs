@@ -31,6 +31,11 @@ impl Ahead {
         self.until = end + STEP;
     }
 
+    /// There is no room for them: none any more, until the log is opened again.
+    pub fn give_up(&mut self) {
+        self.until = u64::MAX;
+    }
+
     /// Whether there are any behind `end`.
     pub fn reaches(&self, end: u64) -> bool {
         self.until > end
@@ -57,5 +62,7 @@ mod tests {
         // A large one ends the run, wherever it ends.
         assert!(!wants(&mut ahead, 5 + 3 * STEP, SMALL));
         assert_eq!([6, 7, 8, 9].map(|end| wants(&mut ahead, end + 3 * STEP, 1)), [false, false, false, true]);
+        ahead.give_up();
+        assert_eq!([5, 6, 7, 8, 9].map(|steps| wants(&mut ahead, steps * STEP, 1)), [false; 5]);
     }
 }

@@ -6,11 +6,11 @@ use crate::error::Result;
 use crate::log::ahead::{self, Ahead};
 use crate::log::batches::{Batches, Row};
 use crate::log::beside::Beside;
-use crate::log::disk;
 use crate::log::frame::{FRAME, Frame};
 use crate::log::pool::{Answer, Framed, Gathered, Job};
 use crate::log::shared::{Committed, Shared};
 use crate::log::storage::{Blob, Storage};
+use crate::log::{disk, no_space};
 
 /// Pieces below this size are joined before they are written: a copy costs less than a call to the kernel.
 const DIRECT: usize = 64 << 10;
@@ -118,8 +118,15 @@ impl Committer {
     fn write_ahead(&mut self, end: u64, bytes: u64) -> Result<()> {
         if self.ahead.wants(end, bytes) {
             let zeros = vec![0; ahead::STEP as usize];
-            self.entries.write_at(&zeros, end).map_err(|error| disk("writing entries.dat", &error))?;
-            self.ahead.written(end);
+            match self.entries.write_at(&zeros, end) {
+                Ok(()) => self.ahead.written(end),
+                Err(error) if no_space(&error) => {
+                    // The log can do without them: what room there is is left to the entries.
+                    self.entries.cut(end).map_err(|error| disk("cutting entries.dat", &error))?;
+                    self.ahead.give_up();
+                }
+                Err(error) => return Err(disk("writing entries.dat", &error)),
+            }
         }
         Ok(())
     }

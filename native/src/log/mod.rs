@@ -66,10 +66,16 @@ pub(crate) fn corrupt(message: impl Into<String>) -> Error {
         .hint("do not delete anything; run `civicledger log fsck`, then restore from the witnesses or a backup")
 }
 
+/// Whether a write failed because there is no room for it.
+fn no_space(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+}
+
 /// A failed read, write or sync. The engine stops on the first failed write or sync.
 pub(crate) fn disk(what: &str, error: &io::Error) -> Error {
-    use io::ErrorKind::{FileTooLarge, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
-    if matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge) {
+    use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+    if no_space(error) {
         return Error::new(Class::Fatal, "log.no-space", format!("no space for {what}: {error}"))
             .hint("free space on the disk of the log folder, then re-open the log");
     }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::common::disk::{Crash, Disk};
+use crate::common::disk::{Crash, Disk, Fault, Op};
 use crate::common::{Numbers, append, assert_holds, borrow, open};
 use _native::error::Class;
 use _native::log::fsck::fsck_storage;
@@ -44,6 +44,24 @@ fn closing_leaves_no_zeros_however_many_commits_there_were() {
             assert_eq!(fsck_storage(disk.storage(), false, 0).problems, vec![], "{context}");
         }
     }
+}
+
+#[test]
+fn no_room_for_zeros_stops_nothing_and_leaves_the_room() {
+    let disk = Disk::new();
+    let log = open(disk.storage());
+    let entries: Vec<Vec<u8>> = (0..12u8).map(|number| vec![number; 7]).collect();
+    append(&log, &entries[..1]);
+    // The writes of three commits, then the zeros behind the fourth one, of which a half finds room.
+    disk.plan("entries.dat", Op::Write, 3, Fault::NoSpace);
+    for entry in &entries[1..] {
+        append(&log, std::slice::from_ref(entry));
+    }
+    assert!(disk.struck());
+    assert_eq!(disk.content("entries.dat").len(), end_of(&entries));
+    assert_holds(&open(disk.after(Crash::LosesAll).storage()), disk.storage(), &entries);
+    log.close().unwrap();
+    assert_eq!(fsck_storage(disk.storage(), false, 0).problems, vec![]);
 }
 
 /// The next batch: mostly small, now and then so large that zeros are not worth while or are overwritten at once. Many
