@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import grpc
 import pytest
@@ -26,6 +25,7 @@ from node.cli.connect import Connection
 from node.cli.main import build
 from node.config import load_config
 from node.rpc.errors import from_rpc
+from tests.commands import document
 from tests.gateway.conftest import RunningCity
 from tests.native_chain import anvil
 from tests.node.core.makers import eventually
@@ -40,10 +40,6 @@ def command(*words: str) -> str:
     done = CliRunner().invoke(build(words), list(words))
     assert done.exit_code == 0, (words, done.output, done.exception)
     return done.stdout
-
-
-def document(text: str) -> Any:
-    return json.JSONDecoder().raw_decode(text[text.index("{\n") :])[0]
 
 
 def founded(folder: Path, url: str) -> City:

@@ -5,19 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from ledger.chain.genesis import decode_genesis
-from ledger.errors import LedgerError
 from node.chain.external import NetworkBoard
 from node.city.ports import free_ports
-from node.cli.main import build
 from node.compose import Node
 from node.config import load_config
 from node.identity.peers import decode_peers
+from tests.commands import command, document
 from tests.native_chain import anvil
 from tests.node.core.city import record
 from tests.node.core.makers import make_uscc
@@ -25,17 +22,6 @@ from tests.node.core.makers import make_uscc
 CHAIN_ID = 680_319
 HANDLES = ("data", "civil")
 NOW_MS = 1_795_318_800_000
-
-
-def command(*words: str) -> tuple[str, LedgerError | None]:
-    done = CliRunner().invoke(build(words), list(words))
-    refusal = done.exception if isinstance(done.exception, LedgerError) else None
-    assert refusal is not None or done.exit_code == 0, (words, done.output, done.exception)
-    return done.stdout, refusal
-
-
-def document(text: str) -> Any:
-    return json.JSONDecoder().raw_decode(text[text.index("{\n") :])[0]
 
 
 @pytest.fixture(scope="module")
