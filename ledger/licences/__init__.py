@@ -1,0 +1,1 @@
+"""E-licences: identifiers, credentials, status lists, slips and the verdict; pure."""
