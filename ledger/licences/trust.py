@@ -1,0 +1,63 @@
+"""What a verifier knows of an issuer from the chain: its key and its accreditations, as pure data.
+
+Who verified the chain fills it (the gateway from the state it follows, a bundle from storage proofs); here it is only
+judged. Times are Unix milliseconds, as everywhere on the chain.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class KeyEnd(StrEnum):
+    """How a key ended: ``compromised`` voids what is not proven to be from before, ``retired`` does not."""
+
+    RETIRED = "retired"
+    COMPROMISED = "compromised"
+
+
+class Proven(StrEnum):
+    """How the verifier knows: from a chain state it verified itself, or from storage proofs in a bundle."""
+
+    CHAIN_STATE = "chain-state"
+    STORAGE_PROOF = "storage-proof"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accreditation:
+    """One span in which a member may issue a type of licence: ``from_ms`` <= t < ``until_ms`` (None: still running);
+    ``by``: the USCC of the body that accredited it."""
+
+    from_ms: int
+    until_ms: int | None
+    by: str
+
+    def covers(self, time_ms: int) -> bool:
+        """Whether the span holds at a time."""
+        return self.from_ms <= time_ms and (self.until_ms is None or time_ms < self.until_ms)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuerTrust:
+    """An issuer's key and its accreditations for one type of licence.
+
+    ``issuer``: USCC; ``spki``: the key, DER SubjectPublicKeyInfo, whose SHA-256 is on chain; ``key_from_ms``,
+    ``key_ended_ms`` (None: in force; for a compromised key: since when): its span; ``type_known``: whether the chain
+    has the type at all; ``view_height``, ``view_time_ms``: the chain state that says so.
+    """
+
+    issuer: str
+    spki: bytes
+    key_from_ms: int
+    key_ended_ms: int | None = None
+    key_ended_kind: KeyEnd | None = None
+    accreditations: tuple[Accreditation, ...] = ()
+    type_known: bool = True
+    view_height: int
+    view_time_ms: int
+    proven: Proven
+
+    def accredited_at(self, time_ms: int) -> Accreditation | None:
+        """The span that holds at a time."""
+        return next((span for span in self.accreditations if span.covers(time_ms)), None)
