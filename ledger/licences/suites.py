@@ -1,8 +1,10 @@
 """The algorithms a licence is signed and digested with, behind one interface.
 
-ES256 (ECDSA P-256 with SHA-256) is what every verifier knows. A signature is r || s, 64 bytes; a key is its
-SubjectPublicKeyInfo in DER with the point uncompressed (91 bytes), because the chain holds the SHA-256 of these bytes
-and a second encoding of the same key would have another digest.
+ES256 (ECDSA P-256 with SHA-256) is what every verifier knows. SM2 with SM3, the national algorithms, is a closed
+profile: no registry has names for it, so only those who agreed on this module's names understand such a licence.
+
+In both a signature is r || s, 64 bytes, and a key is its SubjectPublicKeyInfo in DER with the point uncompressed (91
+bytes), because the chain holds the SHA-256 of these bytes and a second encoding of one key would have another digest.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from ledger import _native
 from ledger.errors import InvalidInputError, UntrustedError
 
 #: Bytes of a signature r || s, and of a key's SubjectPublicKeyInfo, in every suite here.
@@ -26,6 +29,8 @@ SPKI_BYTES: Final = 91
 
 #: SEQUENCE { SEQUENCE { id-ecPublicKey, prime256v1 }, BIT STRING }, up to the uncompressed point. Source: RFC 5480 2.
 _P256_HEADER: Final = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d030107034200")
+#: The same with the SM2 curve, 1.2.156.10197.1.301. Source: GM/T 0006.
+_SM2_HEADER: Final = bytes.fromhex("3059301306072a8648ce3d020106082a811ccf5501822d034200")
 
 
 class Suite(Protocol):
@@ -92,20 +97,59 @@ class _Es256:
     def verify(self, spki: bytes, message: bytes, signature: bytes) -> None:
         key = _p256_key(spki)
         if len(signature) != SIGNATURE_BYTES:
-            raise _no_signature(f"an ES256 signature has {SIGNATURE_BYTES} bytes", SIGNATURE_BYTES, len(signature))
+            raise UntrustedError(
+                "licence.signature",
+                "an ES256 signature has 64 bytes",
+                hint="do not act on this licence; ask its issuer whether it is genuine",
+                expected=SIGNATURE_BYTES,
+                actual=len(signature),
+            )
         r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
         try:
             key.verify(encode_dss_signature(r, s), message, ec.ECDSA(hashes.SHA256()))
         except InvalidSignature:
-            raise _no_signature("the signature does not fit the content and the key") from None
+            raise UntrustedError(
+                "licence.signature",
+                "the signature does not fit the content and the key",
+                hint="do not act on this licence; ask its issuer whether it is genuine",
+            ) from None
 
     def __repr__(self) -> str:
         return "ES256"
 
 
-ES256: Final[Suite] = _Es256()
+class _Sm2Sm3:
+    """SM2 with SM3 and the default identifier 1234567812345678: a closed profile. Source: GB/T 32918.2, 32905."""
 
-_SUITES: Final[dict[str, Suite]] = {suite.alg: suite for suite in (ES256,)}
+    __slots__ = ()
+    alg: Final = "SM2SM3"
+    #: Of the range for private use. Source: RFC 9053, 8.
+    cose_alg: Final = -65_537
+    sd_alg: Final = "sm3"
+
+    def digest(self, data: bytes) -> bytes:
+        return _native.sm3_digest(data)
+
+    def key_digest(self, spki: bytes) -> bytes:
+        return hashlib.sha256(spki).digest()
+
+    def verify(self, spki: bytes, message: bytes, signature: bytes) -> None:
+        if len(spki) != SPKI_BYTES or not spki.startswith(_SM2_HEADER):
+            raise InvalidInputError(
+                "licence.key",
+                "not an SM2 key as the chain names it: SubjectPublicKeyInfo in DER with an uncompressed point",
+                hint="take the key from the issuer's entry on the chain",
+            )
+        _native.sm2_verify(spki[len(_SM2_HEADER) :], message, signature)
+
+    def __repr__(self) -> str:
+        return "SM2SM3"
+
+
+ES256: Final[Suite] = _Es256()
+SM2SM3: Final[Suite] = _Sm2Sm3()
+
+_SUITES: Final[dict[str, Suite]] = {suite.alg: suite for suite in (ES256, SM2SM3)}
 
 
 def suite_of(alg: object) -> Suite:
@@ -153,6 +197,27 @@ def es256_signer(private_key: ec.EllipticCurvePrivateKey) -> Signer:
     return _Es256Signer(private_key)
 
 
+class _Sm2Signer:
+    __slots__ = ("_secret", "kid", "spki")
+    suite: Final = SM2SM3
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret: Final = secret
+        self.spki: Final = _SM2_HEADER + _native.sm2_public(secret)
+        self.kid: Final = kid_of(self.spki)
+
+    def sign(self, message: bytes) -> bytes:
+        return _native.sm2_sign(self._secret, message)
+
+    def __repr__(self) -> str:
+        return f"Sm2Signer({self.kid[:16]}…)"
+
+
+def sm2_signer(secret: bytes) -> Signer:
+    """A signer over a 32-byte SM2 secret. Raises: InvalidInputError(key.secret | input.length)."""
+    return _Sm2Signer(secret)
+
+
 @lru_cache(maxsize=256)
 def _p256_key(spki: bytes) -> ec.EllipticCurvePublicKey:
     if len(spki) == SPKI_BYTES and spki.startswith(_P256_HEADER):
@@ -164,14 +229,4 @@ def _p256_key(spki: bytes) -> ec.EllipticCurvePublicKey:
         "licence.key",
         "not a P-256 key as the chain names it: SubjectPublicKeyInfo in DER with an uncompressed point on the curve",
         hint="take the key from the issuer's entry on the chain",
-    )
-
-
-def _no_signature(message: str, expected: object = None, actual: object = None) -> UntrustedError:
-    return UntrustedError(
-        "licence.signature",
-        message,
-        hint="do not act on this licence; ask its issuer whether it is genuine",
-        expected=expected,
-        actual=actual,
     )

@@ -7,6 +7,7 @@ mod door;
 pub mod error;
 pub mod jcs;
 pub mod json;
+pub mod licence;
 pub mod light;
 pub mod log;
 pub mod merkle;

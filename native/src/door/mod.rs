@@ -6,6 +6,7 @@ mod blob;
 mod chain;
 mod executed;
 mod fault;
+mod licence;
 mod light;
 mod log;
 mod merkle;
@@ -21,6 +22,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     merkle::register(module)?;
     sign::register(module)?;
     records::register(module)?;
+    licence::register(module)?;
     light::register(module)?;
     log::register(module)
 }

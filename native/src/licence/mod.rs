@@ -1,0 +1,3 @@
+//! E-licences natively: the closed suite SM2 with SM3.
+
+pub mod sm;
