@@ -1,0 +1,115 @@
+"""Strict and bounded reading of the JSON inside licences, which others write and which is not canonical.
+
+One text has one meaning here: no name twice in an object, no number that readers read differently, no half of a
+surrogate pair, no nesting beyond the bound. Source: RFC 8259, section 4; RFC 7493 (I-JSON).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any, Final
+
+from ledger.errors import InvalidInputError
+
+MAX_DEPTH: Final = 16
+_MAX_INTEGER: Final = 2**53 - 1
+_STRINGS: Final = re.compile(r'"(?:[^"\\]|\\.)*"', re.S)
+_HINT: Final = "ask the issuer for a licence that its own software can read back"
+
+
+class _TwiceError(ValueError):
+    """A name stands twice in one object."""
+
+
+class _NumberError(ValueError):
+    """A number outside what every reader reads alike."""
+
+
+def read(data: bytes) -> Any:
+    """The JSON value of UTF-8 bytes.
+
+    Raises: InvalidInputError(licence.json | licence.json-text | licence.json-duplicate | licence.json-number |
+    licence.json-depth).
+    """
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise _refusal("licence.json-text", f"not UTF-8 text: byte {error.start}") from None
+    _check_depth(text)
+    try:
+        value = _DECODER.decode(text)
+    except _TwiceError as error:
+        raise _refusal("licence.json-duplicate", f"the name {error} stands twice in one object") from None
+    except _NumberError as error:
+        raise _refusal("licence.json-number", f"a number that readers read differently: {error}") from None
+    except (ValueError, RecursionError):
+        raise _refusal("licence.json", "not JSON") from None
+    if "\\u" in text:
+        _check_surrogates(value)
+    return value
+
+
+def read_object(data: bytes, what: str, code: str) -> dict[str, Any]:
+    """The JSON object of UTF-8 bytes; ``code`` where it is another value. Raises: InvalidInputError."""
+    value = read(data)
+    if not isinstance(value, dict):
+        raise InvalidInputError(code, f"{what} is not a JSON object", hint=_HINT, actual=type(value).__name__)
+    return value
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise _TwiceError(ascii(next(name for name in names if names.count(name) > 1))[:40])
+    return found
+
+
+def _integer(text: str) -> int:
+    value = int(text) if len(text) <= 17 else _MAX_INTEGER + 1
+    if abs(value) > _MAX_INTEGER:
+        raise _NumberError(text[:40])
+    return value
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise _NumberError(text[:40])
+    return value
+
+
+def _constant(text: str) -> Any:
+    raise _NumberError(text)
+
+
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_pairs, parse_int=_integer, parse_float=_float, parse_constant=_constant
+)
+
+
+def _check_depth(text: str) -> None:
+    # What has no more brackets than the bound cannot nest deeper: nearly every input ends here.
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return
+    depth = 0
+    for character in _STRINGS.sub("", text):
+        if character in "[{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise _refusal("licence.json-depth", f"nested deeper than {MAX_DEPTH}")
+        elif character in "]}":
+            depth -= 1
+
+
+def _check_surrogates(value: Any) -> None:
+    try:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        raise _refusal("licence.json-text", "half of a surrogate pair in a text") from None
+
+
+def _refusal(code: str, message: str) -> InvalidInputError:
+    return InvalidInputError(code, message, hint=_HINT)
