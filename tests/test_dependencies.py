@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / "requirements"
+NPM = (ROOT / "contracts", ROOT / "tests" / "browser")
 
 
 def direct(name: str) -> list[str]:
@@ -30,8 +31,9 @@ def test_every_python_dependency_has_its_line(name: str) -> None:
 
 def test_every_crate_and_npm_package_has_its_line() -> None:
     cargo = tomllib.loads((ROOT / "native" / "Cargo.toml").read_text("utf-8"))
-    npm = json.loads((ROOT / "contracts" / "package.json").read_text("utf-8"))
-    names = [*cargo["dependencies"], *npm.get("dependencies", {}), *npm.get("devDependencies", {})]
+    npm = [json.loads((folder / "package.json").read_text("utf-8")) for folder in NPM]
+    names = [*cargo["dependencies"]]
+    names += [name for each in npm for kind in ("dependencies", "devDependencies") for name in each.get(kind, {})]
     assert [name for name in names if f"`{name}`" not in explained()] == []
 
 
@@ -44,6 +46,7 @@ def test_pinned_by_hash_and_no_address(path: Path) -> None:
     assert unpinned == []
 
 
-def test_npm_lock_has_no_address() -> None:
-    lock = (ROOT / "contracts" / "package-lock.json").read_text("utf-8")
+@pytest.mark.parametrize("folder", NPM, ids=lambda folder: folder.name)
+def test_npm_lock_has_no_address(folder: Path) -> None:
+    lock = (folder / "package-lock.json").read_text("utf-8")
     assert '"resolved"' not in lock
