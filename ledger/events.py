@@ -6,142 +6,33 @@ what is not listed here cannot enter a log by the typed path, so no free text an
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, Final
 
-from ledger.errors import InvalidInputError, LedgerError
-from ledger.identifiers import parse_purpose, parse_uscc
-from ledger.model import KeyRole, Level, Sharing
-
-_HEX32 = re.compile(r"[0-9a-f]{64}\Z")
-_LABEL = re.compile(r"[0-9A-Za-z][0-9A-Za-z._:/-]{0,63}\Z")
-_TITLE = re.compile(r"[\w.:/-]{1,64}\Z")
-_CODE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*(\.[a-z0-9]+(-[a-z0-9]+)*)*\Z")
-_MAX_UINT: Final = 2**53 - 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
-    """What values a field takes; ``meaning`` is the catalogue's wording of it."""
-
-    name: str
-    meaning: str
-    accepts: Callable[[Any], bool]
-
-
-def _uscc(value: Any) -> bool:
-    return isinstance(value, str) and _passes(parse_uscc, value)
-
-
-def _passes(parse: Callable[[str], object], value: str) -> bool:
-    try:
-        parse(value)
-    except LedgerError:
-        return False
-    return True
-
-
-def _words(name: str, *words: str) -> Kind:
-    return Kind(name=name, meaning="one of " + ", ".join(f"`{word}`" for word in words), accepts=lambda v: v in words)
-
-
-def _uint(value: Any) -> bool:
-    return type(value) is int and 0 <= value <= _MAX_UINT
-
-
-ID = Kind(name="id", meaning="32 bytes, 64 hex digits", accepts=lambda v: isinstance(v, str) and bool(_HEX32.match(v)))
-DIGEST = Kind(name="digest", meaning="SHA-256, 64 hex digits", accepts=ID.accepts)
-COMMITMENT = Kind(name="commitment", meaning="salted commitment, 64 hex digits", accepts=ID.accepts)
-UINT = Kind(name="uint", meaning="integer, 0 to 2^53 - 1", accepts=_uint)
-FLAG = Kind(name="flag", meaning="true or false", accepts=lambda v: isinstance(v, bool))
-MEMBER = Kind(name="member", meaning="unified social credit code of a member", accepts=_uscc)
-PURPOSE = Kind(
-    name="purpose", meaning="purpose code", accepts=lambda v: isinstance(v, str) and _passes(parse_purpose, v)
+from ledger.errors import InvalidInputError
+from ledger.eventkinds import (
+    APPROVER,
+    CODE,
+    COMMITMENT,
+    DIGEST,
+    FLAG,
+    ID,
+    LABEL,
+    LEVEL,
+    LIST,
+    MEMBER,
+    PURPOSE,
+    ROLE,
+    SHARING,
+    SIDE,
+    TITLE,
+    UINT,
+    EventType,
 )
-LABEL = Kind(
-    name="label",
-    meaning="1 to 64 letters, digits, `.` `_` `:` `/` `-`",
-    accepts=lambda v: isinstance(v, str) and bool(_LABEL.match(v)),
-)
-TITLE = Kind(
-    name="title",
-    meaning="1 to 64 characters of any script, NFC, without blanks",
-    accepts=lambda v: isinstance(v, str) and bool(_TITLE.match(v)) and unicodedata.is_normalized("NFC", v),
-)
-CODE = Kind(
-    name="code",
-    meaning="stable error or proposal code, at most 64 characters",
-    accepts=lambda v: isinstance(v, str) and len(v) <= 64 and bool(_CODE.match(v)),
-)
-LIST = _words("list", "responsibility", "demand", "negative")
-SIDE = _words("side", "provider", "consumer")
-APPROVER = _words("approver", "provider", "supervisor", "consortium-vote")
-LEVEL = _words("level", *(item.word for item in Level))
-SHARING = _words("sharing", *(item.word for item in Sharing))
-ROLE = _words("role", *(item.word for item in KeyRole))
+from ledger.eventkinds import event as _type
+from ledger.eventkinds import field as _f
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Field:
-    """A field of a body."""
-
-    name: str
-    kind: Kind
-    note: str = ""
-    optional: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventType:
-    """A record type: its name, what it says, whose log it stands in, its body."""
-
-    name: str
-    meaning: str
-    where: str
-    fields: tuple[Field, ...]
-
-
-def check_body(type_: str, body: Mapping[str, Any]) -> None:
-    """Refuse an unknown type and a body that is not exactly by its schema.
-
-    Raises: InvalidInputError(record.type | record.body), the latter naming the field.
-    """
-    event = TYPES.get(type_)
-    if event is None:
-        raise InvalidInputError(
-            "record.type",
-            f"no such record type: {ascii(type_)[:66]}",
-            hint="docs/audit-events.md lists the types",
-            actual=ascii(type_)[:66],
-        )
-    known = {field.name: field for field in event.fields}
-    for name in body:
-        if name not in known:
-            raise InvalidInputError("record.body", f"{type_} has no field {ascii(name)[:66]}", actual=ascii(name)[:66])
-    for field in event.fields:
-        if field.name not in body:
-            if field.optional:
-                continue
-            raise InvalidInputError("record.body", f"{type_} needs the field {field.name}", expected=field.name)
-        if not field.kind.accepts(body[field.name]):
-            raise InvalidInputError(
-                "record.body",
-                f"{type_}: {field.name} is not: {field.kind.meaning}",
-                expected=field.kind.meaning,
-                actual=ascii(body[field.name])[:66],
-            )
-
-
-def _type(name: str, meaning: str, where: str, *fields: Field) -> EventType:
-    return EventType(name=name, meaning=meaning, where=where, fields=fields)
-
-
-def _f(name: str, kind: Kind, note: str = "", *, optional: bool = False) -> Field:
-    return Field(name=name, kind=kind, note=note, optional=optional)
-
+__all__ = ["LABEL", "TITLE", "TYPES", "EventType", "catalogue_markdown", "check_body"]
 
 _DATASET = _f("dataset", ID)
 _GRANT = _f("grant", ID)
@@ -351,6 +242,37 @@ _ALL: Final = (
 
 #: The catalogue: type name -> type.
 TYPES: Final[Mapping[str, EventType]] = {event.name: event for event in _ALL}
+
+
+def check_body(type_: str, body: Mapping[str, Any]) -> None:
+    """Refuse an unknown type and a body that is not exactly by its schema.
+
+    Raises: InvalidInputError(record.type | record.body), the latter naming the field.
+    """
+    event = TYPES.get(type_)
+    if event is None:
+        raise InvalidInputError(
+            "record.type",
+            f"no such record type: {ascii(type_)[:66]}",
+            hint="docs/audit-events.md lists the types",
+            actual=ascii(type_)[:66],
+        )
+    known = {field.name: field for field in event.fields}
+    for name in body:
+        if name not in known:
+            raise InvalidInputError("record.body", f"{type_} has no field {ascii(name)[:66]}", actual=ascii(name)[:66])
+    for field in event.fields:
+        if field.name not in body:
+            if field.optional:
+                continue
+            raise InvalidInputError("record.body", f"{type_} needs the field {field.name}", expected=field.name)
+        if not field.kind.accepts(body[field.name]):
+            raise InvalidInputError(
+                "record.body",
+                f"{type_}: {field.name} is not: {field.kind.meaning}",
+                expected=field.kind.meaning,
+                actual=ascii(body[field.name])[:66],
+            )
 
 
 def catalogue_markdown() -> str:
