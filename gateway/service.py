@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
-from urllib.parse import quote
+from typing import Any
 
 import msgspec
 
@@ -17,50 +15,40 @@ import msgspec
 os.environ.setdefault("GRPC_SSL_CIPHER_SUITES", "ECDHE-RSA-AES256-GCM-SHA384")
 
 import grpc
-import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from gateway import translate
+from gateway.answering import GrpcAnswers, client_of
 from gateway.chain import page_of
 from gateway.city import City
 from gateway.limits import RateLimit
-from gateway.metrics import Metrics
 from gateway.verifying import Verifier
-from ledger.errors import STATUS, ConflictError, FatalError, LedgerError
+from ledger.errors import ConflictError
 from ledger.evidence.tiles import Tile
 from ledger.identifiers import parse_uscc
 from ledger.v1 import gateway_pb2, gateway_pb2_grpc
 
-logger = structlog.get_logger("gateway.service")
-
 #: A bundle and a policy, and room for the message around them.
 MAX_MESSAGE = (1 << 20) + (1 << 18) + 1024
 _THREADS = 16
-#: How long a reflection stream may last, seconds.
-_STREAM_S = 10.0
+#: How long a stream may last, seconds: reflection, and many licences.
+_STREAM_S = 60.0
 _DEFAULT_PAGE = 100
-_PLAIN = " !\"#$&'()*+,-./:;<=>?@[]^_`{|}~"
-
-_Q = TypeVar("_Q")
-_A = TypeVar("_A")
 
 
 class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
     """Reads only."""
 
-    def __init__(
-        self, city: City, verifier: Verifier, metrics: Metrics, limit: RateLimit, verify_limit: RateLimit
-    ) -> None:
+    def __init__(self, city: City, verifier: Verifier, answers: GrpcAnswers, verify_limit: RateLimit) -> None:
         self._city = city
         self._verifier = verifier
-        self._metrics = metrics
-        self._limit = limit
+        self._answers = answers
         self._verify_limit = verify_limit
 
     def GetCity(self, request: gateway_pb2.GetCityRequest, context: grpc.ServicerContext) -> gateway_pb2.City:  # noqa: N802
         """The city as last read."""
-        return self._answer("GetCity", request, context, lambda _: translate.city(self._city.view()))
+        return self._answers.answer("GetCity", request, context, lambda _: translate.city(self._city.view()))
 
     def ListDatasets(  # noqa: N802
         self, request: gateway_pb2.GatewayListDatasetsRequest, context: grpc.ServicerContext
@@ -75,7 +63,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
                 datasets=[translate.dataset(item) for item in found], next_page_token=token
             )
 
-        return self._answer("ListDatasets", request, context, work)
+        return self._answers.answer("ListDatasets", request, context, work)
 
     def GetCheckpoint(  # noqa: N802
         self, request: gateway_pb2.GatewayCheckpointRequest, context: grpc.ServicerContext
@@ -86,7 +74,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
             member, log = self._city.log(asked.member)
             return gateway_pb2.GatewayCheckpointResponse(note=log.checkpoint(member)[0].decode())
 
-        return self._answer("GetCheckpoint", request, context, work)
+        return self._answers.answer("GetCheckpoint", request, context, work)
 
     def ProveInclusion(  # noqa: N802
         self, request: gateway_pb2.GatewayInclusionRequest, context: grpc.ServicerContext
@@ -100,7 +88,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
                 hashes=found.hashes, size=found.size, tlog_proof=found.tlog_proof
             )
 
-        return self._answer("ProveInclusion", request, context, work)
+        return self._answers.answer("ProveInclusion", request, context, work)
 
     def ProveConsistency(  # noqa: N802
         self, request: gateway_pb2.GatewayConsistencyRequest, context: grpc.ServicerContext
@@ -111,7 +99,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
             member, log = self._city.log(asked.member)
             return gateway_pb2.GatewayConsistencyResponse(hashes=log.consistency(member, asked.size1, asked.size2))
 
-        return self._answer("ProveConsistency", request, context, work)
+        return self._answers.answer("ProveConsistency", request, context, work)
 
     def GetTile(  # noqa: N802
         self, request: gateway_pb2.GetTileRequest, context: grpc.ServicerContext
@@ -123,7 +111,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
             tile = Tile(level=asked.level, index=asked.index, width=asked.width)
             return gateway_pb2.GetTileResponse(tile=log.tile(member, tile))
 
-        return self._answer("GetTile", request, context, work)
+        return self._answers.answer("GetTile", request, context, work)
 
     def VerifyBundle(  # noqa: N802
         self, request: gateway_pb2.VerifyBundleRequest, context: grpc.ServicerContext
@@ -131,40 +119,16 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         """The verdict over a bundle."""
 
         def work(asked: gateway_pb2.VerifyBundleRequest) -> gateway_pb2.VerifyBundleResponse:
-            self._verify_limit.take(context.peer().rpartition(":")[0])
+            self._verify_limit.take(client_of(context))
             verdict = self._verifier.judge(asked.bundle, asked.policy)
             return gateway_pb2.VerifyBundleResponse(verdict=msgspec.json.encode(verdict))
 
-        return self._answer("VerifyBundle", request, context, work)
-
-    def _answer(self, name: str, request: _Q, context: grpc.ServicerContext, work: Callable[[_Q], _A]) -> _A:
-        started = time.monotonic()
-        error: LedgerError
-        try:
-            self._limit.take(context.peer().rpartition(":")[0])
-            answer = work(request)
-        except LedgerError as refused:
-            error = refused
-        except Exception:
-            logger.exception("grpc.defect", method=name)
-            error = FatalError("gateway.defect", "this answer could not be made")
-        else:
-            self._metrics.answered(name, 200, time.monotonic() - started)
-            return answer
-        status, number = next((STATUS[base] for base in type(error).__mro__ if base in STATUS), ("INTERNAL", 500))
-        self._metrics.refused(error.code)
-        self._metrics.answered(name, number, time.monotonic() - started)
-        metadata = [("civicledger-code", error.code)]
-        if error.hint:
-            metadata.append(("civicledger-hint", quote(error.hint[:2000], safe=_PLAIN)))
-        context.set_trailing_metadata(tuple(metadata))
-        context.abort(grpc.StatusCode[status], error.message[:2000])
-        raise AssertionError("grpc abort returned")
+        return self._answers.answer("VerifyBundle", request, context, work)
 
 
 class ShortStreams(grpc.ServerInterceptor):
-    """Streams of requests (reflection) hold a thread as long as their client likes, and anybody may open one: a few at
-    a time, each for ``seconds``."""
+    """Streams of requests (reflection, batches) hold a thread as long as their client likes, and anybody may open one:
+    a few at a time, each for ``seconds``."""
 
     def __init__(self, places: int, seconds: float) -> None:
         self._places = threading.BoundedSemaphore(places)
@@ -194,7 +158,14 @@ class ShortStreams(grpc.ServerInterceptor):
 class GrpcServer:
     """The listening server: GatewayService, health and reflection over TLS."""
 
-    def __init__(self, servicer: GatewayServicer, host: str, port: int, key: bytes, certificate: bytes) -> None:
+    def __init__(
+        self,
+        servicer: GatewayServicer,
+        host: str,
+        port: int,
+        key: bytes,
+        certificate: bytes,
+    ) -> None:
         options: list[tuple[str, Any]] = [
             ("grpc.max_receive_message_length", MAX_MESSAGE),
             ("grpc.max_send_message_length", 4 << 20),
@@ -203,12 +174,13 @@ class GrpcServer:
         pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="grpc")
         self._server = grpc.server(pool, interceptors=(ShortStreams(_THREADS // 4, _STREAM_S),), options=options)
         gateway_pb2_grpc.add_GatewayServiceServicer_to_server(servicer, self._server)
-        name = gateway_pb2.DESCRIPTOR.services_by_name["GatewayService"].full_name
+        services = gateway_pb2.DESCRIPTOR.services_by_name
+        names = [services[name].full_name for name in ("GatewayService",)]
         states = health.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(states, self._server)
-        for service in ("", name):
+        for service in ("", *names):
             states.set(service, health_pb2.HealthCheckResponse.SERVING)
-        reflection.enable_server_reflection((name, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
+        reflection.enable_server_reflection((*names, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
         try:
             self.port: int = self._server.add_secure_port(
                 f"{host}:{port}", grpc.ssl_server_credentials([(key, certificate)])

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 
+from gateway.answering import GrpcAnswers
 from gateway.chain import ChainReader
 from gateway.city import City
 from gateway.config import GatewayConfig, load_peers
@@ -56,7 +57,7 @@ class Gateway:
         verify_limit = RateLimit(limits.verifications_per_second, limits.verification_burst, time.monotonic)
         static = load_static()
         web = Web(self.city, verifier, Page(static), static, self.metrics, limit, verify_limit, clock)
-        servicer = GatewayServicer(self.city, verifier, self.metrics, limit, verify_limit)
+        servicer = GatewayServicer(self.city, verifier, GrpcAnswers(self.metrics, limit), verify_limit)
         context = _tls(config.certificate, config.key, config.passphrase)
         self._https = HttpServer(
             web.app(),

@@ -9,11 +9,12 @@ from collections.abc import Awaitable, Callable
 import structlog
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from gateway import answers
+from gateway.bodies import UPLOAD_S, bounded_body, client_of, whole_number
 from gateway.chain import page_of
 from gateway.city import City
 from gateway.limits import RateLimit
@@ -40,8 +41,6 @@ SECURITY_HEADERS = {
 }
 _NO_CACHE = {"Cache-Control": "no-cache"}
 _FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
-#: A proof file arrives within this time, or the connection is given up.
-UPLOAD_S = 30
 _LOOPBACK = ("127.0.0.1", "::1")
 
 Behaviour = Callable[[Request], Response]
@@ -146,10 +145,10 @@ class Web:
 
     async def _verify(self, request: Request) -> Response:
         async def body() -> Response:
-            self._verify_limit.take(_client(request))
+            self._verify_limit.take(client_of(request))
             try:
                 async with asyncio.timeout(UPLOAD_S):
-                    bundle = await bounded_body(request, MAX_BUNDLE)
+                    bundle = await bounded_body(request, MAX_BUNDLE, "a proof file is at most 1 MiB")
             except TimeoutError as error:
                 raise UnavailableError(
                     "http.slow", f"the body did not arrive within {UPLOAD_S} s", hint="try again on a better line"
@@ -198,7 +197,7 @@ class Web:
     async def _answer(self, path: str, request: Request, work: Callable[[], Awaitable[Response]]) -> Response:
         started = time.monotonic()
         try:
-            self._limit.take(_client(request))
+            self._limit.take(client_of(request))
             response = await work()
         except LedgerError as error:
             self._metrics.refused(error.code)
@@ -227,43 +226,6 @@ def error_response(error: LedgerError) -> Response:
     elif error.code in ("http.too-large", "bundle.too-large"):
         status = 413
     return JSONResponse(answers.error(error), status_code=status, headers=headers | SECURITY_HEADERS)
-
-
-async def bounded_body(request: Request, limit: int) -> bytes:
-    """The request's body.
-
-    Raises: InvalidInputError ``http.too-large`` as soon as more than ``limit`` bytes came, ``http.cut``.
-    """
-    parts: list[bytes] = []
-    size = 0
-    try:
-        async for part in request.stream():
-            size += len(part)
-            if size > limit:
-                raise InvalidInputError(
-                    "http.too-large",
-                    f"the body is larger than {limit} bytes",
-                    hint="a proof file is at most 1 MiB",
-                    expected=limit,
-                )
-            parts.append(part)
-    except ClientDisconnect:
-        # Nobody hears the answer, but a client that goes away is no defect of this server.
-        raise InvalidInputError("http.cut", "the connection ended before the body did") from None
-    return b"".join(parts)
-
-
-def whole_number(text: str | None, name: str) -> int:
-    """A number in its one spelling, below 2^63. Raises: InvalidInputError ``http.number``."""
-    if text is None or not text.isascii() or not text.isdecimal() or len(text) > 19 or str(int(text)) != text:
-        raise InvalidInputError("http.number", f"{name} must be a whole number", actual=(text or "")[:40])
-    if int(text) >= 1 << 63:
-        raise InvalidInputError("http.number", f"{name} is out of range", actual=text)
-    return int(text)
-
-
-def _client(request: Request) -> str:
-    return request.client.host if request.client is not None else ""
 
 
 async def _no_path(_request: Request, _error: Exception) -> Response:
