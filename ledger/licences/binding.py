@@ -96,8 +96,8 @@ def verify(
             expected=now_s,
             actual=found.issued_at,
         )
-    if max_age_s is not None and found.issued_at < now_s - max_age_s - SKEW_SECONDS:
-        _refuse("licence.binding-old", "the key binding is too old", expected=now_s - max_age_s, actual=found.issued_at)
+    if max_age_s is not None:
+        check_age(found, now_s, max_age_s)
     if audience is not None and found.audience != audience:
         _refuse(
             "licence.binding-audience",
@@ -108,6 +108,12 @@ def verify(
     if nonce is not None and found.nonce != nonce:
         _refuse("licence.binding-nonce", "not the answer to this verifier's question: another nonce")
     return found
+
+
+def check_age(bound: KeyBinding, now_s: int, max_age_s: int = MAX_AGE_SECONDS) -> None:
+    """Refuse a key binding older than ``max_age_s`` and the skew. Raises: UntrustedError(licence.binding-old)."""
+    if bound.issued_at < now_s - max_age_s - SKEW_SECONDS:
+        _refuse("licence.binding-old", "the key binding is too old", expected=now_s - max_age_s, actual=bound.issued_at)
 
 
 def _read(sdjwt: SdJwt, holder_spki: bytes) -> KeyBinding:

@@ -136,14 +136,14 @@ class _Opening:
                 raise _refusal("licence.base64", "a disclosure is not base64url without padding")
             self.given[b64.encode(suite.digest(text.encode("ascii")))] = text
         if len(self.given) != len(disclosures):
-            raise _untrusted("licence.disclosure-twice", "the same disclosure came twice")
+            raise untrusted("licence.disclosure-twice", "the same disclosure came twice")
         self.seen: set[str] = set()
         self.found: list[Disclosure] = []
 
     def check_all_used(self) -> None:
         """Step 5: every disclosure is referenced by a digest."""
         if len(self.found) != len(self.given):
-            raise _untrusted(
+            raise untrusted(
                 "licence.unreferenced",
                 "a disclosure that the issuer did not sign: nothing refers to it",
                 expected=len(self.found),
@@ -178,7 +178,7 @@ class _Opening:
             if text is not None:
                 name, item = _property(text)
                 if name in opened:
-                    raise _untrusted("licence.claim-exists", "a disclosed claim is there already", actual=name)
+                    raise untrusted("licence.claim-exists", "a disclosed claim is there already", actual=name)
                 here = (*path, name)
                 self.found.append(Disclosure(text=text, path=here, parents=parents))
                 opened[name] = self.value(item, here, (*parents, text))
@@ -219,7 +219,7 @@ class _Opening:
     def _take(self, digest: str) -> str | None:
         """The disclosure of a digest, if it came; a digest stands once in the whole. Step 4."""
         if digest in self.seen:
-            raise _untrusted("licence.digest-twice", "the same digest stands twice", actual=digest[:43])
+            raise untrusted("licence.digest-twice", "the same digest stands twice", actual=digest[:43])
         self.seen.add(digest)
         return self.given.get(digest)
 
@@ -268,7 +268,8 @@ def _refusal(code: str, message: str, expected: object = None, actual: object = 
     )
 
 
-def _untrusted(code: str, message: str, expected: object = None, actual: object = None) -> UntrustedError:
+def untrusted(code: str, message: str, expected: object = None, actual: object = None) -> UntrustedError:
+    """The error of something that the issuer did not sign, with what to do then."""
     return UntrustedError(
         code,
         message,

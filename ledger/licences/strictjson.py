@@ -15,7 +15,8 @@ from ledger.errors import InvalidInputError
 
 MAX_DEPTH: Final = 16
 _MAX_INTEGER: Final = 2**53 - 1
-_STRINGS: Final = re.compile(r'"(?:[^"\\]|\\.)*"', re.S)
+#: A text, also one without an end: what always matches is never tried again from each of its characters.
+_STRINGS: Final = re.compile(r'"(?:[^"\\]|\\.)*["\\]?', re.S)
 _HINT: Final = "ask the issuer for a licence that its own software can read back"
 
 
@@ -62,8 +63,11 @@ def read_object(data: bytes, what: str, code: str) -> dict[str, Any]:
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise _TwiceError(ascii(next(name for name in names if names.count(name) > 1))[:40])
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise _TwiceError(ascii(name)[:40])
+            seen.add(name)
     return found
 
 

@@ -6,10 +6,13 @@ and English, are in :mod:`ledger.licences.texts`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
+
+from ledger.licences import texts, texts_refusals
+from ledger.licences.templates import LABELS
 
 #: The checks of every verdict, in the order of its lines.
 CHECKS: Final = (
@@ -23,6 +26,29 @@ CHECKS: Final = (
     "audience",
     "identifier",
     "purpose",
+)
+
+#: The verdicts of a failure, gravest first: a licence with two is called by the first.
+GRAVITY: Final = (
+    "malformed",
+    "forged",
+    "untrusted-issuer",
+    "key-compromised",
+    "unknown-type",
+    "not-accredited",
+    "issue-time-unproven",
+    "wrong-identifier",
+    "revoked",
+    "suspended",
+    "expired",
+    "not-yet-valid",
+    "status-unknown",
+    "copy-expired",
+    "wrong-recipient",
+    "recipient-needed",
+    "holder-unproven",
+    "wrong-audience",
+    "replayed",
 )
 
 #: The verdicts under which a licence may be relied on.
@@ -68,8 +94,8 @@ class LicenceSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The judgement at ``at_ms``: ``code``, the lines, and the age of the chain view it rests on (None where no chain
-    view was reached)."""
+    """The judgement at ``at_ms``: ``code``, the lines, the age of the chain view it rests on (None where no chain view
+    was reached), and the time and version of the status list that was asked."""
 
     code: str
     checks: tuple[Check, ...]
@@ -78,6 +104,8 @@ class Verdict:
     view_height: int | None = None
     view_time_ms: int | None = None
     proven: str | None = None
+    status_time_ms: int | None = None
+    status_version: int | None = None
 
     @property
     def accepted(self) -> bool:
@@ -87,3 +115,63 @@ class Verdict:
     def check(self, name: str) -> Check:
         """The line of one check."""
         return next(item for item in self.checks if item.name == name)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The verdict as JSON, with its words in both languages; times in Unix milliseconds."""
+        found: dict[str, Any] = {
+            "code": self.code,
+            "accepted": self.accepted,
+            "title": _both(texts.title(self.code)),
+            "todo": _both(texts.todo(self.code)),
+            "at": self.at_ms,
+            "checks": [_line(item) for item in self.checks],
+        }
+        if self.licence is not None:
+            found["issuer"] = self.licence.issuer
+            found["type"] = self.licence.type_code
+            found["claims"] = [
+                {"name": name, "label": _label(name), "value": value} for name, value in self.licence.claims.items()
+            ]
+            found["hidden"] = self.licence.hidden
+        if self.view_height is not None and self.view_time_ms is not None:
+            found["view"] = {
+                "height": self.view_height,
+                "time": self.view_time_ms,
+                "age_ms": max(0, self.at_ms - self.view_time_ms),
+                "proven": self.proven,
+            }
+        if self.status_time_ms is not None:
+            found["status"] = {"time": self.status_time_ms, "version": self.status_version}
+        return found
+
+
+def worst(checks: Iterable[Check], *, when_issued: bool) -> str:
+    """The verdict code that the lines amount to: the gravest failure; ``when_issued``: without one, whether the licence
+    rests on a proven time of issue."""
+    failed = {texts_refusals.verdict_of(item.code) for item in checks if item.outcome is Outcome.FAIL}
+    for code in GRAVITY:
+        if code in failed:
+            return code
+    return "valid-when-issued" if when_issued else "valid"
+
+
+def _line(check: Check) -> dict[str, Any]:
+    line: dict[str, Any] = {
+        "name": check.name,
+        "label": _both(texts.CHECKS[check.name]),
+        "outcome": check.outcome.value,
+        "code": check.code,
+        "text": _both(texts_refusals.line(check.name, check.code, check.detail)),
+    }
+    if check.outcome is Outcome.FAIL:
+        line["todo"] = _both(texts.todo(texts_refusals.verdict_of(check.code)))
+    return line
+
+
+def _label(name: str) -> dict[str, str]:
+    found = LABELS.get(name)
+    return _both((found.zh, found.en) if found else (name, name))
+
+
+def _both(pair: texts.Pair) -> dict[str, str]:
+    return {"zh": pair[0], "en": pair[1]}
