@@ -18,7 +18,7 @@ from ledger.licences.status import StatusList
 from ledger.licences.statustoken import Change, ListKey, VerifiedStatusList
 from ledger.licences.suites import es256_signer
 
-ISSUER = "11310000MB2F30000X"
+ISSUER = "11310000MB2F30000K"
 OTHER = "11310000MB2F00031J"
 URI = "https://issuer.example/licence/status/1"
 KEY = ec.derive_private_key(11, ec.SECP256R1())
