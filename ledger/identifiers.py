@@ -24,6 +24,7 @@ _HANDLE = re.compile(r"[a-z0-9-]{1,32}\Z")
 _PURPOSE = re.compile(r"[a-z0-9][a-z0-9.-]{0,31}\Z")
 _HEX32 = re.compile(r"(0x)?[0-9a-f]{64}\Z")
 _REGION = re.compile(r"[0-9]{6}\Z")
+_LICENCE_TYPE = re.compile(r"[0-9A-Z]{18}[0-9]{3}\Z")
 _RESOURCE_CODE = re.compile(r"[0-9A-Za-z][0-9A-Za-z/._-]{0,63}\Z")
 _MAX_GENERATION: Final = 0xFFFF
 #: The national table of administrative divisions (GB/T 2260) as python-stdnum carries it.
@@ -150,6 +151,32 @@ def parse_resource_code(text: str) -> str:
             actual=_show(text),
         )
     return text
+
+
+def parse_licence_type(text: str) -> str:
+    """A licence type code (证照类型代码): the USCC of the body that defines the type, and three digits.
+
+    Raises: InvalidInputError(identifier.licence-type | identifier.uscc). Source: GB/T 36904-2018.
+    """
+    if not _LICENCE_TYPE.match(text):
+        raise InvalidInputError(
+            "identifier.licence-type",
+            f"not a licence type code: {_show(text)}",
+            hint="21 characters: the 18 of the defining body's credit code and 3 digits, e.g. 11100000000013338W011",
+            actual=_show(text),
+        )
+    parse_uscc(text[:18])
+    return text
+
+
+def licence_type_bytes32(code: str) -> bytes:
+    """The licence type on chain: its 21 ASCII characters, left-aligned, zero-padded to 32 bytes."""
+    return ascii_bytes32(parse_licence_type(code))
+
+
+def licence_type_from_bytes32(data: bytes) -> str:
+    """The code in a licence type id. Raises: InvalidInputError(identifier.*)."""
+    return parse_licence_type(text_from_bytes32(data))
 
 
 def parse_hex32(text: str) -> bytes:

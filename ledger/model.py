@@ -226,6 +226,78 @@ class GrantInfo:
     overdue: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LicenceTypeInfo:
+    """A licence type as the Licences contract knows it. ``metadata_digest``: 32 bytes; times: Unix seconds,
+    ``withdrawn_at`` 0 while in use. ``by``: who defined it, its body or a supervisor in its place."""
+
+    code: str
+    by: str
+    metadata_digest: bytes
+    defined_at: int
+    changed_at: int
+    withdrawn_at: int
+
+    @property
+    def body(self) -> str:
+        """The USCC of the body that defines the type; it stands in the code."""
+        return self.code[:18]
+
+    def issuable_at(self, time_s: int) -> bool:
+        """Whether the type was in use at a time."""
+        return self.defined_at <= time_s and (not self.withdrawn_at or time_s < self.withdrawn_at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccreditationInfo:
+    """One span in which a member may issue a type: ``valid_from`` <= t < ``valid_until`` (Unix seconds, 0 open).
+
+    ``number`` counts from 1 within (type, member). ``by`` accredited; ``ended_by`` (empty: nobody did) moved the end at
+    ``ended_at``. A span that was ended before it began is empty. ``basis_digest``: 32 bytes, of the decision.
+    """
+
+    type_code: str
+    member: str
+    number: int
+    valid_from: int
+    valid_until: int
+    made_at: int
+    ended_at: int
+    by: str
+    ended_by: str
+    basis_digest: bytes
+
+    def covers(self, time_s: int) -> bool:
+        """Whether the span holds at a time, its type left aside."""
+        return self.valid_from <= time_s and (not self.valid_until or time_s < self.valid_until)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusVersionInfo:
+    """A version of an issuer's status list on chain.
+
+    ``number`` of the list and ``version`` count from 1; ``list_digest``: SHA-256 of the inflated list;
+    ``token_digest``: of the signed token that carried it first; ``time``: Unix seconds of the block.
+    """
+
+    issuer: str
+    number: int
+    version: int
+    list_digest: bytes
+    token_digest: bytes
+    time: int
+    inflated_bytes: int
+    bits: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusHeadInfo:
+    """The newest version of a status list, and the digest of the list's uri (32 bytes, SHA-256)."""
+
+    uri_digest: bytes
+    newest: StatusVersionInfo
+
+
 def format_time(time_ms: int) -> str:
     """Unix milliseconds as ``2026-11-22T03:41:45.684Z``. Raises: InvalidInputError(time.range)."""
     if not 0 <= time_ms <= MAX_TIME_MS:

@@ -11,6 +11,8 @@ type DatasetId is bytes32;
 type GrantId is bytes32;
 /// An entry of one of the three lists: keccak256(abi.encode(chain id, Directory contract, author, counter of that author)).
 type EntryId is bytes32;
+/// A licence type: the 21 ASCII characters of its code (18 of the defining body, 3 digits), left-aligned, zero padded.
+type LicenceTypeId is bytes32;
 
 using {sameMember as ==, otherMember as !=} for MemberId global;
 using {sameDataset as ==, otherDataset as !=} for DatasetId global;
@@ -71,6 +73,7 @@ bytes32 constant NAME_CONSORTIUM = "Consortium";
 bytes32 constant NAME_DIRECTORY = "Directory";
 bytes32 constant NAME_GRANTS = "Grants";
 bytes32 constant NAME_ANCHORS = "Anchors";
+bytes32 constant NAME_LICENCES = "Licences";
 
 // --- sharing type and level of datasets -------------------------------------------------------------------------------
 uint8 constant SHARING_UNCONDITIONAL = 1;

@@ -61,7 +61,7 @@ def deploy(
     adopted: Sequence[bytes] = (),
     timeout: float = 120.0,
 ) -> Deployment:
-    """Make the four contracts for these founders, one transaction each, and check what stands there.
+    """Make the contracts for these founders, one transaction each, and check what stands there.
 
     The account must send nothing else meanwhile. A deployment that was interrupted is begun anew: what it made is never
     used. Raises ConflictError(chain.fees | chain.gas-limit | chain.deploy-busy | chain.deploy-failed),
@@ -105,10 +105,11 @@ def check_deployment(link: RpcLink, deployment: Deployment) -> None:
 
     Raises ConflictError(chain.other-chain), UntrustedError(chain.contract-code), UnavailableError(chain.*).
     """
+    names = tuple(deployment.contracts)
     try:
         chain_id = shapes.number(link.request("eth_chainId"))
         answer = link.request("eth_getBlockByNumber", hex(deployment.height), False)
-        codes = link.batch([("eth_getCode", (shapes.text(deployment.contracts[name]), "latest")) for name in CONTRACTS])
+        codes = link.batch([("eth_getCode", (shapes.text(deployment.contracts[name]), "latest")) for name in names])
     except RpcError as error:
         raise refused("checking the contracts", error) from error
     pairs: tuple[tuple[str, object, object], ...] = (
@@ -124,7 +125,7 @@ def check_deployment(link: RpcLink, deployment: Deployment) -> None:
                 expected=expected,
                 actual=actual,
             )
-    for name, code in zip(CONTRACTS, codes, strict=True):
+    for name, code in zip(names, codes, strict=True):
         if isinstance(code, RpcError):
             raise refused(f"reading the code of {name}", code)
         found = keccak256(shapes.data(code))

@@ -16,7 +16,7 @@ from ledger.errors import ConflictError, UntrustedError
 from ledger.evidence.qbft import decode_header, verify_seals
 from ledger.keys import AccountSigner
 
-#: How long the four creations may take, seconds.
+#: How long the creations may take, seconds.
 DEPLOY_S: Final = 300.0
 
 

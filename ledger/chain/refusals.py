@@ -232,5 +232,65 @@ _ANCHORS = {
     "Anchors__ForkKnown": _conflict("this fork is reported already: {digest}", "nothing is left to do"),
 }
 
+_LICENCES = {
+    "Licences__MalformedCode": _invalid(
+        "{code} is no licence type code", "use the 18 characters of the defining body's credit code and three digits"
+    ),
+    "Licences__UnknownType": _unknown(
+        "there is no licence type {code}", "list the types: civicledger licence type list"
+    ),
+    "Licences__TypeExists": _conflict("licence type {code} is defined already", "change its description instead"),
+    "Licences__TypeWithdrawn": _conflict("licence type {code} is withdrawn", "define a new type"),
+    "Licences__Unchanged": _conflict("nothing of licence type {code} would change", "check the present value first"),
+    "Licences__NotDefiningBody": _denied(
+        "{sender} does not decide on licence type {code}",
+        "the body in the code decides; a supervisor does while that body is no active member",
+    ),
+    "Licences__NotForItself": _denied(
+        "{sender} may not accredit itself for licence type {code} in the place of its defining body",
+        "ask another supervisor",
+    ),
+    "Licences__Missing": _invalid("{field} is missing", "give a value other than zero"),
+    "Licences__UnknownMember": _unknown("{id} is no active member", "list the members: civicledger member list"),
+    "Licences__AlreadyAccredited": _conflict(
+        "{member} is accredited for {code} without an end (span {number})", "end or shorten that span first"
+    ),
+    "Licences__WrongSpan": _invalid(
+        "an accreditation cannot last from {validFrom} to {validUntil}",
+        "begin at {earliest} or later, when the last span is over, and end after that, by {latest} (unix seconds)",
+    ),
+    "Licences__UnknownAccreditation": _unknown(
+        "{member} has no accreditation {number} for {code}",
+        "list them: civicledger licence accreditations {code} --member {member}",
+    ),
+    "Licences__WrongEnd": _invalid(
+        "an accreditation that ends at {current} (0: open) cannot end at {validUntil}",
+        "an end moves earlier only, to {earliest} at the earliest (unix seconds)",
+    ),
+    "Licences__NotAccredited": _denied(
+        "{member} is not accredited for licence type {code} at {time}",
+        "the body that defines the type accredits: civicledger licence accreditations {code}",
+    ),
+    "Licences__UnknownList": _unknown("{issuer} has no status list {number}", "lists count from 1"),
+    "Licences__WrongListNumber": _conflict("the next status list is number {next}, not {number}", "leave no gaps"),
+    "Licences__WrongVersion": _conflict(
+        "the next version of status list {number} is {next}, not {version}",
+        "another process recorded one: read the head again",
+    ),
+    "Licences__OtherUri": _conflict(
+        "status list {number} has the uri with digest {recorded}, not {uriDigest}",
+        "a list keeps its uri, because licences name it: open a new list",
+    ),
+    "Licences__WrongBits": _invalid(
+        "entries of {bits} bits (the list has {recorded}, 0: a new list)", "use 1, 2, 4 or 8, and always the same"
+    ),
+    "Licences__WrongSize": _invalid(
+        "a status list of {inflatedBytes} bytes", "from {least}, because a list never shrinks, to {most}"
+    ),
+    "Licences__SameList": _conflict(
+        "status list {number} has not changed since version {version} ({listDigest})", "nothing is to be recorded"
+    ),
+}
+
 #: Custom error -> what to tell.
-REFUSALS: dict[str, Refusal] = {**_CONSORTIUM, **_DIRECTORY, **_GRANTS, **_ANCHORS}
+REFUSALS: dict[str, Refusal] = {**_CONSORTIUM, **_DIRECTORY, **_GRANTS, **_ANCHORS, **_LICENCES}

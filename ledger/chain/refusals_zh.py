@@ -156,6 +156,51 @@ CHINESE: dict[str, tuple[str, str]] = {
     "Anchors__MalformedNote": ("笔记长 {lengthA} 和 {lengthB} 字节", "笔记为 1 至 8192 字节"),
     "Anchors__SameNote": ("两份笔记相同", "分叉须由两份不同的笔记证明"),
     "Anchors__ForkKnown": ("该分叉已报告：{digest}", "无需再做"),
+    "Licences__MalformedCode": ("{code} 不是证照类型代码", "使用定义单位 18 位统一社会信用代码加三位数字"),
+    "Licences__UnknownType": ("没有证照类型 {code}", "查看类型：civicledger licence type list"),
+    "Licences__TypeExists": ("证照类型 {code} 已定义", "请改为变更其说明"),
+    "Licences__TypeWithdrawn": ("证照类型 {code} 已停用", "请定义新的类型"),
+    "Licences__Unchanged": ("证照类型 {code} 没有变化", "请先核对现值"),
+    "Licences__NotDefiningBody": (
+        "{sender} 无权决定证照类型 {code}",
+        "由代码中的定义单位决定；该单位不是有效成员时由主管决定",
+    ),
+    "Licences__NotForItself": ("{sender} 代替定义单位时不得为自己认可证照类型 {code}", "请另一主管办理"),
+    "Licences__Missing": ("缺少 {field}", "请给出非零的值"),
+    "Licences__UnknownMember": ("{id} 不是有效成员", "查看成员：civicledger member list"),
+    "Licences__AlreadyAccredited": (
+        "{member} 颁发 {code} 的认可没有终止时间（第 {number} 段）",
+        "请先终止或缩短该段",
+    ),
+    "Licences__WrongSpan": (
+        "认可期不能为 {validFrom} 至 {validUntil}",
+        "上一段结束后从 {earliest} 起开始，在其后、{latest} 之前结束（Unix 秒）",
+    ),
+    "Licences__UnknownAccreditation": (
+        "{member} 没有颁发 {code} 的第 {number} 段认可",
+        "查看认可：civicledger licence accreditations {code} --member {member}",
+    ),
+    "Licences__WrongEnd": (
+        "止于 {current}（0 为无期限）的认可不能改为止于 {validUntil}",
+        "终止时间只能提前，最早为 {earliest}（Unix 秒）",
+    ),
+    "Licences__NotAccredited": (
+        "{member} 在 {time} 未获认可颁发证照类型 {code}",
+        "由定义该类型的单位认可：civicledger licence accreditations {code}",
+    ),
+    "Licences__UnknownList": ("{issuer} 没有状态列表 {number}", "列表从 1 起编号"),
+    "Licences__WrongListNumber": ("下一个状态列表的编号是 {next}，不是 {number}", "编号不得间断"),
+    "Licences__WrongVersion": (
+        "状态列表 {number} 的下一版本是 {next}，不是 {version}",
+        "另一进程已登记一个版本：请重新读取最新版本",
+    ),
+    "Licences__OtherUri": (
+        "状态列表 {number} 的网址摘要是 {recorded}，不是 {uriDigest}",
+        "证照写有列表网址，故网址不变：请新开列表",
+    ),
+    "Licences__WrongBits": ("每项 {bits} 位（列表为 {recorded} 位，0 为新列表）", "使用 1、2、4 或 8 位，且始终不变"),
+    "Licences__WrongSize": ("状态列表为 {inflatedBytes} 字节", "列表不会缩短，应为 {least} 至 {most} 字节"),
+    "Licences__SameList": ("状态列表 {number} 自版本 {version} 起没有变化（{listDigest}）", "无需登记"),
 }
 
 

@@ -40,7 +40,7 @@ class ProvenState:
         _SEAL.check(seal)
 
 
-class _SlotReader:
+class SlotReader:
     """Takes the proven slots of one contract in the order they must stand in; none is left over."""
 
     def __init__(self, storage_hash: bytes, slots: Sequence[SlotProof]) -> None:
@@ -78,16 +78,16 @@ def read_state(
     ``consortium``: the contract's address (20 bytes); code hashes: 32 bytes. Raises: UntrustedError(state.*), or
     UntrustedError(anchor.none) when nothing was anchored.
     """
-    slots = _open(evidence.consortium, state_root, consortium, consortium_code_hash, "Consortium")
+    slots = open_contract(evidence.consortium, state_root, consortium, consortium_code_hash, "Consortium")
     anchors_address = state.decode_address(slots.take(state.contract_slot("Anchors"), "the address of Anchors"))
     active_count = state.decode_count(slots.take(state.active_count_slot(), "the number of active members"))
     log_member = _take_member(slots, member)
-    log_key = _take_key(slots, evidence.log_key, KeyRole.LOG)
+    log_key = take_key(slots, evidence.log_key, KeyRole.LOG)
     if log_key.member != member:
         raise UntrustedError("state.log-key", "the log key is another member's", expected=member, actual=log_key.member)
     witnesses = []
     for material in evidence.witness_keys:
-        key = _take_key(slots, material, KeyRole.WITNESS)
+        key = take_key(slots, material, KeyRole.WITNESS)
         witnesses.append(ProvenWitness(key=key, member=_take_member(slots, key.member)))
     slots.done()
     owners = [witness.member.uscc for witness in witnesses]
@@ -101,7 +101,7 @@ def read_state(
                 expected=MemberStatus.ACTIVE.word,
                 actual=witness.member.status.word,
             )
-    slots = _open(evidence.anchors, state_root, anchors_address, anchors_code_hash, "Anchors")
+    slots = open_contract(evidence.anchors, state_root, anchors_address, anchors_code_hash, "Anchors")
     wanted = state.anchor_slots(member)
     anchor = state.decode_anchor(
         slots.take(wanted.root, "the anchored root"), slots.take(wanted.packed, "the anchored size")
@@ -144,7 +144,13 @@ def _check_times(key: KeyInfo, since: int, until: int, code: str, *, skew: int) 
         raise UntrustedError(code, f"the key had been {key.status} by then", expected=key.ended_at, actual=until)
 
 
-def _open(evidence: ContractEvidence, state_root: bytes, address: bytes, code_hash: bytes, name: str) -> _SlotReader:
+def open_contract(
+    evidence: ContractEvidence, state_root: bytes, address: bytes, code_hash: bytes, name: str
+) -> SlotReader:
+    """The proven slots of a contract that stands at ``address`` (20 bytes) with this code.
+
+    Raises: UntrustedError(state.account | state.code).
+    """
     account = state.verify_account(state_root, address, evidence.account)
     if account.code_hash != code_hash:
         raise UntrustedError(
@@ -154,10 +160,10 @@ def _open(evidence: ContractEvidence, state_root: bytes, address: bytes, code_ha
             expected=code_hash,
             actual=account.code_hash,
         )
-    return _SlotReader(account.storage_hash, evidence.storage)
+    return SlotReader(account.storage_hash, evidence.storage)
 
 
-def _take_member(slots: _SlotReader, uscc: str) -> MemberInfo:
+def _take_member(slots: SlotReader, uscc: str) -> MemberInfo:
     wanted = state.member_slots(uscc)
     packed = slots.take(wanted.packed, f"member {uscc}")
     member = state.decode_member(uscc, packed, slots.take(wanted.handle, f"the handle of {uscc}"))
@@ -166,7 +172,8 @@ def _take_member(slots: _SlotReader, uscc: str) -> MemberInfo:
     return member
 
 
-def _take_key(slots: _SlotReader, material: bytes, role: KeyRole) -> KeyInfo:
+def take_key(slots: SlotReader, material: bytes, role: KeyRole) -> KeyInfo:
+    """The key of that material and role in the next two slots. Raises: UntrustedError(state.slots | state.*-key)."""
     wanted = state.key_slots(material)
     owner = slots.take(wanted.member, f"the {role.word} key's member")
     key = state.decode_key(material, owner, slots.take(wanted.packed, f"the {role.word} key"))

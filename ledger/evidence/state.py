@@ -82,35 +82,35 @@ class AccountState:
 
 def member_slots(uscc: str) -> MemberSlots:
     """Slots of a member in Consortium."""
-    base = _mapping(_MEMBERS, member_bytes32(uscc))
-    return MemberSlots(packed=_offset(base, 0), handle=_offset(base, 1), account=_offset(base, 2))
+    base = mapping_slot(_MEMBERS, member_bytes32(uscc))
+    return MemberSlots(packed=slot_at(base, 0), handle=slot_at(base, 1), account=slot_at(base, 2))
 
 
 def member_of_slot(address: bytes) -> bytes:
     """Slot of the member id that an account (20 bytes) acts for, in Consortium."""
-    return _offset(_mapping(_MEMBER_OF, address.rjust(32, b"\0")), 0)
+    return slot_at(mapping_slot(_MEMBER_OF, address.rjust(32, b"\0")), 0)
 
 
 def key_slots(material: bytes) -> KeySlots:
     """Slots of a key in Consortium, by its 32-byte material."""
-    base = _mapping(_KEYS, material)
-    return KeySlots(member=_offset(base, 0), packed=_offset(base, 1))
+    base = mapping_slot(_KEYS, material)
+    return KeySlots(member=slot_at(base, 0), packed=slot_at(base, 1))
 
 
 def active_count_slot() -> bytes:
     """Slot of the number of active members in Consortium."""
-    return _offset(_ACTIVE_COUNT, 0)
+    return slot_at(_ACTIVE_COUNT, 0)
 
 
 def contract_slot(name: str) -> bytes:
-    """Slot of the address of ``Directory``, ``Grants`` or ``Anchors`` in Consortium."""
-    return _offset(_mapping(_CONTRACTS, ascii_bytes32(name)), 0)
+    """Slot of the address of ``Directory``, ``Grants``, ``Anchors`` or ``Licences`` in Consortium."""
+    return slot_at(mapping_slot(_CONTRACTS, ascii_bytes32(name)), 0)
 
 
 def anchor_slots(uscc: str) -> AnchorSlots:
     """Slots of a member's anchor in Anchors."""
-    base = _mapping(_ANCHORS, member_bytes32(uscc))
-    return AnchorSlots(root=_offset(base, 0), index_root=_offset(base, 1), packed=_offset(base, 2))
+    base = mapping_slot(_ANCHORS, member_bytes32(uscc))
+    return AnchorSlots(root=slot_at(base, 0), index_root=slot_at(base, 1), packed=slot_at(base, 2))
 
 
 def decode_member(uscc: str, packed: bytes, handle: bytes, account: bytes | None = None) -> MemberInfo | None:
@@ -120,7 +120,7 @@ def decode_member(uscc: str, packed: bytes, handle: bytes, account: bytes | None
     """
     if packed == bytes(32):
         return None
-    fields = _unpack(packed, 1, 4, 4, 2, 8, 1)
+    fields = unpack(packed, 1, 4, 4, 2, 8, 1)
     status, roles, region, generation, since, validator = fields
     try:
         if validator > 1:
@@ -144,7 +144,7 @@ def decode_key(material: bytes, member: bytes, packed: bytes) -> KeyInfo | None:
     """The key in its slots' values (32 bytes each), None where there is none. Raises: UntrustedError(state.key)."""
     if packed == bytes(32) and member == bytes(32):
         return None
-    role, status, valid_from, valid_to, ended_at = _unpack(packed, 1, 1, 8, 8, 8)
+    role, status, valid_from, valid_to, ended_at = unpack(packed, 1, 1, 8, 8, 8)
     try:
         return KeyInfo(
             material=material,
@@ -163,7 +163,7 @@ def decode_anchor(root: bytes, packed: bytes) -> Anchor | None:
     """The anchor in its slots' values, None where nothing was anchored yet. Raises: UntrustedError(state.anchor)."""
     if packed == bytes(32):
         return None
-    size, time, generation = _unpack(packed, 8, 8, 2)
+    size, time, generation = unpack(packed, 8, 8, 2)
     return Anchor(root=root, size=size, time=time, generation=generation)
 
 
@@ -214,16 +214,21 @@ def verify_storage(storage_hash: bytes, slot: bytes, proof: Sequence[bytes]) -> 
         ) from None
 
 
-def _mapping(slot: int, key: bytes) -> int:
+def mapping_slot(slot: int, key: bytes) -> int:
+    """Where the value of ``mapping(key => value)`` at a slot begins; ``key``: 32 bytes."""
     return int.from_bytes(keccak256(key + slot.to_bytes(32, "big")), "big")
 
 
-def _offset(base: int, offset: int) -> bytes:
+def slot_at(base: int, offset: int) -> bytes:
+    """The slot (32 bytes) that lies ``offset`` words after another."""
     return ((base + offset) % 2**256).to_bytes(32, "big")
 
 
-def _unpack(word: bytes, *widths: int) -> tuple[int, ...]:
-    """The fields of a packed slot from the low end on; what lies above them must be zero."""
+def unpack(word: bytes, *widths: int) -> tuple[int, ...]:
+    """The fields (widths in bytes) of a packed slot from the low end on; what lies above them must be zero.
+
+    Raises: UntrustedError(state.packed).
+    """
     rest, fields = int.from_bytes(word, "big"), []
     for width in widths:
         fields.append(rest & (1 << 8 * width) - 1)

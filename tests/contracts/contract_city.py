@@ -15,7 +15,7 @@ from eth_utils import keccak, to_checksum_address
 import contracts
 
 DEPLOYER = "0xfffffffffffffffffffffffffffffffffffffffe"
-#: CREATE from the deployer with nonce 0, 1, 2, 3.
+#: CREATE from the deployer with nonce 0 to 4.
 ADDRESSES = {
     name: to_checksum_address(
         keccak(b"\xd6\x94" + bytes.fromhex(DEPLOYER[2:]) + (bytes([nonce]) if nonce else b"\x80"))[12:]
@@ -41,6 +41,11 @@ def word(text: str) -> bytes:
 def dataset_id(provider: bytes, code: str) -> bytes:
     """docs/formats.md: the id of a dataset."""
     return hashlib.sha256(b"civicledger/dataset/v1\n" + provider[:18] + b"\n" + code.encode()).digest()
+
+
+def licence_code(body: Party, number: int = 1) -> bytes:
+    """A licence type code of a body, as on chain."""
+    return (body.id[:18] + f"{number:03d}".encode()).ljust(32, b"\0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

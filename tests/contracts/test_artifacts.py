@@ -87,7 +87,10 @@ def test_the_loader_fills_in_the_one_immutable() -> None:
 def test_every_error_carries_its_contracts_name() -> None:
     names = [entry["name"] for entry in contracts.errors()]
     assert len(names) == len(set(names))
-    assert all(re.fullmatch(r"(Consortium|Directory|Grants|Anchors|Consorted)__[A-Z][A-Za-z]+", name) for name in names)
+    assert all(
+        re.fullmatch(r"(Consortium|Directory|Grants|Anchors|Licences|Consorted)__[A-Z][A-Za-z]+", name)
+        for name in names
+    )
 
 
 @pytest.mark.parametrize("path", INTERFACES, ids=lambda path: path.stem)

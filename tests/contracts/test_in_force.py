@@ -61,7 +61,7 @@ def test_genesis_contracts_are_in_force_with_the_code_of_the_artifacts(city: Cit
         code = city.target.rpc("eth_getCode", address, "latest")
         assert keccak(bytes.fromhex(code[2:])) == runtime_hash(name)
         assert city.read("Consortium.predecessorOf", address) == "0x" + 40 * "0"
-    assert city.read("Consortium.contractOf", word("Licences")) == "0x" + 40 * "0"
+    assert city.read("Consortium.contractOf", word("Partners")) == "0x" + 40 * "0"
 
 
 def test_a_new_anchors_takes_each_head_from_its_predecessor(city: City) -> None:
@@ -125,8 +125,8 @@ def test_the_vote_names_the_code(city: City) -> None:
     proposal = replace(city, "", new, runtime_hash("Grants"))
     assert city.refusal(city.water, "Consortium.execute", proposal) == ("Consortium__MalformedName", ZERO)
     # A name not yet used comes into force without a predecessor.
-    city.send(city.water, "Consortium.execute", replace(city, "Licences", new, runtime_hash("Grants")))
-    assert city.read("Consortium.contractOf", word("Licences")) == new
+    city.send(city.water, "Consortium.execute", replace(city, "Partners", new, runtime_hash("Grants")))
+    assert city.read("Consortium.contractOf", word("Partners")) == new
     assert city.read("Consortium.predecessorOf", new) == "0x" + 40 * "0"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from contract_city import ADDRESSES, LOG, SUPERVISOR, ZERO, City, digest, word
+from contract_city import ADDRESSES, LOG, SUPERVISOR, ZERO, City, digest, licence_code, word
 from contract_targets import Target
 from eth_utils import keccak
 
@@ -33,6 +33,11 @@ FROZEN = {
         ("_setSize", 14, "uint256"),
     ],
     "Anchors": [("_anchors", 0, "mapping(MemberId => struct IAnchors.Anchor)")],
+    "Licences": [
+        ("_types", 0, "mapping(LicenceTypeId => struct ILicences.LicenceType)"),
+        ("_accreditations", 1, "mapping(LicenceTypeId => mapping(MemberId => struct ILicences.Accreditation[]))"),
+        ("_lists", 2, "mapping(MemberId => mapping(uint32 => struct Licences.StatusList))"),
+    ],
 }
 #: struct -> (field, slot, offset, bytes)
 FROZEN_STRUCTS = {
@@ -48,6 +53,19 @@ FROZEN_STRUCTS = {
     ("Anchors", "struct IAnchors.Anchor"): [
         ("root", 0, 0, 32), ("indexRoot", 1, 0, 32), ("size", 2, 0, 8), ("time", 2, 8, 8), ("generation", 2, 16, 2),
     ],
+    ("Licences", "struct ILicences.LicenceType"): [
+        ("definedAt", 0, 0, 8), ("withdrawnAt", 0, 8, 8), ("changedAt", 0, 16, 8), ("metadataDigest", 1, 0, 32),
+        ("by", 2, 0, 32),
+    ],
+    ("Licences", "struct ILicences.Accreditation"): [
+        ("validFrom", 0, 0, 8), ("validUntil", 0, 8, 8), ("madeAt", 0, 16, 8), ("endedAt", 0, 24, 8), ("by", 1, 0, 32),
+        ("endedBy", 2, 0, 32), ("basisDigest", 3, 0, 32),
+    ],
+    ("Licences", "struct ILicences.ListVersion"): [
+        ("listDigest", 0, 0, 32), ("tokenDigest", 1, 0, 32), ("time", 2, 0, 8), ("inflatedBytes", 2, 8, 4),
+        ("bits", 2, 12, 1),
+    ],
+    ("Licences", "struct Licences.StatusList"): [("uriDigest", 0, 0, 32), ("versions", 1, 0, 32)],
 }  # fmt: skip
 
 
@@ -117,7 +135,7 @@ def test_code_contracts_and_version(city: City, target: Target) -> None:
     assert city.slot("Consortium", mapping(digest("code"), 4)) == ZERO
     city.decide(ADOPT, ["bytes32", "bool"], digest("code"), True)
     assert city.slot("Consortium", mapping(digest("code"), 4)) == (1).to_bytes(32, "big")
-    for name in ("Directory", "Grants", "Anchors"):
+    for name in ("Directory", "Grants", "Anchors", "Licences"):
         address = bytes.fromhex(ADDRESSES[name][2:]).rjust(32, b"\0")
         assert city.slot("Consortium", mapping(word(name), 5)) == address
     assert city.slot("Consortium", 6) == (1).to_bytes(32, "big")
@@ -133,3 +151,55 @@ def test_an_anchors_words(city: City) -> None:
     assert city.slot("Anchors", mapping(city.water.id, 0, 1)) == index
     third = city.slot("Anchors", mapping(city.water.id, 0, 2))
     assert [field(third, *place) for place in ((0, 8), (8, 8), (16, 2))] == [7, city.now, 1]
+
+
+def nested(outer: bytes, inner: bytes, slot: int) -> int:
+    """Slot of the value of a mapping in a mapping."""
+    return mapping(inner, mapping(outer, slot))
+
+
+def items(slot: int) -> int:
+    """Slot of the first item of a dynamic array."""
+    return int.from_bytes(keccak(slot.to_bytes(32, "big")), "big")
+
+
+def test_a_licence_types_and_an_accreditations_words(city: City) -> None:
+    code = licence_code(city.water)
+    city.send(city.water, "Licences.defineType", code, digest("description"))
+    defined = city.now
+    city.send(city.water, "Licences.accredit", code, city.civil.id, 0, 0, digest("basis"))
+    begun = city.now
+    place = nested(code, city.civil.id, 1)
+    assert city.slot("Licences", place) == (1).to_bytes(32, "big")
+    first = items(place)
+    times = ((0, 8), (8, 8), (16, 8), (24, 8))
+    assert [field(city.slot("Licences", first), *at) for at in times] == [begun, 0, begun, 0]
+    city.send(city.bigdata, "Licences.endAccreditation", code, city.civil.id, 1, 0, digest("reason"))
+    assert [field(city.slot("Licences", first), *at) for at in times] == [begun, city.now, begun, city.now]
+    rest = [city.slot("Licences", first + at) for at in (1, 2, 3)]
+    assert rest == [city.water.id, city.bigdata.id, digest("basis")]
+    city.send(city.water, "Licences.accredit", code, city.civil.id, city.now + 100, city.now + 200, digest("basis 2"))
+    assert city.slot("Licences", place) == (2).to_bytes(32, "big")
+    assert city.slot("Licences", first + 4 + 3) == digest("basis 2")
+    city.send(city.water, "Licences.withdrawType", code, digest("reason"))
+    first = city.slot("Licences", mapping(code, 0))
+    assert [field(first, *at) for at in times] == [defined, city.now, city.now, 0]
+    assert city.slot("Licences", mapping(code, 0, 1)) == digest("description")
+    assert city.slot("Licences", mapping(code, 0, 2)) == city.water.id
+
+
+def test_a_status_lists_words(city: City) -> None:
+    code = licence_code(city.water)
+    city.send(city.water, "Licences.defineType", code, digest("description"))
+    city.send(city.water, "Licences.accredit", code, city.water.id, 0, 0, digest("basis"))
+    for version in (1, 2):
+        digests = digest("uri"), digest("list", version), digest("token", version)
+        city.send(city.water, "Licences.recordList", code, 1, version, *digests, 1000 * version, 2)
+    place = nested(city.water.id, (1).to_bytes(32, "big"), 2)
+    assert city.slot("Licences", place) == digest("uri")
+    assert city.slot("Licences", place + 1) == (2).to_bytes(32, "big")
+    newest = items(place + 1) + 3
+    assert city.slot("Licences", newest) == digest("list", 2)
+    assert city.slot("Licences", newest + 1) == digest("token", 2)
+    third = city.slot("Licences", newest + 2)
+    assert [field(third, *at) for at in ((0, 8), (8, 4), (12, 1))] == [city.now, 2000, 2]

@@ -13,9 +13,10 @@ from eth_utils import keccak
 
 from ledger.chain import recovery
 from ledger.chain.genesis import Recovered, contract_addresses
-from ledger.evidence import envelope, finality, light, policy, qbft, receipt, state
-from ledger.identifiers import consensus_chain_id
+from ledger.evidence import envelope, finality, licencestate, light, policy, qbft, receipt, state
+from ledger.identifiers import consensus_chain_id, licence_type_bytes32
 from ledger.keys import AccountSigner, Ed25519Signer
+from ledger.licences.description import TypeDescription, description_digest, encode_description
 from ledger.model import KeyRole, format_time, parse_time
 from ledger.verify import verify_bundle
 from node.exchange.crypto import Sealer
@@ -131,6 +132,30 @@ def recovery_shape(given: Fields) -> Fields:
     made = recovery_city.proposed(recovery_city.make_chain(members), members)
     file = recovery.encode_recovery(recovery_city.signed_by(made, members[2]))
     return {"fields": "".join(f"{line}\n" for line in shape(json.loads(file)))}
+
+
+@example("licence-slots")
+def licence_slots(given: Fields) -> Fields:
+    code, issuer = given["type"], given["issuer"]
+    times, count, first, by = licencestate.issuer_slots(code, issuer, [int(given["span"])])
+    place = int(given["list"]), int(given["version"])
+    uri, versions, content, token, packed = licencestate.list_slots(issuer, *place)
+    about = TypeDescription(code=code, title_zh=given["title zh"], title_en=given["title en"])
+    return {
+        "id": licence_type_bytes32(code).hex(),
+        "description": encode_description(about).decode(),
+        "metadata digest": description_digest(encode_description(about)).hex(),
+        "type": times.hex(),
+        "accreditations": count.hex(),
+        "span": first.hex(),
+        "span by": by.hex(),
+        "list": uri.hex(),
+        "versions": versions.hex(),
+        "version": content.hex(),
+        "token": token.hex(),
+        "version time and size": packed.hex(),
+        "address of Licences": state.contract_slot("Licences").hex(),
+    }
 
 
 @example("slots")

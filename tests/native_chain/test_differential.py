@@ -167,7 +167,7 @@ class Stream:
         return self.send(member, "Directory", "publishDataset", *words, gas=self.numbers.randrange(40_000, 120_000))
 
     def nonsense(self) -> bytes:
-        contract = self.numbers.choice(["Consortium", "Directory", "Grants", "Anchors"])
+        contract = self.numbers.choice(["Consortium", "Directory", "Grants", "Anchors", "Licences"])
         data = self.numbers.choice([b"", b"\xff\xff\xff\xff", digest("x")])
         return sign(self.city.members[self.who()], self.city.contracts[contract], data, gas=200_000)
 
@@ -192,7 +192,7 @@ def genesis_alloc(city: City) -> dict[str, dict[str, Any]]:
             first.call("eth_sendTransaction", call)
         first.mine(START_MS // 1000)
         found = first.accounts()
-    alloc: dict[str, dict[str, Any]] = {DEPLOYER: {"nonce": "0x4", "balance": "0x0"}}
+    alloc: dict[str, dict[str, Any]] = {DEPLOYER: {"nonce": hex(len(listed)), "balance": "0x0"}}
     for contract in listed:
         address = plain(contract["address"])
         slots = [int(slot, 16).to_bytes(32, "big") for slot in found[contract["address"]]["storage"]]

@@ -6,6 +6,7 @@ from ledger.chain.bindings.consortium import Consortium, Proposal, ProposalKind,
 from ledger.chain.bindings.contracts import Contracts
 from ledger.chain.bindings.directory import Directory
 from ledger.chain.bindings.grants import Activity, Claim, Grants, Settlement
+from ledger.chain.bindings.licences import Licences
 
 __all__ = [
     "Activity",
@@ -18,6 +19,7 @@ __all__ = [
     "Directory",
     "ForkInfo",
     "Grants",
+    "Licences",
     "Proposal",
     "ProposalKind",
     "ProposalState",

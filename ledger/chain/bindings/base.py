@@ -1,4 +1,4 @@
-"""What the four bindings share: reading through a call function, structs by name, events of a receipt."""
+"""What the bindings share: reading through a call function, structs by name, events of a receipt."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ledger.identifiers import member_from_bytes32
 #: The most items the contracts return at once.
 PAGE = 200
 NO_ID = bytes(32)
+NO_ADDRESS = bytes(20)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The four contracts of a chain together."""
+"""The contracts of a chain together."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from ledger.chain.abi import CONTRACTS
 from ledger.chain.bindings.anchors import Anchors
-from ledger.chain.bindings.base import ContractCall
+from ledger.chain.bindings.base import NO_ADDRESS, ContractCall
 from ledger.chain.bindings.consortium import Consortium
 from ledger.chain.bindings.directory import Directory
 from ledger.chain.bindings.grants import Grants
+from ledger.chain.bindings.licences import Licences
 from ledger.identifiers import ascii_bytes32
 
 
@@ -22,6 +23,8 @@ class Contracts:
     directory: Directory
     grants: Grants
     anchors: Anchors
+    #: In a city founded before there were licences it has no address until a vote brings it into force.
+    licences: Licences
 
     @classmethod
     def at(cls, call: ContractCall, addresses: Mapping[str, bytes]) -> Contracts:
@@ -31,6 +34,7 @@ class Contracts:
             directory=Directory(call, addresses["Directory"]),
             grants=Grants(call, addresses["Grants"]),
             anchors=Anchors(call, addresses["Anchors"]),
+            licences=Licences(call, addresses.get("Licences", NO_ADDRESS)),
         )
 
     @classmethod

@@ -18,7 +18,7 @@ use super::state::{Changes, State, Undo};
 use crate::error::Error;
 use crate::json;
 
-/// Longest genesis file: four contracts and some hundred members.
+/// Longest genesis file: the contracts and some hundred members.
 const MAX_GENESIS: usize = 8 << 20;
 /// Deepest nesting of a genesis file.
 const MAX_DEPTH: usize = 16;

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from ledger import codec
+from ledger.chain.bindings import Contracts
 from ledger.chain.devnet import CHAIN_ID, REGION, DevMember
 from ledger.chain.embedded import keccak256, new_chain
 from ledger.chain.genesis import MAX_GENESIS_BYTES, Limits, build_genesis, contract_addresses, decode_genesis
-from ledger.errors import InvalidInputError
+from ledger.errors import ConflictError, InvalidInputError
 from ledger.model import KeyRole
 
 from .conftest import T0_MS
@@ -47,9 +48,28 @@ def test_the_contracts_stand_where_and_as_the_file_says(genesis: bytes) -> None:
     assert dict(read.contracts) == contract_addresses()
     for name, address in read.contracts.items():
         assert keccak256(chain.code(address)) == read.code_hashes[name], name
-    # CREATE addresses of 0xff..fe, nonces 0 to 3, computed once by hand with another RLP.
+    # CREATE addresses of 0xff..fe, nonces 0 to 4, computed once by hand with another RLP.
     assert read.contracts["Consortium"] == keccak256(b"\xd6\x94" + b"\xff" * 19 + b"\xfe\x80")[12:]
     assert read.contracts["Anchors"] == keccak256(b"\xd6\x94" + b"\xff" * 19 + b"\xfe\x03")[12:]
+    assert read.contracts["Licences"] == keccak256(b"\xd6\x94" + b"\xff" * 19 + b"\xfe\x04")[12:]
+
+
+def test_a_city_founded_before_there_were_licences_still_starts(genesis: bytes) -> None:
+    file = codec.decode(genesis, max_bytes=MAX_GENESIS_BYTES)
+    del file["contracts"][4]
+    read = decode_genesis(codec.encode(file))
+    assert list(read.contracts) == ["Consortium", "Directory", "Grants", "Anchors"]
+    contracts, uscc = Contracts.at(lambda *_: b"", read.contracts), read.members[0].uscc
+    for ask in (
+        lambda: contracts.licences.list_count(uscc),
+        lambda: contracts.licences.encode_define(uscc + "001", b""),
+    ):
+        with pytest.raises(ConflictError) as refused:
+            ask()
+        assert refused.value.code == "licence.no-contract"
+    del file["contracts"][3]
+    with pytest.raises(InvalidInputError, match="a genesis lists members"):
+        decode_genesis(codec.encode(file))
 
 
 def test_code_adopted_at_the_start_is_on_chain(members: tuple[DevMember, ...]) -> None:
