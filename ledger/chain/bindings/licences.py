@@ -23,14 +23,14 @@ class Licences(Binding):
     def licence_type(self, code: str, height: int | None = None) -> LicenceTypeInfo | None:
         """A type, withdrawn or not; None for a code never defined."""
         row = self._found("licenceType", licence_type_bytes32(code), height=height)
-        return None if row is None else _type(code, row)
+        return None if row is None else _described(code, row)
 
     def licence_types(self, height: int | None = None) -> Iterator[LicenceTypeInfo]:
         """Every type, in order of definition."""
         for id_, row in paged(lambda first, count: self._types(first, count, height)):
             with reading("licence type"):
                 code = licence_type_from_bytes32(id_)
-            yield _type(code, self._named("licenceTypes", row, 1))
+            yield _described(code, self._named("licenceTypes", row, 1))
 
     # --- accreditation ------------------------------------------------------------------------------------------------
     def issuers(self, code: str, height: int | None = None) -> tuple[str, ...]:
@@ -72,7 +72,7 @@ class Licences(Binding):
         if not 1 <= number <= self.list_count(member, height):
             return None
         uri_digest, version, row = self._read("listHead", member_bytes32(member), number, height=height)
-        newest = _version(member, number, version, self._named("listHead", row, 2))
+        newest = _recorded(member, number, version, self._named("listHead", row, 2))
         return StatusHeadInfo(uri_digest=uri_digest, newest=newest)
 
     def list_versions(
@@ -82,7 +82,7 @@ class Licences(Binding):
         args = member_bytes32(member), number, first - 1, count
         rows = self._read("listVersions", *args, height=height)[0]
         return tuple(
-            _version(member, number, version, self._named("listVersions", row))
+            _recorded(member, number, version, self._named("listVersions", row))
             for version, row in enumerate(rows, start=first)
         )
 
@@ -152,7 +152,7 @@ class Licences(Binding):
         return codes, rows
 
 
-def _type(code: str, row: dict[str, Any]) -> LicenceTypeInfo:
+def _described(code: str, row: dict[str, Any]) -> LicenceTypeInfo:
     with reading("licence type"):
         return LicenceTypeInfo(
             code=code,
@@ -180,7 +180,7 @@ def _accreditation(code: str, member: str, number: int, row: dict[str, Any]) -> 
         )
 
 
-def _version(member: str, number: int, version: int, row: dict[str, Any]) -> StatusVersionInfo:
+def _recorded(member: str, number: int, version: int, row: dict[str, Any]) -> StatusVersionInfo:
     return StatusVersionInfo(
         issuer=member,
         number=number,
