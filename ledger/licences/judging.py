@@ -1,0 +1,221 @@
+"""The checks on an opened licence, one function for each line of the verdict.
+
+The signer's own clock proves nothing: where a key or an accreditation has ended, only a record on the chain from before
+that moment (``issue_time``) shows that the licence is from before too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from ledger.days import CST
+from ledger.errors import LedgerError
+from ledger.licences import binding, copies, identifier, statustoken
+from ledger.licences.credential import Credential
+from ledger.licences.sdjwt import SdJwt
+from ledger.licences.statustoken import VerifiedStatusList
+from ledger.licences.trust import Accreditation, IssuerTrust, KeyEnd
+from ledger.licences.verdict import Check, Outcome
+
+#: Clocks may differ by this much.
+SKEW_MS: Final = 60_000
+_VALID, _INVALID, _SUSPENDED = 0, 1, 2
+
+StatusSource = Callable[[str], VerifiedStatusList | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What the verifier asks for. ``now_ms``: the time of judging; ``issue_time``: when the licence's record of issue
+    was proven to be on the chain (Unix ms), None without such a proof; ``audience``, ``nonce``: what the key binding
+    must state; ``copy_recipient``: the USCC of who is checking, for copies made for one body."""
+
+    now_ms: int
+    audience: str | None = None
+    nonce: str | None = None
+    require_binding: bool = False
+    issue_time: int | None = None
+    copy_recipient: str | None = None
+
+
+def check_issuer(trust: IssuerTrust, said: Credential, terms: Terms) -> Check:
+    """Whether the key was in force when the licence was issued."""
+    proven, ended = terms.issue_time, trust.key_ended_ms
+    claimed = terms.now_ms if said.issued_at is None else said.issued_at * 1_000
+    since = _when(trust.key_from_ms)
+    if min(claimed + SKEW_MS, terms.now_ms) < trust.key_from_ms or (proven or terms.now_ms) < trust.key_from_ms:
+        return _fail("issuer", "licence.key-not-yet", since=since)
+    compromised = trust.key_ended_kind is KeyEnd.COMPROMISED
+    if ended is None or (ended > terms.now_ms and not compromised):
+        return _pass("issuer", issuer=trust.issuer)
+    if proven is not None and proven < ended:
+        return Check(
+            name="issuer",
+            outcome=Outcome.PASS,
+            code="key-ended",
+            detail={"ended": _when(ended), "proven": _when(proven)},
+        )
+    code = "licence.key-compromised" if compromised else "licence.issue-time-unproven"
+    return _fail("issuer", code, ended=_when(ended))
+
+
+def check_accredited(trust: IssuerTrust, said: Credential, terms: Terms) -> Check:
+    """Whether the issuer was accredited for the type when the licence was issued."""
+    if not trust.type_known:
+        return _fail("accredited", "licence.type-unknown")
+    if not trust.accreditations:
+        return _fail("accredited", "licence.not-accredited")
+    proven = terms.issue_time
+    claimed = proven if said.issued_at is None else said.issued_at * 1_000
+    span: Accreditation | None
+    if claimed is None:
+        span = trust.accredited_at(terms.now_ms) or max(trust.accreditations, key=lambda item: item.from_ms)
+    else:
+        near = (trust.accredited_at(claimed + shift) for shift in (0, SKEW_MS, -SKEW_MS))
+        span = next(filter(None, near), None)
+    if span is None or (proven is not None and proven + SKEW_MS < span.from_ms):
+        return _fail("accredited", "licence.not-accredited-then", issued=_when(claimed or terms.now_ms))
+    if span.until_ms is None or span.until_ms > terms.now_ms:
+        return _pass("accredited", by=span.by, since=_when(span.from_ms))
+    return _ended(span, proven)
+
+
+def _ended(span: Accreditation, proven: int | None) -> Check:
+    ended = span.until_ms or 0
+    if proven is None or proven >= ended:
+        return _fail("accredited", "licence.issue-time-unproven", ended=_when(ended))
+    return Check(
+        name="accredited",
+        outcome=Outcome.PASS,
+        code="ended",
+        detail={"by": span.by, "ended": _when(ended), "proven": _when(proven)},
+    )
+
+
+def check_time(said: Credential, terms: Terms) -> Check:
+    """Whether the licence is in its validity; a minute's difference of clocks is allowed. Source: RFC 7519, 4.1."""
+    first = max(said.not_before or 0, said.issued_at or 0) * 1_000
+    if terms.now_ms + SKEW_MS < first:
+        return _fail("time", "licence.not-yet-valid", since=_when(first))
+    if said.expires is None:
+        return Check(name="time", outcome=Outcome.PASS, code="no-end")
+    until = _when(said.expires * 1_000)
+    if terms.now_ms - SKEW_MS >= said.expires * 1_000:
+        return _fail("time", "licence.expired", until=until)
+    return _pass("time", until=until)
+
+
+def check_status(said: Credential, source: StatusSource, terms: Terms) -> tuple[Check, VerifiedStatusList | None]:
+    """Whether the licence is revoked or suspended, and the list that says so.
+
+    What ``source`` refuses with a ``licence.`` code is the line's reason; without an answer the status is unknown.
+    """
+    place = said.status
+    if place is None:
+        return Check(name="status", outcome=Outcome.WARN, code="none"), None
+    found: VerifiedStatusList | None = None
+    try:
+        found = source(place.uri)
+        if found is None:
+            return _fail("status", "licence.status-unavailable"), None
+        statustoken.check_fresh(found, terms.now_ms // 1_000)
+        value = statustoken.status_of(found, uri=place.uri, issuer=said.issuer, index=place.index)
+    except LedgerError as error:
+        code = error.code if error.code.startswith("licence.") else "licence.status-unavailable"
+        return _fail("status", code, **_list(found)), found
+    if value == _VALID:
+        return _pass("status", **_list(found)), found
+    code = {_INVALID: "licence.revoked", _SUSPENDED: "licence.suspended"}.get(value, "licence.status-reserved")
+    return _fail("status", code, **_list(found)), found
+
+
+def check_holder(sdjwt: SdJwt, said: Credential, terms: Terms) -> tuple[Check, binding.KeyBinding | None]:
+    """Whether the holder's key presented the licence, and what the binding says."""
+    if sdjwt.key_binding is None:
+        if terms.require_binding:
+            return _fail("holder", "licence.binding-missing"), None
+        return Check(name="holder", outcome=Outcome.SKIP, code="unbound"), None
+    if said.holder_spki is None:
+        return _fail("holder", "licence.binding-unbound"), None
+    try:
+        bound = binding.verify(sdjwt, said.holder_spki, now_s=terms.now_ms // 1_000, max_age_s=None)
+        if not copies.is_copy(bound.claims):
+            # A copy ends by its own expiry, everything else five minutes after it was made.
+            binding.check_age(bound, terms.now_ms // 1_000)
+    except LedgerError as error:
+        return _fail("holder", error.code), None
+    return _pass("holder", time=_when(bound.issued_at * 1_000)), bound
+
+
+def check_audience(bound: binding.KeyBinding | None, terms: Terms) -> Check:
+    """Whether the presentation is for this verifier and this question. A copy is judged by its recipient instead."""
+    expects = terms.audience is not None or terms.nonce is not None
+    if bound is None or not expects or copies.is_copy(bound.claims):
+        return Check(name="audience", outcome=Outcome.SKIP, code="any")
+    if terms.audience is not None and bound.audience != terms.audience:
+        return _fail("audience", "licence.binding-audience", audience=ascii(bound.audience)[1:-1][:80])
+    if terms.nonce is not None and bound.nonce != terms.nonce:
+        return _fail("audience", "licence.binding-nonce")
+    return _pass("audience")
+
+
+def check_identifier(said: Credential) -> Check:
+    """Whether the identifier, where it is shown, is of this type and issuer, and its check character right."""
+    text = said.facts.get("ZZBS")
+    if text is None:
+        return Check(name="identifier", outcome=Outcome.SKIP, code="hidden")
+    try:
+        found = identifier.parse(text if isinstance(text, str) else "")
+    except LedgerError as error:
+        return _fail("identifier", error.code)
+    if found.type_code != said.type_code:
+        return _fail("identifier", "licence.identifier-type")
+    if found.issuer not in (said.issuer, said.issuer[2:8], said.issuer[8:17]):
+        return _fail("identifier", "licence.identifier-issuer")
+    if found.rule is identifier.CheckRule.STANDARD:
+        return _pass("identifier")
+    if found.rule is identifier.CheckRule.WIDESPREAD:
+        return Check(name="identifier", outcome=Outcome.WARN, code="licence.check-widespread")
+    return _fail("identifier", "licence.check-wrong")
+
+
+def check_purpose(bound: binding.KeyBinding | None, terms: Terms) -> Check:
+    """Whether a copy made for one body and matter is shown to that body, in its time."""
+    if bound is None or not copies.is_copy(bound.claims):
+        return Check(name="purpose", outcome=Outcome.SKIP, code="none")
+    try:
+        copy = copies.copy_in(bound)
+    except LedgerError:
+        copy = None
+    if copy is None:
+        return _fail("purpose", "licence.copy-terms")
+    detail = {"recipient": copy.recipient, "matter": copy.matter, "until": _when(copy.expires_s * 1_000)}
+    try:
+        copies.check_copy(copy, now_s=terms.now_ms // 1_000, recipient=terms.copy_recipient)
+    except LedgerError as error:
+        return _fail("purpose", error.code, **detail)
+    if terms.copy_recipient is None:
+        return _fail("purpose", "licence.copy-unnamed", **detail)
+    return _pass("purpose", **detail)
+
+
+def _list(found: VerifiedStatusList | None) -> dict[str, str]:
+    if found is None:
+        return {}
+    return {"time": _when(found.iat * 1_000), "version": "—" if found.version is None else str(found.version)}
+
+
+def _when(time_ms: int) -> str:
+    """A time as people here read it: China's, to the second."""
+    return datetime.fromtimestamp(time_ms // 1_000, UTC).astimezone(CST).isoformat(sep=" ")
+
+
+def _pass(name: str, **detail: str) -> Check:
+    return Check(name=name, outcome=Outcome.PASS, code="ok", detail=detail)
+
+
+def _fail(name: str, code: str, **detail: str) -> Check:
+    return Check(name=name, outcome=Outcome.FAIL, code=code, detail=detail)
