@@ -217,5 +217,5 @@ def _pass(name: str, **detail: str) -> Check:
     return Check(name=name, outcome=Outcome.PASS, code="ok", detail=detail)
 
 
-def _fail(name: str, code: str, **detail: str) -> Check:
-    return Check(name=name, outcome=Outcome.FAIL, code=code, detail=detail)
+def _fail(name: str, reason: str, **detail: str) -> Check:
+    return Check(name=name, outcome=Outcome.FAIL, code=reason, detail=detail)

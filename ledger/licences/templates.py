@@ -258,9 +258,12 @@ def _field(form: Template, name: str) -> Field:
     return next(item for item in form.fields if item.name == name)
 
 
-def _problem(field: Field, code: str) -> Problem:
+def _problem(field: Field, reason: str) -> Problem:
     return Problem(
-        field=field.name, code=code, zh=texts.problem(code, "zh", field.zh), en=texts.problem(code, "en", field.en)
+        field=field.name,
+        code=reason,
+        zh=texts.problem(reason, "zh", field.zh),
+        en=texts.problem(reason, "en", field.en),
     )
 
 

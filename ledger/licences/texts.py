@@ -204,17 +204,17 @@ PROBLEMS: Final[Mapping[str, Pair]] = {
 }
 
 
-def problem(code: str, language: Language, label: str) -> str:
+def problem(reason: str, language: Language, label: str) -> str:
     """What is wrong with a field, in one language."""
-    zh, en = PROBLEMS.get(code, ("内容有误", "is wrong"))
+    zh, en = PROBLEMS.get(reason, ("内容有误", "is wrong"))
     return f"{label}{zh}" if language == "zh" else f"{label} {en}"
 
 
-def title(code: str) -> Pair:
+def title(verdict: str) -> Pair:
     """The heading of a verdict, in Chinese and English."""
-    return VERDICTS[code][0]
+    return VERDICTS[verdict][0]
 
 
-def todo(code: str) -> Pair:
+def todo(verdict: str) -> Pair:
     """What to do after a verdict."""
-    return VERDICTS[code][1]
+    return VERDICTS[verdict][1]

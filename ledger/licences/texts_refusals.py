@@ -106,16 +106,16 @@ REASONS: Final[Mapping[str, tuple[str, Pair]]] = {
 }  # fmt: skip
 
 
-def verdict_of(code: str) -> str:
+def verdict_of(reason: str) -> str:
     """The verdict a reason leads to; a reason without its own words is a licence that cannot be read."""
-    return REASONS[code][0] if code in REASONS else "malformed"
+    return REASONS[reason][0] if reason in REASONS else "malformed"
 
 
-def line(name: str, code: str, detail: Mapping[str, str]) -> Pair:
+def line(name: str, reason: str, detail: Mapping[str, str]) -> Pair:
     """A check's line in Chinese and English."""
-    if code == NOT_REACHED:
+    if reason == NOT_REACHED:
         return NOT_REACHED_TEXT
-    zh, en = LINES.get((name, code)) or (REASONS[code][1] if code in REASONS else _DAMAGED)
+    zh, en = LINES.get((name, reason)) or (REASONS[reason][1] if reason in REASONS else _DAMAGED)
     values = _Values(detail)
     return zh.format_map(values), en.format_map(values)
 

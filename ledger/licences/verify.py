@@ -53,15 +53,15 @@ def judge(
         credential.parse_issuer(parsed.claims.get("iss"))
         credential.parse_vct(parsed.claims.get("vct"))
     except LedgerError as error:
-        return refused(error.code, now_ms=now_ms)
+        return rejected(error.code, now_ms=now_ms)
     known = trust(kid, parsed.claims["iss"], parsed.claims["vct"])
     if known is None:
-        return refused("licence.unknown-key", now_ms=now_ms)
+        return rejected("licence.unknown-key", now_ms=now_ms)
     try:
         check_key(parsed, known)
         opened = sdjwt.verify(parsed, known.spki, typ=credential.TYP)
     except LedgerError as error:
-        return refused(error.code, now_ms=now_ms, trust=known)
+        return rejected(error.code, now_ms=now_ms, trust=known)
     return judge_opened(parsed, opened, trust=known, status=status, terms=terms)
 
 
@@ -83,7 +83,7 @@ def judge_opened(parsed: SdJwt, opened: Opened, *, trust: IssuerTrust, status: S
         check_key(parsed, trust)
         said = credential.read(opened)
     except LedgerError as error:
-        return refused(error.code, now_ms=terms.now_ms, trust=trust)
+        return rejected(error.code, now_ms=terms.now_ms, trust=trust)
     holder, bound = judging.check_holder(parsed, said, terms)
     listed, found = judging.check_status(said, status, terms)
     issuer, accredited = judging.check_issuer(trust, said, terms), judging.check_accredited(trust, said, terms)
@@ -119,17 +119,17 @@ def judge_opened(parsed: SdJwt, opened: Opened, *, trust: IssuerTrust, status: S
     )
 
 
-def refused(code: str, *, now_ms: int, trust: IssuerTrust | None = None) -> Verdict:
-    """The verdict on what was refused before its content could be judged, by the code of the refusal."""
-    failed = "signature" if code in _SIGNATURE else "issuer" if code in _ISSUER else "structure"
+def rejected(reason: str, *, now_ms: int, trust: IssuerTrust | None = None) -> Verdict:
+    """The verdict on what was refused before its content could be judged, by its reason."""
+    failed = "signature" if reason in _SIGNATURE else "issuer" if reason in _ISSUER else "structure"
     lines = {name: Check(name=name, outcome=Outcome.SKIP, code=texts.NOT_REACHED) for name in CHECKS}
     if failed != "structure":
         lines["structure"] = Check(name="structure", outcome=Outcome.SKIP, code="unopened")
     if failed == "issuer":
         lines["signature"] = Check(name="signature", outcome=Outcome.SKIP, code="no-key")
-    lines[failed] = Check(name=failed, outcome=Outcome.FAIL, code=code)
+    lines[failed] = Check(name=failed, outcome=Outcome.FAIL, code=reason)
     return Verdict(
-        code=verdict_of(code),
+        code=verdict_of(reason),
         checks=tuple(lines.values()),
         at_ms=now_ms,
         view_height=None if trust is None else trust.view_height,

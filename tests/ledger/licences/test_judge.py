@@ -14,7 +14,7 @@ from ledger.licences import issuing, texts, texts_refusals, verdict
 from ledger.licences.issuing import Hidden
 from ledger.licences.trust import KeyEnd
 from ledger.licences.verdict import CHECKS, Outcome, Verdict
-from ledger.licences.verify import refused
+from ledger.licences.verify import rejected
 from tests.ledger.licences import licence_city as city
 from tests.ledger.licences.licence_city import DAY, NOW
 from tests.ledger.licences.licence_keys import ISSUER, STRANGER, salts
@@ -217,10 +217,10 @@ def test_every_verdict_has_its_words_and_its_place() -> None:
 
 
 def test_a_refusal_before_the_content() -> None:
-    found = refused("licence.unknown-key", now_ms=NOW * 1_000)
+    found = rejected("licence.unknown-key", now_ms=NOW * 1_000)
     assert found.code == "untrusted-issuer"
     assert lines(found)["signature"] == ("skip", "no-key")
-    assert refused("licence.never-heard-of", now_ms=0).code == "malformed"
+    assert rejected("licence.never-heard-of", now_ms=0).code == "malformed"
 
 
 claims = st.dictionaries(
