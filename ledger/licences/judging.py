@@ -45,7 +45,7 @@ def check_issuer(trust: IssuerTrust, said: Credential, terms: Terms) -> Check:
     """Whether the key was in force when the licence was issued."""
     proven, ended = terms.issue_time, trust.key_ended_ms
     claimed = terms.now_ms if said.issued_at is None else said.issued_at * 1_000
-    since = _when(trust.key_from_ms)
+    since = when(trust.key_from_ms)
     if min(claimed + SKEW_MS, terms.now_ms) < trust.key_from_ms or (proven or terms.now_ms) < trust.key_from_ms:
         return _fail("issuer", "licence.key-not-yet", since=since)
     compromised = trust.key_ended_kind is KeyEnd.COMPROMISED
@@ -56,10 +56,10 @@ def check_issuer(trust: IssuerTrust, said: Credential, terms: Terms) -> Check:
             name="issuer",
             outcome=Outcome.PASS,
             code="key-ended",
-            detail={"ended": _when(ended), "proven": _when(proven)},
+            detail={"ended": when(ended), "proven": when(proven)},
         )
     code = "licence.key-compromised" if compromised else "licence.issue-time-unproven"
-    return _fail("issuer", code, ended=_when(ended))
+    return _fail("issuer", code, ended=when(ended))
 
 
 def check_accredited(trust: IssuerTrust, said: Credential, terms: Terms) -> Check:
@@ -77,21 +77,21 @@ def check_accredited(trust: IssuerTrust, said: Credential, terms: Terms) -> Chec
         near = (trust.accredited_at(claimed + shift) for shift in (0, SKEW_MS, -SKEW_MS))
         span = next(filter(None, near), None)
     if span is None or (proven is not None and proven + SKEW_MS < span.from_ms):
-        return _fail("accredited", "licence.not-accredited-then", issued=_when(claimed or terms.now_ms))
+        return _fail("accredited", "licence.not-accredited-then", issued=when(claimed or terms.now_ms))
     if span.until_ms is None or span.until_ms > terms.now_ms:
-        return _pass("accredited", by=span.by, since=_when(span.from_ms))
+        return _pass("accredited", by=span.by, since=when(span.from_ms))
     return _ended(span, proven)
 
 
 def _ended(span: Accreditation, proven: int | None) -> Check:
     ended = span.until_ms or 0
     if proven is None or proven >= ended:
-        return _fail("accredited", "licence.issue-time-unproven", ended=_when(ended))
+        return _fail("accredited", "licence.issue-time-unproven", ended=when(ended))
     return Check(
         name="accredited",
         outcome=Outcome.PASS,
         code="ended",
-        detail={"by": span.by, "ended": _when(ended), "proven": _when(proven)},
+        detail={"by": span.by, "ended": when(ended), "proven": when(proven)},
     )
 
 
@@ -99,10 +99,10 @@ def check_time(said: Credential, terms: Terms) -> Check:
     """Whether the licence is in its validity; a minute's difference of clocks is allowed. Source: RFC 7519, 4.1."""
     first = max(said.not_before or 0, said.issued_at or 0) * 1_000
     if terms.now_ms + SKEW_MS < first:
-        return _fail("time", "licence.not-yet-valid", since=_when(first))
+        return _fail("time", "licence.not-yet-valid", since=when(first))
     if said.expires is None:
         return Check(name="time", outcome=Outcome.PASS, code="no-end")
-    until = _when(said.expires * 1_000)
+    until = when(said.expires * 1_000)
     if terms.now_ms - SKEW_MS >= said.expires * 1_000:
         return _fail("time", "licence.expired", until=until)
     return _pass("time", until=until)
@@ -147,7 +147,7 @@ def check_holder(sdjwt: SdJwt, said: Credential, terms: Terms) -> tuple[Check, b
             binding.check_age(bound, terms.now_ms // 1_000)
     except LedgerError as error:
         return _fail("holder", error.code), None
-    return _pass("holder", time=_when(bound.issued_at * 1_000)), bound
+    return _pass("holder", time=when(bound.issued_at * 1_000)), bound
 
 
 def check_audience(bound: binding.KeyBinding | None, terms: Terms) -> Check:
@@ -192,7 +192,12 @@ def check_purpose(bound: binding.KeyBinding | None, terms: Terms) -> Check:
         copy = None
     if copy is None:
         return _fail("purpose", "licence.copy-terms")
-    detail = {"recipient": copy.recipient, "matter": copy.matter, "until": _when(copy.expires_s * 1_000)}
+    return check_copy_terms(copy, terms)
+
+
+def check_copy_terms(copy: copies.CopyTerms, terms: Terms) -> Check:
+    """Whether a copy of these terms is shown to its recipient, in its time."""
+    detail = {"recipient": copy.recipient, "matter": copy.matter, "until": when(copy.expires_s * 1_000)}
     try:
         copies.check_copy(copy, now_s=terms.now_ms // 1_000, recipient=terms.copy_recipient)
     except LedgerError as error:
@@ -205,10 +210,10 @@ def check_purpose(bound: binding.KeyBinding | None, terms: Terms) -> Check:
 def _list(found: VerifiedStatusList | None) -> dict[str, str]:
     if found is None:
         return {}
-    return {"time": _when(found.iat * 1_000), "version": "—" if found.version is None else str(found.version)}
+    return {"time": when(found.iat * 1_000), "version": "—" if found.version is None else str(found.version)}
 
 
-def _when(time_ms: int) -> str:
+def when(time_ms: int) -> str:
     """A time as people here read it: China's, to the second."""
     return datetime.fromtimestamp(time_ms // 1_000, UTC).astimezone(CST).isoformat(sep=" ")
 

@@ -85,6 +85,13 @@ VERDICTS: Final[Mapping[str, tuple[Pair, Pair]]] = {
         ("状态无法确认", "Status unknown"),
         ("稍后再核验；仍无法确认时，向发证机构查询。", "Check again later; if it stays so, ask the issuer."),
     ),
+    "slip-expired": (
+        ("凭条已过期", "The slip has expired"),
+        (
+            "不要采信。请持证人重新出示；证照本身可能仍然有效。",
+            "Do not rely on it. The holder shows a new one; the licence itself may still be valid.",
+        ),
+    ),
     "copy-expired": (
         ("加注件已过期", "The copy has expired"),
         ("不要采信。请持证人重新制作加注件。", "Do not rely on it. The holder makes a new copy."),
@@ -141,6 +148,10 @@ LINES: Final[Mapping[tuple[str, str], Pair]] = {
         "内容完整，披露的每一项都由发证机构签署。",
         "Whole, and everything shown was signed by the issuer.",
     ),
+    ("structure", "slip"): (
+        "二维码凭条，内容完整，由发证机构签署。",
+        "A slip, whole, and signed by the issuer.",
+    ),
     ("structure", "unopened"): (
         "能读出；披露的内容未再比对。",
         "Readable; what it discloses was not compared any further.",
@@ -165,6 +176,10 @@ LINES: Final[Mapping[tuple[str, str], Pair]] = {
     ),
     ("status", "none"): ("证照没有状态列表，无法注销。", "The licence names no status list: it cannot be revoked."),
     ("holder", "ok"): ("由持证人本人的密钥出示，{time}。", "Shown with the holder's own key, {time}."),
+    ("holder", "slip"): (
+        "凭条不能证明持证人；请把姓名与本人证件核对。",
+        "A slip does not prove its holder: compare the name with the holder's own document.",
+    ),
     ("holder", "unbound"): ("未要求持证人证明。", "The holder was not asked for a proof."),
     ("audience", "ok"): ("向本机构出示。", "Shown to this verifier."),
     ("audience", "any"): ("未限定出示对象。", "Not asked to whom it is shown."),

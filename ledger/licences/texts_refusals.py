@@ -81,7 +81,7 @@ REASONS: Final[Mapping[str, tuple[str, Pair]]] = {
     "licence.status-other-issuer": ("status-unknown", ("状态列表由另一机构签署。", "The status list is signed by another body.")),
     "licence.status-reserved": ("status-unknown", ("状态值没有约定的含义。", "The status has no agreed meaning.")),
     **dict.fromkeys(
-        ("licence.status-key", "licence.status-claims", "licence.status-bits", "licence.status-size", "licence.status-value", "licence.status-chain", "licence.zlib"),
+        ("licence.status-key", "licence.status-claims", "licence.status-bits", "licence.status-size", "licence.status-value", "licence.status-chain", "licence.zlib", "licence.zlib-twice", "licence.inflated"),
         ("status-unknown", _BAD_LIST),
     ),
     "licence.binding-missing": ("holder-unproven", ("持证人没有证明这是本人的证照。", "The holder did not prove that the licence is its own.")),
@@ -102,6 +102,19 @@ REASONS: Final[Mapping[str, tuple[str, Pair]]] = {
     "licence.copy-unnamed": ("recipient-needed", ("加注给 {recipient}，用于“{matter}”；请说明由谁核验。", "It is a copy for {recipient}, for “{matter}”; say who is checking.")),
     "licence.copy-expired": ("copy-expired", ("加注件已于 {until} 到期。", "The copy ended at {until}.")),
     "licence.copy-early": ("copy-expired", ("加注件的制作时间在将来；请核对时钟。", "The copy was made in the future; compare the clocks.")),
+    "licence.slip-ended": ("slip-expired", ("凭条已于 {until} 到期。", "The slip ended at {until}.")),
+    "licence.slip-prefix": ("malformed", ("这不是证照凭条，或是不认识的版本。", "This is no slip of a licence, or one of an unknown version.")),
+    "licence.slip-kid": ("untrusted-issuer", ("密钥不是凭条所指的那一把。", "The key is not the one that the slip names.")),
+    "licence.slip-alg": ("malformed", _BAD_FORM),
+    "licence.slip-size": ("malformed", _TOO_LARGE),
+    **dict.fromkeys(("licence.slip-labels", "licence.slip-claims"), ("malformed", _BAD_CLAIM)),
+    **dict.fromkeys(
+        (
+            "licence.base45", "licence.slip-deflated", "licence.slip-cbor", "licence.slip-trailing", "licence.slip-canonical", "licence.slip-form",
+            "licence.slip-header",
+        ),
+        ("malformed", _DAMAGED),
+    ),
     "licence.copy-terms": ("malformed", ("加注内容有误。", "What the copy says of its purpose is wrong.")),
 }  # fmt: skip
 

@@ -43,6 +43,7 @@ GRAVITY: Final = (
     "expired",
     "not-yet-valid",
     "status-unknown",
+    "slip-expired",
     "copy-expired",
     "wrong-recipient",
     "recipient-needed",
