@@ -28,7 +28,7 @@ MAX_URI: Final = 512
 MAX_INDEX: Final = 2**32 - 1
 
 #: Claims that would change what a licence means if the holder could leave them out.
-NEVER_HIDDEN: Final = frozenset({"iss", "nbf", "exp", "cnf", "vct", "vct#integrity", "status", SD_ALG})
+NEVER_HIDDEN: Final = frozenset({"iss", "nbf", "exp", "cnf", "vct", "vct#integrity", "aka_vcts", "status", SD_ALG})
 _REGISTERED: Final = NEVER_HIDDEN | {"iat", "sub", "jti"}
 _URI: Final = re.compile(r"https://[A-Za-z0-9._:\[\]-]+/[A-Za-z0-9._~/%-]*\Z")
 _MAX_TIME: Final = 253_402_300_799
