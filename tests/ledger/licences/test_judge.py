@@ -15,6 +15,7 @@ from ledger.licences.issuing import Hidden
 from ledger.licences.trust import KeyEnd
 from ledger.licences.verdict import CHECKS, Outcome, Verdict
 from ledger.licences.verify import rejected
+from tests.ledger.formats_page import PAGE
 from tests.ledger.licences import licence_city as city
 from tests.ledger.licences.licence_city import DAY, NOW
 from tests.ledger.licences.licence_keys import ISSUER, STRANGER, salts
@@ -214,6 +215,11 @@ def test_every_verdict_has_its_words_and_its_place() -> None:
     for zh, en in [pair for both in texts.VERDICTS.values() for pair in both]:
         assert zh
         assert en.isascii()
+
+
+def test_every_verdict_stands_on_the_page_of_formats() -> None:
+    page = PAGE.read_text("utf-8")
+    assert [code for code, ((zh, en), _) in texts.VERDICTS.items() if f"| `{code}` | {zh} | {en} |" not in page] == []
 
 
 def test_a_refusal_before_the_content() -> None:
