@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ledger.errors import LedgerError
-from ledger.identifiers import parse_purpose, parse_uscc
+from ledger.identifiers import parse_licence_type, parse_purpose, parse_uscc
 from ledger.model import KeyRole, Level, Sharing
 
 _HEX32 = re.compile(r"[0-9a-f]{64}\Z")
@@ -74,6 +74,11 @@ CODE = Kind(
     name="code",
     meaning="stable error or proposal code, at most 64 characters",
     accepts=lambda v: isinstance(v, str) and len(v) <= 64 and bool(_CODE.match(v)),
+)
+LICENCE_TYPE = Kind(
+    name="licence-type",
+    meaning="code of a licence type, 21 characters",
+    accepts=lambda v: isinstance(v, str) and _passes(parse_licence_type, v),
 )
 LIST = words("list", "responsibility", "demand", "negative")
 SIDE = words("side", "provider", "consumer")

@@ -19,6 +19,7 @@ from ledger.eventkinds import (
     ID,
     LABEL,
     LEVEL,
+    LICENCE_TYPE,
     LIST,
     MEMBER,
     PURPOSE,
@@ -39,6 +40,9 @@ _GRANT = _f("grant", ID)
 _COUNTERPART = _f("counterpart", MEMBER, "the other side")
 _SIDE = _f("role", SIDE, "which side this log's member is")
 _EXCHANGE = _f("exchange", ID)
+
+_LICENCE_TYPE = _f("type", LICENCE_TYPE)
+_SPAN = _f("number", UINT, "1, 2, … of the member's spans for the type")
 
 _ALL: Final = (
     _type(
@@ -185,6 +189,41 @@ _ALL: Final = (
         _f("kind", CODE, "e.g. `admit`"),
     ),
     _type("member.voted", "a vote was cast", "voter", _f("proposal", UINT), _f("yes", FLAG)),
+    _type(
+        "licence.type-defined",
+        "a licence type was defined, or described anew",
+        "who defined it",
+        _LICENCE_TYPE,
+        _f("description", DIGEST, "of the description"),
+    ),
+    _type(
+        "licence.type-withdrawn",
+        "a licence type was withdrawn",
+        "who withdrew it",
+        _LICENCE_TYPE,
+        _f("reason", DIGEST, "of the explanation"),
+    ),
+    _type(
+        "licence.accredited",
+        "a member was accredited to issue licences of a type",
+        "who accredited",
+        _LICENCE_TYPE,
+        _f("issuer", MEMBER, "who may issue"),
+        _SPAN,
+        _f("from", UINT, "Unix seconds"),
+        _f("until", UINT, "Unix seconds, 0 without an end"),
+        _f("basis", DIGEST, "of the decision"),
+    ),
+    _type(
+        "licence.accreditation-ended",
+        "an accreditation was ended or shortened",
+        "who ended it",
+        _LICENCE_TYPE,
+        _f("issuer", MEMBER, "who may issue until then"),
+        _SPAN,
+        _f("until", UINT, "Unix seconds"),
+        _f("reason", DIGEST, "of the explanation"),
+    ),
     _type("system.started", "the node started", "its member", _f("version", LABEL)),
     _type(
         "system.recovered",

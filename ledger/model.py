@@ -271,6 +271,14 @@ class AccreditationInfo:
         """Whether the span holds at a time, its type left aside."""
         return self.valid_from <= time_s and (not self.valid_until or time_s < self.valid_until)
 
+    def state_at(self, time_s: int) -> str:
+        """``to-come``, ``in-force`` or ``over``; ``void`` where it was ended before it began."""
+        if self.valid_until and self.valid_until <= self.valid_from:
+            return "void"
+        if time_s < self.valid_from:
+            return "to-come"
+        return "in-force" if self.covers(time_s) else "over"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusVersionInfo:

@@ -20,8 +20,9 @@ from ledger.directory.grants import Terms, agreement_digest, decode_agreement, s
 from ledger.directory.lists import ListEntry, item_digest
 from ledger.errors import LedgerError, NotAllowedError, UnavailableError
 from ledger.identifiers import ascii_bytes32
-from ledger.model import DatasetInfo, GrantInfo
-from ledger.v1 import department_pb2, department_pb2_grpc
+from ledger.licences.description import description_digest
+from ledger.model import DatasetInfo, GrantInfo, LicenceTypeInfo
+from ledger.v1 import department_pb2, department_pb2_grpc, licencetypes_pb2, licencetypes_pb2_grpc
 from node.rpc.errors import from_rpc
 
 if TYPE_CHECKING:
@@ -60,6 +61,15 @@ class Documents:
             return stub.Get(department_pb2.GetDatasetRequest(id=dataset.id), timeout=FETCH_TIMEOUT_S).metadata
 
         return self._find(dataset.metadata_digest, dataset.provider, metadata_digest, ask if fetch else None)
+
+    def description(self, info: LicenceTypeInfo, *, fetch: bool = True) -> bytes:
+        """The description of a licence type; no bytes where neither this node nor that of who defined it shows it."""
+
+        def ask(channel: grpc.Channel) -> bytes:
+            stub = licencetypes_pb2_grpc.LicenceTypeServiceStub(channel)
+            return stub.Get(licencetypes_pb2.GetLicenceTypeRequest(code=info.code), timeout=FETCH_TIMEOUT_S).description
+
+        return self._find(info.metadata_digest, info.by, description_digest, ask if fetch else None)
 
     def agreement(self, grant: GrantInfo, *, fetch: bool = True) -> bytes:
         """The ODRL agreement of a grant; no bytes where neither this node nor its consumer's shows it."""

@@ -247,7 +247,7 @@ def adopt_code(
     ),
 )
 def replace_contract(
-    name: str = typer.Argument(..., help="Directory | Grants | Anchors"),
+    name: str = typer.Argument(..., help="Directory | Grants | Anchors | Licences"),
     address: str = typer.Argument(..., help=t("its address", "合约地址")),
     runtime_hash: str = typer.Argument(..., metavar="CODE_HASH", help=t("keccak256 of its code", "其代码的 keccak256")),
     days: int = _DAYS,

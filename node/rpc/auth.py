@@ -75,6 +75,16 @@ METHODS: Mapping[str, Rule] = {
     **_service("ledger.v1.RecordService", Query=Rule.READERS, Read=Rule.READERS, **_OWN_RECORDS),
     **_service("ledger.v1.ExchangeService", Pull=Rule.OWN, List=Rule.READERS),
     **_service(
+        "ledger.v1.LicenceTypeService",
+        List=Rule.MEMBER,
+        Get=Rule.MEMBER,
+        Define=Rule.OWN,
+        Withdraw=Rule.OWN,
+        Accredit=Rule.OWN,
+        EndAccreditation=Rule.OWN,
+        ListAccreditations=Rule.MEMBER,
+    ),
+    **_service(
         "ledger.v1.ProofService",
         GetCheckpoint=Rule.MEMBER,
         ProveInclusion=Rule.MEMBER,

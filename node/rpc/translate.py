@@ -11,9 +11,10 @@ from ledger.codec import encode
 from ledger.directory.catalogue import decode_metadata
 from ledger.directory.grants import decode_agreement, encode_scope
 from ledger.directory.lists import ListEntry, state_at
-from ledger.model import DatasetInfo, GrantInfo, KeyInfo, MemberInfo
+from ledger.licences.description import decode_description
+from ledger.model import AccreditationInfo, DatasetInfo, GrantInfo, KeyInfo, LicenceTypeInfo, MemberInfo
 from ledger.storage.exchanges import ExchangeEntry
-from ledger.v1 import department_pb2, node_pb2, types_pb2
+from ledger.v1 import department_pb2, licencetypes_pb2, node_pb2, types_pb2
 from node.context import Finding, PeerState
 from node.trail.alarms import Alarm
 from node.trail.attendance import WitnessState
@@ -125,6 +126,41 @@ def list_entry(entry: ListEntry, item: str, now_s: int) -> department_pb2.ListEn
         basis_digest=entry.basis_digest,
         state=state_at(entry, now_s).value,
         dataset=entry.answer,
+    )
+
+
+def licence_type(info: LicenceTypeInfo, description: bytes) -> licencetypes_pb2.LicenceType:
+    """A licence type; ``description`` (checked against the digest by the caller), or no bytes."""
+    about = decode_description(description) if description else None
+    return licencetypes_pb2.LicenceType(
+        code=info.code,
+        body=info.body,
+        by=info.by,
+        title_zh=about.title_zh if about else "",
+        title_en=about.title_en if about else "",
+        metadata_digest=info.metadata_digest,
+        defined_at=info.defined_at,
+        changed_at=info.changed_at,
+        withdrawn_at=info.withdrawn_at,
+        description=description,
+    )
+
+
+def accreditation(info: AccreditationInfo, basis: str, now_s: int) -> licencetypes_pb2.Accreditation:
+    """A span and its state at ``now_s``; ``basis`` is empty where its text is not held."""
+    return licencetypes_pb2.Accreditation(
+        type=info.type_code,
+        member=info.member,
+        number=info.number,
+        valid_from=info.valid_from,
+        valid_until=info.valid_until,
+        made_at=info.made_at,
+        ended_at=info.ended_at,
+        by=info.by,
+        ended_by=info.ended_by,
+        basis_digest=info.basis_digest,
+        basis=basis,
+        state=info.state_at(now_s),
     )
 
 

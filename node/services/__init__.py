@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 import grpc
 
-from ledger.v1 import department_pb2_grpc, node_pb2_grpc, peer_pb2_grpc
+from ledger.v1 import department_pb2_grpc, licencetypes_pb2_grpc, node_pb2_grpc, peer_pb2_grpc
 from node.documents import Documents
 from node.services.datasets import DatasetService
 from node.services.exchange import ExchangeService, PeerExchangeService
 from node.services.forward import ForwardService
 from node.services.grants import GrantService
 from node.services.keys import KeyService
+from node.services.licencetypes import LicenceTypeService
 from node.services.lists import ListService
 from node.services.members import MemberService
 from node.services.proofs import ProofService
@@ -39,6 +40,7 @@ def register(server: grpc.Server, context: NodeContext) -> None:
     department_pb2_grpc.add_GrantServiceServicer_to_server(grants, server)
     department_pb2_grpc.add_RecordServiceServicer_to_server(records, server)
     department_pb2_grpc.add_ExchangeServiceServicer_to_server(ExchangeService(context), server)
+    licencetypes_pb2_grpc.add_LicenceTypeServiceServicer_to_server(LicenceTypeService(context, documents), server)
     node_pb2_grpc.add_ProofServiceServicer_to_server(ProofService(context), server)
     node_pb2_grpc.add_StatusServiceServicer_to_server(StatusService(context), server)
     node_pb2_grpc.add_ForwardServiceServicer_to_server(ForwardService(context, records, grants), server)

@@ -31,6 +31,7 @@ SAMPLES: dict[str, tuple[tuple[Any, ...], tuple[Any, ...]]] = {
     "level": (("core",), ("CORE", 3)),
     "sharing": (("not-shared",), ("", 1)),
     "role": (("witness",), ("king", 7)),
+    "licence-type": ((USCC + "011",), (USCC, USCC + "01A", "11100000000013338X011", 7, None)),
 }
 
 

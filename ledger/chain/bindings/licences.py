@@ -32,6 +32,18 @@ class Licences(Binding):
                 code = licence_type_from_bytes32(id_)
             yield _described(code, self._named("licenceTypes", row, 1))
 
+    def licence_types_page(
+        self, first: int, count: int, height: int | None = None
+    ) -> tuple[tuple[LicenceTypeInfo, ...], int]:
+        """Types in order of definition from ``first`` on, at most 200, and how many there are in all."""
+        codes, rows = self._types(first, min(count, PAGE), height)
+        with reading("licence type"):
+            found = tuple(
+                _described(licence_type_from_bytes32(id_), self._named("licenceTypes", row, 1))
+                for id_, row in zip(codes, rows, strict=True)
+            )
+        return found, int(self._read("licenceTypeCount", height=height)[0])
+
     # --- accreditation ------------------------------------------------------------------------------------------------
     def issuers(self, code: str, height: int | None = None) -> tuple[str, ...]:
         """Every member ever accredited for a type, in order of the first time."""

@@ -36,6 +36,7 @@ COMMANDS = {
     "list": {"responsibility", "demand", "negative"},
     "grant": {"request", "approve", "refuse", "revoke", "list", "show"},
     "exchange": {"pull", "list"},
+    "licence": {"type", "accredit", "end-accreditation", "accreditations"},
     "record": {"add", "purge-payloads", "list", "keep-openings", "erase-openings", "reindex"},
     "log": {"show", "prove", "fsck", "export", "backup", "restore", "stat", "generations", "retire"},
     "witness": {"list", "policy", "evidence", "settle", "check"},

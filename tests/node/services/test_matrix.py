@@ -15,11 +15,11 @@ from google.protobuf.message_factory import GetMessageClass
 from services_city import City, refused
 
 from ledger.errors import NotAllowedError, UnavailableError
-from ledger.v1 import department_pb2, node_pb2, peer_pb2
+from ledger.v1 import department_pb2, licencetypes_pb2, node_pb2, peer_pb2
 from node.rpc.auth import METHODS, Rule
 from node.rpc.errors import from_rpc
 
-FILES = (department_pb2.DESCRIPTOR, node_pb2.DESCRIPTOR, peer_pb2.DESCRIPTOR)
+FILES = (department_pb2.DESCRIPTOR, licencetypes_pb2.DESCRIPTOR, node_pb2.DESCRIPTOR, peer_pb2.DESCRIPTOR)
 DESCRIPTORS: dict[str, MethodDescriptor] = {
     f"/{service.full_name}/{method.name}": method
     for file in FILES
@@ -34,11 +34,13 @@ DatasetService/Withdraw DatasetService/Regrade ListService/Add ListService/Answe
 GrantService/Approve GrantService/Refuse GrantService/Revoke RecordService/Append RecordService/AppendStream
 RecordService/KeepOpenings RecordService/EraseOpenings ExchangeService/Pull StatusService/Diagnose
 StatusService/SettleAlarm RecordService/Purge
+LicenceTypeService/Define LicenceTypeService/Withdraw LicenceTypeService/Accredit LicenceTypeService/EndAccreditation
 """
 READERS = """
 RecordService/Query RecordService/Read ExchangeService/List ProofService/MakeBundle StatusService/ListAlarms
 """
 MEMBER = """
+LicenceTypeService/List LicenceTypeService/Get LicenceTypeService/ListAccreditations
 MemberService/List MemberService/ListProposals DatasetService/List DatasetService/Get ListService/List GrantService/Get
 GrantService/List ProofService/GetCheckpoint ProofService/ProveInclusion ProofService/ProveConsistency
 ProofService/GetPolicy ProofService/GetWitnessPolicy StatusService/GetStatus BlockService/SubmitTransactions

@@ -1,0 +1,8 @@
+"""``civicledger licence``, whole: importing it loads every file with a command of the group."""
+
+from __future__ import annotations
+
+from node.cli import licencetypes
+from node.cli.licencegroup import app
+
+__all__ = ["app", "licencetypes"]
