@@ -50,6 +50,10 @@ def _service(name: str, **methods: Rule) -> dict[str, Rule]:
 
 _OWN_RECORDS = dict.fromkeys(("Append", "AppendStream", "KeepOpenings", "EraseOpenings", "Purge"), Rule.OWN)
 _GOVERNING = dict.fromkeys(("Propose", "Vote", "Execute", "Deploy"), Rule.OWN)
+_GRANTING = dict.fromkeys(("Request", "Approve", "Refuse", "Revoke"), Rule.OWN)
+_ACCREDITING = dict.fromkeys(("Define", "Withdraw", "Accredit", "EndAccreditation"), Rule.OWN) | {
+    "ListAccreditations": Rule.MEMBER
+}
 #: full method name -> rule. The test compares it with the protos: every method is here, nothing else is.
 METHODS: Mapping[str, Rule] = {
     **_service("ledger.v1.MemberService", List=Rule.MEMBER, ListProposals=Rule.MEMBER, **_GOVERNING),
@@ -63,27 +67,10 @@ METHODS: Mapping[str, Rule] = {
         Regrade=Rule.OWN,
     ),
     **_service("ledger.v1.ListService", Add=Rule.OWN, Answer=Rule.OWN, List=Rule.MEMBER),
-    **_service(
-        "ledger.v1.GrantService",
-        Request=Rule.OWN,
-        Approve=Rule.OWN,
-        Refuse=Rule.OWN,
-        Revoke=Rule.OWN,
-        Get=Rule.MEMBER,
-        List=Rule.MEMBER,
-    ),
+    **_service("ledger.v1.GrantService", Get=Rule.MEMBER, List=Rule.MEMBER, **_GRANTING),
     **_service("ledger.v1.RecordService", Query=Rule.READERS, Read=Rule.READERS, **_OWN_RECORDS),
     **_service("ledger.v1.ExchangeService", Pull=Rule.OWN, List=Rule.READERS),
-    **_service(
-        "ledger.v1.LicenceTypeService",
-        List=Rule.MEMBER,
-        Get=Rule.MEMBER,
-        Define=Rule.OWN,
-        Withdraw=Rule.OWN,
-        Accredit=Rule.OWN,
-        EndAccreditation=Rule.OWN,
-        ListAccreditations=Rule.MEMBER,
-    ),
+    **_service("ledger.v1.LicenceTypeService", List=Rule.MEMBER, Get=Rule.MEMBER, **_ACCREDITING),
     **_service(
         "ledger.v1.ProofService",
         GetCheckpoint=Rule.MEMBER,
