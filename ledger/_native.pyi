@@ -6,10 +6,7 @@ Hashes are 32 bytes; signatures are raw (Ed25519 64, P-256 and secp256k1 r||s 64
 from collections.abc import Iterable, Sequence
 from typing import final
 
-from ledger._native_licences import sm2_public as sm2_public
-from ledger._native_licences import sm2_sign as sm2_sign
-from ledger._native_licences import sm2_verify as sm2_verify
-from ledger._native_licences import sm3_digest as sm3_digest
+from ledger._native_licences import *  # noqa: F403
 
 # --- merkle (RFC 6962 2.1) -------------------------------------------------------------------------------------------
 def leaf_hash(entry: bytes) -> bytes: ...

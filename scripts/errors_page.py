@@ -60,6 +60,7 @@ _RUST_AREAS = {
     "finality": "UntrustedError",
     "genesis": "InvalidInputError",
     "json": "InvalidInputError",
+    "licence": "UntrustedError",
     "log": "FatalError",
     "merkle": "UntrustedError",
     "proof": "NotFoundError",

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from ledger.errors import InvalidInputError, LedgerError, UntrustedError
 from ledger.licences import b64, jws
-from ledger.licences.sdjwt import SdJwt, parse
+from ledger.licences.sdjwt import Presented, parse
 from ledger.licences.suites import Signer
 
 TYP: Final = "kb+jwt"
@@ -71,7 +71,7 @@ def bind(
 
 
 def verify(
-    sdjwt: SdJwt,
+    sdjwt: Presented,
     holder_spki: bytes,
     *,
     now_s: int,
@@ -116,7 +116,7 @@ def check_age(bound: KeyBinding, now_s: int, max_age_s: int = MAX_AGE_SECONDS) -
         _refuse("licence.binding-old", "the key binding is too old", expected=now_s - max_age_s, actual=bound.issued_at)
 
 
-def _read(sdjwt: SdJwt, holder_spki: bytes) -> KeyBinding:
+def _read(sdjwt: Presented, holder_spki: bytes) -> KeyBinding:
     if sdjwt.key_binding is None:
         _refuse("licence.binding-missing", "the holder did not prove that the licence is its own")
     try:
@@ -147,7 +147,7 @@ def _read(sdjwt: SdJwt, holder_spki: bytes) -> KeyBinding:
     except LedgerError:
         _refuse("licence.binding-signature", "the key binding is not signed with the holder's key")
     binding = _claims(claims)
-    digest = b64.encode(sdjwt.jws.suite.digest(sdjwt.presented.encode("ascii")))
+    digest = b64.encode(sdjwt.suite.digest(sdjwt.presented.encode("ascii")))
     if claims["sd_hash"] != digest:
         _refuse("licence.binding-hash", "the key binding is of another presentation", digest, claims["sd_hash"][:43])
     return binding

@@ -15,7 +15,7 @@ from ledger.days import CST
 from ledger.errors import LedgerError
 from ledger.licences import binding, copies, identifier, statustoken
 from ledger.licences.credential import Credential
-from ledger.licences.sdjwt import SdJwt
+from ledger.licences.sdjwt import Presented
 from ledger.licences.statustoken import VerifiedStatusList
 from ledger.licences.trust import Accreditation, IssuerTrust, KeyEnd
 from ledger.licences.verdict import Check, Outcome
@@ -132,16 +132,16 @@ def check_status(said: Credential, source: StatusSource, terms: Terms) -> tuple[
     return _fail("status", code, **_list(found)), found
 
 
-def check_holder(sdjwt: SdJwt, said: Credential, terms: Terms) -> tuple[Check, binding.KeyBinding | None]:
+def check_holder(shown: Presented, said: Credential, terms: Terms) -> tuple[Check, binding.KeyBinding | None]:
     """Whether the holder's key presented the licence, and what the binding says."""
-    if sdjwt.key_binding is None:
+    if shown.key_binding is None:
         if terms.require_binding:
             return _fail("holder", "licence.binding-missing"), None
         return Check(name="holder", outcome=Outcome.SKIP, code="unbound"), None
     if said.holder_spki is None:
         return _fail("holder", "licence.binding-unbound"), None
     try:
-        bound = binding.verify(sdjwt, said.holder_spki, now_s=terms.now_ms // 1_000, max_age_s=None)
+        bound = binding.verify(shown, said.holder_spki, now_s=terms.now_ms // 1_000, max_age_s=None)
         if not copies.is_copy(bound.claims):
             # A copy ends by its own expiry, everything else five minutes after it was made.
             binding.check_age(bound, terms.now_ms // 1_000)

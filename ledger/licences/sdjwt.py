@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from ledger.errors import InvalidInputError, UntrustedError
 from ledger.licences import b64, jws, strictjson
@@ -43,6 +43,29 @@ class SdJwt:
     disclosures: tuple[str, ...]
     key_binding: str | None
     presented: str
+
+    @property
+    def kid(self) -> str:
+        """The key named in the header. Raises: InvalidInputError(licence.kid)."""
+        return self.jws.kid
+
+    @property
+    def suite(self) -> Suite:
+        """The suite named in the header."""
+        return self.jws.suite
+
+
+class Presented(Protocol):
+    """What judging asks of a presentation whose claims are opened already."""
+
+    @property
+    def kid(self) -> str: ...
+    @property
+    def suite(self) -> Suite: ...
+    @property
+    def key_binding(self) -> str | None: ...
+    @property
+    def presented(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

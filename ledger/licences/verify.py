@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Final
 
 from ledger.errors import LedgerError
-from ledger.licences import b64, credential, judging, sdjwt, texts
+from ledger.licences import credential, judging, sdjwt, texts
 from ledger.licences.judging import StatusSource, Terms
-from ledger.licences.sdjwt import Opened, SdJwt
+from ledger.licences.sdjwt import Opened, Presented
+from ledger.licences.suites import kid_of
 from ledger.licences.texts_refusals import verdict_of
 from ledger.licences.trust import IssuerTrust
 from ledger.licences.verdict import CHECKS, Check, LicenceSummary, Outcome, Verdict, worst
@@ -46,6 +47,12 @@ def judge(
         issue_time=issue_time,
         copy_recipient=copy_recipient,
     )
+    return judge_under(presentation, terms=terms, trust=trust, status=status)
+
+
+def judge_under(presentation: str, *, terms: Terms, trust: TrustSource, status: StatusSource) -> Verdict:
+    """:func:`judge` with its terms put together already."""
+    now_ms = terms.now_ms
     try:
         parsed = sdjwt.parse(presentation)
         parsed.jws.require_typ(credential.TYP)
@@ -58,29 +65,31 @@ def judge(
     if known is None:
         return rejected("licence.unknown-key", now_ms=now_ms)
     try:
-        check_key(parsed, known)
+        check_key(parsed, parsed.claims["iss"], known)
         opened = sdjwt.verify(parsed, known.spki, typ=credential.TYP)
     except LedgerError as error:
         return rejected(error.code, now_ms=now_ms, trust=known)
     return judge_opened(parsed, opened, trust=known, status=status, terms=terms)
 
 
-def check_key(parsed: SdJwt, trust: IssuerTrust) -> None:
-    """Whether what the caller knows is about the key and the issuer that the licence names.
+def check_key(parsed: Presented, iss: object, trust: IssuerTrust) -> None:
+    """Whether what the caller knows is about the key and the issuer (``iss``) that the licence names.
 
     Raises: UntrustedError(licence.key-mismatch | licence.issuer-mismatch).
     """
-    if b64.encode(parsed.jws.suite.key_digest(trust.spki)) != parsed.jws.kid:
+    if kid_of(trust.spki) != parsed.kid:
         raise sdjwt.untrusted("licence.key-mismatch", "the key is not the one that the licence names")
-    if credential.ISSUER_PREFIX + trust.issuer != parsed.claims.get("iss"):
+    if credential.ISSUER_PREFIX + trust.issuer != iss:
         raise sdjwt.untrusted("licence.issuer-mismatch", "the key belongs to another body than the licence names")
 
 
-def judge_opened(parsed: SdJwt, opened: Opened, *, trust: IssuerTrust, status: StatusSource, terms: Terms) -> Verdict:
+def judge_opened(
+    parsed: Presented, opened: Opened, *, trust: IssuerTrust, status: StatusSource, terms: Terms
+) -> Verdict:
     """The verdict on a licence whose signature was verified under ``trust.spki`` and whose disclosures were opened
     (by :func:`ledger.licences.sdjwt.verify` or by the batch that does the same)."""
     try:
-        check_key(parsed, trust)
+        check_key(parsed, opened.claims.get("iss"), trust)
         said = credential.read(opened)
     except LedgerError as error:
         return rejected(error.code, now_ms=terms.now_ms, trust=trust)
@@ -89,7 +98,7 @@ def judge_opened(parsed: SdJwt, opened: Opened, *, trust: IssuerTrust, status: S
     issuer, accredited = judging.check_issuer(trust, said, terms), judging.check_accredited(trust, said, terms)
     checks = (
         Check(name="structure", outcome=Outcome.PASS, code="ok"),
-        Check(name="signature", outcome=Outcome.PASS, code="ok", detail={"alg": parsed.jws.suite.alg}),
+        Check(name="signature", outcome=Outcome.PASS, code="ok", detail={"alg": parsed.suite.alg}),
         issuer,
         accredited,
         judging.check_time(said, terms),

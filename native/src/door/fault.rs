@@ -19,7 +19,7 @@ pub fn call_detached<T: Send>(py: Python<'_>, work: impl FnOnce() -> Result<T> +
 
 /// State that a panic left half-changed is never used again: locks are poisoned and the log engine stops itself, so
 /// the closure may be asserted unwind safe.
-fn contain<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+pub fn contain<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| {
         let detail = payload
             .downcast_ref::<String>()

@@ -1,18 +1,150 @@
 //! The licences of the door.
 
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, channel};
+
+use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 
 use super::args::{Bytes, Fixed};
-use super::fault::call;
+use super::fault::{call, call_detached, contain};
+use crate::error::{Class, Error, Result};
+use crate::licence::batch::{self, Found, Refused};
+use crate::licence::json::Value;
+use crate::licence::opening::{Disclosure, Step};
 use crate::licence::sm;
+use crate::licence::suite::Key;
 
 /// Adds this area's functions to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(sm3_digest, module)?)?;
     module.add_function(wrap_pyfunction!(sm2_public, module)?)?;
     module.add_function(wrap_pyfunction!(sm2_sign, module)?)?;
-    module.add_function(wrap_pyfunction!(sm2_verify, module)?)
+    module.add_function(wrap_pyfunction!(sm2_verify, module)?)?;
+    module.add_class::<PendingLicences>()?;
+    module.add_class::<OpenedLicences>()?;
+    module.add_function(wrap_pyfunction!(licence_begin, module)?)
+}
+
+#[pyfunction]
+fn licence_begin(texts: Vec<Bound<'_, PyString>>, keys: &Bound<'_, PyDict>, typ: String) -> PyResult<PendingLicences> {
+    // What is not ASCII is no licence; where it fails is for the Python code to say, which counts in characters.
+    let texts: Vec<Option<String>> =
+        texts.iter().map(|text| text.to_str().ok().filter(|text| text.is_ascii()).map(str::to_owned)).collect();
+    let mut known = HashMap::with_capacity(keys.len());
+    for (kid, spki) in keys {
+        known.insert(kid.extract::<String>()?, Key::read(spki.extract::<Bytes<'_>>()?.0));
+    }
+    let (done, waiting) = channel();
+    rayon::spawn(move || {
+        let opened = contain(|| {
+            let plain: Vec<&str> = texts.iter().flatten().map(String::as_str).collect();
+            let mut opened = batch::open(&plain, &known, &typ).into_iter();
+            Ok(texts.iter().map(|text| text.as_ref().and_then(|_| opened.next())).collect())
+        });
+        // Nobody waits any more: then nobody needs it.
+        drop(done.send(opened));
+    });
+    Ok(PendingLicences(Mutex::new(waiting)))
+}
+
+/// An answer for every text, none where it is not ASCII.
+type Answers = Vec<Option<std::result::Result<Found, Refused>>>;
+
+/// Presentations that are being opened.
+#[pyclass(frozen, module = "ledger._native")]
+pub struct PendingLicences(Mutex<Receiver<Result<Answers>>>);
+
+#[pymethods]
+impl PendingLicences {
+    fn result(&self, py: Python<'_>) -> PyResult<OpenedLicences> {
+        let taken = || Error::new(Class::Fatal, "native.panic", "the answer of a batch was taken before");
+        call_detached(py, || {
+            let waiting = self.0.lock().map_err(|_| taken())?;
+            waiting.recv().map_err(|_| taken())?.map(OpenedLicences)
+        })
+    }
+}
+
+/// What became of every text of a batch. Python's values are made only of what is asked for: making them is work of one
+/// core at a time.
+#[pyclass(frozen, module = "ledger._native")]
+pub struct OpenedLicences(Answers);
+
+#[pymethods]
+impl OpenedLicences {
+    fn __len__(&self) -> usize {
+        self.0.len()
+    }
+
+    fn refusal(&self, at: usize) -> PyResult<Option<(&'static str, Option<&str>)>> {
+        Ok(match self.item(at)? {
+            Some(Err(refused)) => Some((refused.code, refused.kid.as_deref())),
+            Some(Ok(_)) | None => None,
+        })
+    }
+
+    fn parts<'py>(&self, py: Python<'py>, at: usize) -> PyResult<Option<Bound<'py, PyTuple>>> {
+        match self.item(at)? {
+            Some(Ok(found)) => parts(py, found).map(Some),
+            _ => Ok(None),
+        }
+    }
+}
+
+impl OpenedLicences {
+    fn item(&self, at: usize) -> PyResult<Option<&std::result::Result<Found, Refused>>> {
+        self.0.get(at).map(Option::as_ref).ok_or_else(|| PyIndexError::new_err("no such place in the batch"))
+    }
+}
+
+/// (kid, alg, claims, disclosures, hidden, presented)
+fn parts<'py>(py: Python<'py>, found: &Found) -> PyResult<Bound<'py, PyTuple>> {
+    let opened = &found.opened;
+    let disclosures = opened.disclosures.iter().map(|item| disclosure(py, item)).collect::<PyResult<Vec<_>>>()?;
+    let items = [
+        PyString::new(py, &found.kid).into_any(),
+        PyString::intern(py, found.suite.alg()).into_any(),
+        python(py, &opened.claims)?,
+        PyTuple::new(py, disclosures)?.into_any(),
+        opened.hidden.into_pyobject(py)?.into_any(),
+        found.presented.into_pyobject(py)?.into_any(),
+    ];
+    PyTuple::new(py, items)
+}
+
+/// (place among those that came, path, places of those it lies in)
+fn disclosure<'py>(py: Python<'py>, item: &Disclosure) -> PyResult<Bound<'py, PyTuple>> {
+    let steps = item.path.iter().map(|step| match step {
+        Step::Name(name) => Ok(PyString::new(py, name).into_any()),
+        Step::Place(place) => Ok(place.into_pyobject(py)?.into_any()),
+    });
+    let path = PyTuple::new(py, steps.collect::<PyResult<Vec<_>>>()?)?;
+    let parents = PyTuple::new(py, &item.parents)?;
+    PyTuple::new(py, [item.index.into_pyobject(py)?.into_any(), path.into_any(), parents.into_any()])
+}
+
+fn python<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>> {
+    Ok(match value {
+        Value::Null => py.None().into_bound(py),
+        Value::Bool(flag) => PyBool::new(py, *flag).to_owned().into_any(),
+        Value::Integer(number) => PyInt::new(py, *number).into_any(),
+        Value::Float(number) => PyFloat::new(py, *number).into_any(),
+        Value::Text(text) => PyString::new(py, text).into_any(),
+        Value::Array(items) => {
+            let items = items.iter().map(|item| python(py, item)).collect::<PyResult<Vec<_>>>()?;
+            PyList::new(py, items)?.into_any()
+        }
+        Value::Object(fields) => {
+            let object = PyDict::new(py);
+            for (name, item) in fields {
+                object.set_item(name, python(py, item)?)?;
+            }
+            object.into_any()
+        }
+    })
 }
 
 #[pyfunction]

@@ -3,6 +3,7 @@
 
 mod common;
 mod json_strings;
+mod licence_batch;
 mod licence_sm;
 mod log_ahead;
 mod log_engine;

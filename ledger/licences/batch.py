@@ -1,0 +1,118 @@
+"""Many presentations at once: taken apart, signatures, digests and disclosures checked in native code on all cores.
+
+The verdict on each is the one of :func:`ledger.licences.verify.judge`: what the native code does not accept, and what
+it has no key for, is judged there, so that every refusal has one source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from ledger import _native
+from ledger.errors import LedgerError
+from ledger.licences import credential
+from ledger.licences.judging import StatusSource, Terms
+from ledger.licences.sdjwt import Disclosure, Opened
+from ledger.licences.suites import Suite, kid_of, suite_of
+from ledger.licences.verdict import Verdict
+from ledger.licences.verify import TrustSource, judge_opened, judge_under, rejected
+
+#: Presentations in one native call: long enough for all cores, and judged while the next ones are being opened.
+PIECE: Final = 128
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A presentation that the issuer's key of this ``kid`` signed, opened. ``presented``: everything up to and
+    including the last ``~``; ``key_binding``: the KB-JWT, if one came, not verified."""
+
+    kid: str
+    suite: Suite
+    key_binding: str | None
+    presented: str
+    opened: Opened
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """Why a presentation is refused: ``code`` as :func:`ledger.licences.sdjwt.parse`, ``verify`` and ``open_claims``
+    raise it, ``licence.unknown-key`` where no key was given for ``kid``; ``kid``: None where it was not reached."""
+
+    code: str
+    kid: str | None
+
+
+def open_batch(
+    texts: Sequence[str], keys: Mapping[str, bytes], *, typ: str = credential.TYP
+) -> list[Found | Refused | None]:
+    """Every presentation of ``texts`` opened, or why not, in its place; None where the text is not ASCII.
+
+    ``keys``: the issuers' keys that the caller trusts, SubjectPublicKeyInfo by kid; ``typ``: what the headers must say.
+    """
+    done = _native.licence_begin(texts, dict(keys), typ).result()
+    return [_item(done, place, text) for place, text in enumerate(texts)]
+
+
+def judge_batch(
+    presentations: Sequence[str],
+    *,
+    terms: Terms,
+    trust: TrustSource,
+    status: StatusSource,
+    keys: Mapping[str, bytes],
+) -> Iterator[Verdict]:
+    """The verdicts on presentations, in order, each as :func:`ledger.licences.verify.judge` gives it.
+
+    ``keys``: the issuers' keys the caller has at hand, SubjectPublicKeyInfo by kid; they only save time: whose key is
+    missing is judged one by one, and ``trust`` is asked for every presentation.
+    """
+    known = {kid: spki for kid, spki in keys.items() if kid_of(spki) == kid}
+    pieces = [presentations[at : at + PIECE] for at in range(0, len(presentations), PIECE)]
+    ahead = [_native.licence_begin(piece, known, credential.TYP) for piece in pieces[:1]]
+    for number, piece in enumerate(pieces):
+        done = ahead.pop().result()
+        ahead = [
+            _native.licence_begin(following, known, credential.TYP) for following in pieces[number + 1 : number + 2]
+        ]
+        for place, text in enumerate(piece):
+            item = _item(done, place, text)
+            yield _judge(text, item, terms, trust, status)
+
+
+def _judge(text: str, item: Found | Refused | None, terms: Terms, trust: TrustSource, status: StatusSource) -> Verdict:
+    if not isinstance(item, Found) or any(
+        shown.path[0] in credential.NEVER_HIDDEN for shown in item.opened.disclosures
+    ):
+        return judge_under(text, terms=terms, trust=trust, status=status)
+    claims = item.opened.claims
+    try:
+        credential.parse_issuer(claims.get("iss"))
+        credential.parse_vct(claims.get("vct"))
+    except LedgerError as error:
+        return rejected(error.code, now_ms=terms.now_ms)
+    known = trust(item.kid, claims["iss"], claims["vct"])
+    if known is None:
+        return rejected("licence.unknown-key", now_ms=terms.now_ms)
+    return judge_opened(item, item.opened, trust=known, status=status, terms=terms)
+
+
+def _item(done: _native.OpenedLicences, place: int, text: str) -> Found | Refused | None:
+    parts = done.parts(place)
+    if parts is None:
+        refusal = done.refusal(place)
+        return refusal and Refused(code=refusal[0], kid=refusal[1])
+    kid, alg, claims, found, hidden, end = parts
+    texts = text.split("~")
+    disclosures = tuple(
+        Disclosure(text=texts[1 + at], path=path, parents=tuple(texts[1 + parent] for parent in parents))
+        for at, path, parents in found
+    )
+    return Found(
+        kid=kid,
+        suite=suite_of(alg),
+        key_binding=text[end:] or None,
+        presented=text[:end],
+        opened=Opened(claims=claims, disclosures=disclosures, hidden=hidden),
+    )
