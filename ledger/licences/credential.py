@@ -16,7 +16,7 @@ from ledger import days
 from ledger.errors import InvalidInputError, LedgerError
 from ledger.identifiers import parse_uscc
 from ledger.licences import binding, identifier
-from ledger.licences.fields import COMMON, LONG_TERM
+from ledger.licences.fields import COMMON, LONG_TERM, USCC_HOLDER
 from ledger.licences.issuing import Hidden
 from ledger.licences.sdjwt import SD_ALG, Opened
 from ledger.licences.templates import Template
@@ -77,7 +77,8 @@ def licence_claims(
 
     Raises: InvalidInputError(licence.serial-personal) where the identifier repeats the holder's code.
     """
-    if values["CZZTDM"] in identity.serial:
+    # A firm's code is public, a person's number is not.
+    if values["CZZTDMLXDM"] != USCC_HOLDER and values["CZZTDM"] in identity.serial:
         raise InvalidInputError(
             "licence.serial-personal",
             "the serial of the identifier repeats the holder's code",

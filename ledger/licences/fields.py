@@ -99,7 +99,6 @@ def read_day(text: str) -> str:
             "licence.day",
             "not a day",
             hint="write 2026-11-22 or 20261122",
-            actual=ascii(text)[:40],
         ) from None
 
 

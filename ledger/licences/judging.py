@@ -111,7 +111,7 @@ def check_time(said: Credential, terms: Terms) -> Check:
 def check_status(said: Credential, source: StatusSource, terms: Terms) -> tuple[Check, VerifiedStatusList | None]:
     """Whether the licence is revoked or suspended, and the list that says so.
 
-    What ``source`` refuses with a ``licence.`` code is the line's reason; without an answer the status is unknown.
+    The code of an error that ``source`` raises is the line's reason; without an answer the status is unknown.
     """
     place = said.status
     if place is None:
@@ -124,8 +124,7 @@ def check_status(said: Credential, source: StatusSource, terms: Terms) -> tuple[
         statustoken.check_fresh(found, terms.now_ms // 1_000)
         value = statustoken.status_of(found, uri=place.uri, issuer=said.issuer, index=place.index)
     except LedgerError as error:
-        code = error.code if error.code.startswith("licence.") else "licence.status-unavailable"
-        return _fail("status", code, **_list(found)), found
+        return _fail("status", error.code, **_list(found)), found
     if value == _VALID:
         return _pass("status", **_list(found)), found
     code = {_INVALID: "licence.revoked", _SUSPENDED: "licence.suspended"}.get(value, "licence.status-reserved")
@@ -151,11 +150,14 @@ def check_holder(shown: Presented, said: Credential, terms: Terms) -> tuple[Chec
 
 
 def check_audience(bound: binding.KeyBinding | None, terms: Terms) -> Check:
-    """Whether the presentation is for this verifier and this question. A copy is judged by its recipient instead."""
-    expects = terms.audience is not None or terms.nonce is not None
-    if bound is None or not expects or copies.is_copy(bound.claims):
+    """Whether the presentation is for this verifier and this question. A copy is judged by its recipient; it
+    answers no question, so that a verifier who asked one does not take it."""
+    expected = terms.audience
+    if bound is not None and copies.is_copy(bound.claims):
+        expected = None
+    if bound is None or (expected is None and terms.nonce is None):
         return Check(name="audience", outcome=Outcome.SKIP, code="any")
-    if terms.audience is not None and bound.audience != terms.audience:
+    if expected is not None and bound.audience != expected:
         return _fail("audience", "licence.binding-audience", audience=ascii(bound.audience)[1:-1][:80])
     if terms.nonce is not None and bound.nonce != terms.nonce:
         return _fail("audience", "licence.binding-nonce")

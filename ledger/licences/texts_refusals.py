@@ -118,17 +118,31 @@ REASONS: Final[Mapping[str, tuple[str, Pair]]] = {
     "licence.copy-terms": ("malformed", ("加注内容有误。", "What the copy says of its purpose is wrong.")),
 }  # fmt: skip
 
+#: What others' reasons (a node that is away, a bound of another part) lead to, by the check that they failed.
+_OTHERS: Final[Mapping[str, tuple[str, Pair]]] = {
+    "structure": ("malformed", _DAMAGED),
+    "signature": ("forged", _ALTERED),
+    "issuer": ("untrusted-issuer", ("密钥无法确认。", "The key cannot be confirmed.")),
+    "accredited": ("not-accredited", ("发证资格无法确认。", "The accreditation cannot be confirmed.")),
+    "time": ("malformed", _BAD_CLAIM),
+    "status": ("status-unknown", ("取不到可用的状态列表。", "No status list that can be used is to be had.")),
+    "holder": ("holder-unproven", _BAD_BINDING),
+    "audience": ("wrong-audience", ("出示对象有误。", "To whom it is shown is wrong.")),
+    "identifier": ("wrong-identifier", ("证照标识有误。", "The identifier is wrong.")),
+    "purpose": ("malformed", ("加注内容有误。", "What the copy says of its purpose is wrong.")),
+}
 
-def verdict_of(reason: str) -> str:
-    """The verdict a reason leads to; a reason without its own words is a licence that cannot be read."""
-    return REASONS[reason][0] if reason in REASONS else "malformed"
+
+def verdict_of(name: str, reason: str) -> str:
+    """The verdict that a check failed for a reason leads to; a reason without its own words counts by its check."""
+    return (REASONS.get(reason) or _OTHERS[name])[0]
 
 
 def line(name: str, reason: str, detail: Mapping[str, str]) -> Pair:
     """A check's line in Chinese and English."""
     if reason == NOT_REACHED:
         return NOT_REACHED_TEXT
-    zh, en = LINES.get((name, reason)) or (REASONS[reason][1] if reason in REASONS else _DAMAGED)
+    zh, en = LINES.get((name, reason)) or (REASONS.get(reason) or _OTHERS[name])[1]
     values = _Values(detail)
     return zh.format_map(values), en.format_map(values)
 

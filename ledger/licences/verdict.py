@@ -149,7 +149,7 @@ class Verdict:
 def worst(checks: Iterable[Check], *, when_issued: bool) -> str:
     """The verdict code that the lines amount to: the gravest failure; ``when_issued``: without one, whether the licence
     rests on a proven time of issue."""
-    failed = {texts_refusals.verdict_of(item.code) for item in checks if item.outcome is Outcome.FAIL}
+    failed = {texts_refusals.verdict_of(item.name, item.code) for item in checks if item.outcome is Outcome.FAIL}
     for code in GRAVITY:
         if code in failed:
             return code
@@ -165,7 +165,7 @@ def _line(check: Check) -> dict[str, Any]:
         "text": _both(texts_refusals.line(check.name, check.code, check.detail)),
     }
     if check.outcome is Outcome.FAIL:
-        line["todo"] = _both(texts.todo(texts_refusals.verdict_of(check.code)))
+        line["todo"] = _both(texts.todo(texts_refusals.verdict_of(check.name, check.code)))
     return line
 
 

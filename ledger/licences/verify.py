@@ -138,7 +138,7 @@ def rejected(reason: str, *, now_ms: int, trust: IssuerTrust | None = None) -> V
         lines["signature"] = Check(name="signature", outcome=Outcome.SKIP, code="no-key")
     lines[failed] = Check(name=failed, outcome=Outcome.FAIL, code=reason)
     return Verdict(
-        code=verdict_of(reason),
+        code=verdict_of(failed, reason),
         checks=tuple(lines.values()),
         at_ms=now_ms,
         view_height=None if trust is None else trust.view_height,

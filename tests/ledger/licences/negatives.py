@@ -325,7 +325,7 @@ IDENTIFIER = [
 
 
 def copied(name: str, code: str, recipient: str | None, text: Callable[[], str]) -> Bad:
-    return Bad(name=name, code=code, check="purpose", text=text, terms={"copy_recipient": recipient})
+    return Bad(name=name, code=code, check="purpose", text=text, terms={"copy_recipient": recipient, "nonce": None})
 
 
 PURPOSE = [

@@ -180,7 +180,7 @@ def test_why_no_list_could_be_had_is_said() -> None:
     assert lines(city.judged(city.presented(), status=refuses))["status"] == ("fail", "licence.status-key")
     found = city.judged(city.presented(), status=is_away)
     assert found.code == "status-unknown"
-    assert lines(found)["status"] == ("fail", "licence.status-unavailable")
+    assert lines(found)["status"] == ("fail", "node.unreachable")
 
 
 def test_a_chain_that_cannot_be_asked_is_no_verdict() -> None:
@@ -192,12 +192,18 @@ def test_a_chain_that_cannot_be_asked_is_no_verdict() -> None:
 
 
 def test_a_copy_is_for_its_recipient() -> None:
-    found = city.judged(city.copy_for(city.OTHER_BODY), copy_recipient=city.OTHER_BODY)
+    found = city.judged(city.copy_for(city.OTHER_BODY), copy_recipient=city.OTHER_BODY, nonce=None)
     assert found.code == "valid"
     assert lines(found)["purpose"] == ("pass", "ok")
     # It is not made anew for each look at it.
     old = city.copy_for(city.OTHER_BODY, made=NOW - 3 * DAY, ends=NOW + DAY)
-    assert city.judged(old, copy_recipient=city.OTHER_BODY).code == "valid"
+    assert city.judged(old, copy_recipient=city.OTHER_BODY, nonce=None).code == "valid"
+
+
+def test_a_copy_answers_no_question() -> None:
+    """Whoever asks the holder to present now does not take a copy that anybody could have kept."""
+    found = city.judged(city.copy_for(city.OTHER_BODY), copy_recipient=city.OTHER_BODY)
+    assert found.code == "replayed"
 
 
 def test_the_gravest_failure_names_the_licence() -> None:

@@ -26,7 +26,7 @@ def test_it_is_refused_for_its_own_reason(bad: Bad) -> None:
     verdict = city.judged(bad.text(), **({"require_binding": False} if plain else {}), **bad.terms)
     failed = [(item.name, item.code) for item in verdict.checks if item.outcome is Outcome.FAIL]
     assert failed == [(bad.check, bad.code)]
-    assert verdict.code == texts_refusals.verdict_of(bad.code)
+    assert verdict.code == texts_refusals.verdict_of(bad.check, bad.code)
     assert not verdict.accepted
 
 
