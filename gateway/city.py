@@ -99,6 +99,18 @@ class City:
             raise _no_node(member)
         return member, log
 
+    def ask(self, uscc: str, path: str) -> bytes:
+        """The body of a member's node at a public path; also while the chain is away, by the last reading of it.
+
+        Raises:
+            NotFoundError: ``member.unknown``, ``member.no-node``; and as :meth:`view` and ``MemberLog.ask``.
+        """
+        member = find_member(self.view().chain, uscc)
+        log = self._known_logs().get(uscc)
+        if log is None:
+            raise _no_node(member)
+        return log.ask(member, path)
+
     def refresh(self) -> CityView:
         """Read everything now."""
         chain = self._chain.view()

@@ -42,6 +42,12 @@ class _Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     burst: int = 300
     verifications_per_second: float = 2.0
     verification_burst: int = 20
+    licences_per_second: float = 50.0
+    licence_burst: int = 1_000
+
+
+class _Licences(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    max_view_age: int = 180
 
 
 class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -50,6 +56,7 @@ class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     home: _Home
     files: _Files = _Files()
     limits: _Limits = _Limits()
+    licences: _Licences = _Licences()
     names: dict[str, str] = {}
 
 
@@ -61,11 +68,14 @@ class Limits:
     burst: int = 300
     verifications_per_second: float = 2.0
     verification_burst: int = 20
+    licences_per_second: float = 50.0
+    licence_burst: int = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayConfig:
-    """A gateway's settings, its files as whole paths. ``names``: display names of members by USCC; ports may be 0."""
+    """A gateway's settings, its files as whole paths. ``names``: display names of members by USCC; ports may be 0;
+    ``max_view_age_s``: how old the view of the chain may be that licences are judged by, seconds."""
 
     folder: Path
     grpc_host: str
@@ -81,6 +91,7 @@ class GatewayConfig:
     key: Path
     passphrase: Path
     limits: Limits = field(default_factory=Limits)
+    max_view_age_s: int = 180
     names: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -138,10 +149,13 @@ def load_config(folder: Path) -> GatewayConfig:
     home_url = urlsplit(file.home.jsonrpc)
     if home_url.scheme != "http" or home_url.hostname not in ("127.0.0.1", "::1", "localhost"):
         raise _bad("home.jsonrpc: an http address on this machine's loopback, e.g. http://127.0.0.1:8545/")
-    if min(file.limits.requests_per_second, file.limits.verifications_per_second) <= 0:
+    limits = file.limits
+    if min(limits.requests_per_second, limits.verifications_per_second, limits.licences_per_second) <= 0:
         raise _bad("limits: rates are above 0")
-    if min(file.limits.burst, file.limits.verification_burst) < 1:
+    if min(limits.burst, limits.verification_burst, limits.licence_burst) < 1:
         raise _bad("limits: bursts are at least 1")
+    if not 10 <= file.licences.max_view_age <= 86_400:
+        raise _bad("licences.max_view_age: 10 to 86400 seconds")
     return GatewayConfig(
         folder=folder,
         grpc_host=file.grpc.host,
@@ -157,6 +171,7 @@ def load_config(folder: Path) -> GatewayConfig:
         key=folder / file.files.key,
         passphrase=folder / file.files.passphrase,
         limits=Limits(**msgspec.structs.asdict(file.limits)),
+        max_view_age_s=file.licences.max_view_age,
         names=file.names,
     )
 

@@ -22,8 +22,8 @@ class RateLimit:
         self._lock = threading.Lock()
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
-    def take(self, client: str) -> None:
-        """Count one request.
+    def take(self, client: str, count: int = 1) -> None:
+        """Count so many requests.
 
         Raises:
             UnavailableError: ``gateway.too-many-requests``.
@@ -32,8 +32,8 @@ class RateLimit:
             now = self._clock()
             tokens, seen = self._buckets.pop(client, (float(self._burst), now))
             tokens = min(float(self._burst), tokens + (now - seen) * self._rate)
-            allowed = tokens >= 1
-            self._buckets[client] = (tokens - 1 if allowed else tokens, now)
+            allowed = tokens >= count
+            self._buckets[client] = (tokens - count if allowed else tokens, now)
             while len(self._buckets) > _MAX_CLIENTS:
                 self._buckets.popitem(last=False)
         if not allowed:

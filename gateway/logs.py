@@ -145,6 +145,14 @@ class MemberLog:
         merkle.verify_consistency(size1, size2, root1, root2, hashes)
         return hashes
 
+    def ask(self, member: ChainMember, path: str) -> bytes:
+        """The body of the node's answer at a public path. What it says proves itself, or must not be believed.
+
+        Raises: NotFoundError, UnavailableError: what the node refused with; ``node.*``.
+        """
+        self._check_certificate(member)
+        return self._get(path).body
+
     def status(self) -> dict[str, Any]:
         """What the node says about itself: believed no further than it is told by the home node."""
         answer = self._get("/v1/status")
@@ -174,13 +182,7 @@ class MemberLog:
             return
         self._asked_ms = now
         try:
-            if self._reader.spki not in member.keys.tls:
-                raise UntrustedError(
-                    "node.certificate",
-                    "the certificate in peers.json is not the member's active tls key on chain",
-                    hint="copy peers.json again from any node of the city",
-                    actual=self._reader.spki,
-                )
+            self._check_certificate(member)
             note = self._get("/checkpoint").body
             self._reachable = True
             if self._known is None or note != self._note:
@@ -204,6 +206,15 @@ class MemberLog:
                 self._problem = None
                 return
             self._problem = error
+
+    def _check_certificate(self, member: ChainMember) -> None:
+        if self._reader.spki not in member.keys.tls:
+            raise UntrustedError(
+                "node.certificate",
+                "the certificate in peers.json is not the member's active tls key on chain",
+                hint="copy peers.json again from any node of the city",
+                actual=self._reader.spki,
+            )
 
     def _check_against_anchor(self, head: Checkpoint, member: ChainMember) -> None:
         anchor = member.anchor

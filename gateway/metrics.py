@@ -30,6 +30,9 @@ class Metrics:
             ("verdict",),
             registry=self.registry,
         )
+        self._licences = Counter(
+            "civicledger_gateway_licences_total", "Licences judged, by verdict", ("verdict",), registry=self.registry
+        )
         self._gauges: dict[str, Gauge] = {}
         self._member_gauges: dict[str, Gauge] = {}
 
@@ -45,6 +48,10 @@ class Metrics:
     def judged(self, verdict: str) -> None:
         """One bundle was judged."""
         self._verdicts.labels(verdict).inc()
+
+    def licence_judged(self, verdict: str) -> None:
+        """One licence was judged."""
+        self._licences.labels(verdict).inc()
 
     def set(self, name: str, meaning: str, value: float) -> None:
         """A figure of the city."""

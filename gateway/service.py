@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -22,6 +22,7 @@ from gateway import translate
 from gateway.answering import GrpcAnswers, client_of
 from gateway.chain import page_of
 from gateway.city import City
+from gateway.licences.service import LicenceServicer
 from gateway.limits import RateLimit
 from gateway.verifying import Verifier
 from ledger.errors import ConflictError
@@ -156,16 +157,22 @@ class ShortStreams(grpc.ServerInterceptor):
 
 
 class GrpcServer:
-    """The listening server: GatewayService, health and reflection over TLS."""
+    """The listening server: GatewayService, LicenceService, health and reflection over TLS."""
 
     def __init__(
         self,
         servicer: GatewayServicer,
+        licences: LicenceServicer,
         host: str,
         port: int,
         key: bytes,
         certificate: bytes,
+        further: Sequence[Any] = (),
     ) -> None:
+        """``key``, ``certificate``: PEM; ``further``: handlers of whoever measures this server.
+
+        Raises: ConflictError(listen.in-use).
+        """
         options: list[tuple[str, Any]] = [
             ("grpc.max_receive_message_length", MAX_MESSAGE),
             ("grpc.max_send_message_length", 4 << 20),
@@ -174,8 +181,10 @@ class GrpcServer:
         pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="grpc")
         self._server = grpc.server(pool, interceptors=(ShortStreams(_THREADS // 4, _STREAM_S),), options=options)
         gateway_pb2_grpc.add_GatewayServiceServicer_to_server(servicer, self._server)
+        gateway_pb2_grpc.add_LicenceServiceServicer_to_server(licences, self._server)
         services = gateway_pb2.DESCRIPTOR.services_by_name
-        names = [services[name].full_name for name in ("GatewayService",)]
+        self._server.add_generic_rpc_handlers(further)
+        names = [services[name].full_name for name in ("GatewayService", "LicenceService")]
         states = health.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(states, self._server)
         for service in ("", *names):

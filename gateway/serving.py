@@ -13,6 +13,14 @@ from gateway.answering import GrpcAnswers
 from gateway.chain import ChainReader
 from gateway.city import City
 from gateway.config import GatewayConfig, load_peers
+from gateway.licences.issuers import Issuers
+from gateway.licences.judging import LicenceDesk
+from gateway.licences.lists import StatusLists
+from gateway.licences.routes import LicenceRoutes
+from gateway.licences.service import LicenceServicer
+from gateway.licences.sources import IssuerNodes
+from gateway.licences.state import LicenceState
+from gateway.licences.trusts import IssuerTrusts
 from gateway.limits import RateLimit
 from gateway.metrics import Metrics
 from gateway.page import Page, load_static
@@ -20,11 +28,13 @@ from gateway.service import GatewayServicer, GrpcServer
 from gateway.verifying import Verifier
 from gateway.web import Web
 from ledger.chain.client import ChainClient
-from ledger.chain.genesis import decode_genesis
+from ledger.chain.genesis import Genesis, decode_genesis
 from ledger.connections import PromptConnection
 from ledger.errors import ConflictError, FatalError, InvalidInputError, NotFoundError
 from ledger.webserver import HttpServer
 
+#: How long a read of the chain may take that a licence waits for.
+_CHAIN_TIMEOUT_S = 3.0
 #: Unix milliseconds.
 Clock = Callable[[], int]
 
@@ -55,9 +65,14 @@ class Gateway:
         limits = config.limits
         limit = RateLimit(limits.requests_per_second, limits.burst, time.monotonic)
         verify_limit = RateLimit(limits.verifications_per_second, limits.verification_burst, time.monotonic)
+        licence_limit = RateLimit(limits.licences_per_second, limits.licence_burst, time.monotonic)
+        desk, issuers = self._licences(config, genesis, clock)
         static = load_static()
-        web = Web(self.city, verifier, Page(static), static, self.metrics, limit, verify_limit, clock)
-        servicer = GatewayServicer(self.city, verifier, GrpcAnswers(self.metrics, limit), verify_limit)
+        routes = LicenceRoutes(desk, issuers, licence_limit)
+        web = Web(self.city, verifier, Page(static), static, self.metrics, limit, verify_limit, clock, routes)
+        answers = GrpcAnswers(self.metrics, limit)
+        servicer = GatewayServicer(self.city, verifier, answers, verify_limit)
+        licences = LicenceServicer(desk, issuers, answers, licence_limit)
         context = _tls(config.certificate, config.key, config.passphrase)
         self._https = HttpServer(
             web.app(),
@@ -71,10 +86,20 @@ class Gateway:
             settings="gateway.toml",
         )
         try:
-            self._grpc = GrpcServer(servicer, config.grpc_host, config.grpc_port, key, certificate)
+            self._grpc = GrpcServer(servicer, licences, config.grpc_host, config.grpc_port, key, certificate)
         except ConflictError:
             self._https.close()
             raise
+
+    def _licences(self, config: GatewayConfig, genesis: Genesis, clock: Clock) -> tuple[LicenceDesk, Issuers]:
+        """What judges licences, over a chain client whose calls end soon: somebody waits for the answer."""
+        client = ChainClient(config.jsonrpc, timeout=_CHAIN_TIMEOUT_S)
+        state = LicenceState(client, genesis.contracts["Consortium"], self.city, clock)
+        nodes = IssuerNodes(self.city)
+        max_age_ms = config.max_view_age_s * 1000
+        trusts = IssuerTrusts(state, nodes, clock, max_age_ms=max_age_ms)
+        lists = StatusLists(state, nodes, trusts, clock, max_age_ms=max_age_ms)
+        return LicenceDesk(trusts, lists, self.metrics, clock), Issuers(state, trusts, lists)
 
     @property
     def https_port(self) -> int:

@@ -17,6 +17,7 @@ from gateway import answers
 from gateway.bodies import UPLOAD_S, bounded_body, client_of, whole_number
 from gateway.chain import page_of
 from gateway.city import City
+from gateway.licences.routes import LicenceRoutes
 from gateway.limits import RateLimit
 from gateway.metrics import Metrics
 from gateway.page import Page, StaticFile
@@ -59,7 +60,9 @@ class Web:
         limit: RateLimit,
         verify_limit: RateLimit,
         clock: Callable[[], int],
+        licences: LicenceRoutes,
     ) -> None:
+        self._licences = licences
         self._city = city
         self._verifier = verifier
         self._page = page
@@ -81,6 +84,7 @@ class Web:
                 self._route("/v1/city", self._show_city),
                 self._route("/v1/datasets", self._show_datasets),
                 Route("/v1/verify", self._verify, methods=["POST"]),
+                *self._licences.routes(self._answer),
                 self._route("/{member}/checkpoint", self._checkpoint),
                 self._route("/{member}/tile/{rest:path}", self._tile),
                 self._route("/{member}/proof/inclusion", self._inclusion),

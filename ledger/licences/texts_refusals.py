@@ -81,7 +81,7 @@ REASONS: Final[Mapping[str, tuple[str, Pair]]] = {
     "licence.status-other-issuer": ("status-unknown", ("状态列表由另一机构签署。", "The status list is signed by another body.")),
     "licence.status-reserved": ("status-unknown", ("状态值没有约定的含义。", "The status has no agreed meaning.")),
     **dict.fromkeys(
-        ("licence.status-key", "licence.status-claims", "licence.status-bits", "licence.status-size", "licence.status-value", "licence.status-chain", "licence.zlib", "licence.zlib-twice", "licence.inflated"),
+        ("licence.status-key", "licence.status-claims", "licence.status-bits", "licence.status-size", "licence.status-value", "licence.status-chain", "licence.status-token", "licence.status-behind", "licence.status-digest", "licence.zlib", "licence.zlib-twice", "licence.inflated"),
         ("status-unknown", _BAD_LIST),
     ),
     "licence.binding-missing": ("holder-unproven", ("持证人没有证明这是本人的证照。", "The holder did not prove that the licence is its own.")),

@@ -150,3 +150,123 @@ class VerifyBundleResponse(_message.Message):
     VERDICT_FIELD_NUMBER: _ClassVar[int]
     verdict: bytes
     def __init__(self, verdict: _Optional[bytes] = ...) -> None: ...
+
+class GetNonceRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetNonceResponse(_message.Message):
+    __slots__ = ("nonce", "expires_ms")
+    NONCE_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_MS_FIELD_NUMBER: _ClassVar[int]
+    nonce: str
+    expires_ms: int
+    def __init__(self, nonce: _Optional[str] = ..., expires_ms: _Optional[int] = ...) -> None: ...
+
+class LicencePresentation(_message.Message):
+    __slots__ = ("licence", "nonce", "audience", "recipient", "require_binding")
+    LICENCE_FIELD_NUMBER: _ClassVar[int]
+    NONCE_FIELD_NUMBER: _ClassVar[int]
+    AUDIENCE_FIELD_NUMBER: _ClassVar[int]
+    RECIPIENT_FIELD_NUMBER: _ClassVar[int]
+    REQUIRE_BINDING_FIELD_NUMBER: _ClassVar[int]
+    licence: str
+    nonce: str
+    audience: str
+    recipient: str
+    require_binding: bool
+    def __init__(self, licence: _Optional[str] = ..., nonce: _Optional[str] = ..., audience: _Optional[str] = ..., recipient: _Optional[str] = ..., require_binding: _Optional[bool] = ...) -> None: ...
+
+class LicenceVerdict(_message.Message):
+    __slots__ = ("code", "verdict", "error_code", "message", "hint")
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    VERDICT_FIELD_NUMBER: _ClassVar[int]
+    ERROR_CODE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    HINT_FIELD_NUMBER: _ClassVar[int]
+    code: str
+    verdict: bytes
+    error_code: str
+    message: str
+    hint: str
+    def __init__(self, code: _Optional[str] = ..., verdict: _Optional[bytes] = ..., error_code: _Optional[str] = ..., message: _Optional[str] = ..., hint: _Optional[str] = ...) -> None: ...
+
+class LicencePresentations(_message.Message):
+    __slots__ = ("items",)
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    items: _containers.RepeatedCompositeFieldContainer[LicencePresentation]
+    def __init__(self, items: _Optional[_Iterable[_Union[LicencePresentation, _Mapping]]] = ...) -> None: ...
+
+class LicenceVerdicts(_message.Message):
+    __slots__ = ("items",)
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    items: _containers.RepeatedCompositeFieldContainer[LicenceVerdict]
+    def __init__(self, items: _Optional[_Iterable[_Union[LicenceVerdict, _Mapping]]] = ...) -> None: ...
+
+class GetStatusListRequest(_message.Message):
+    __slots__ = ("issuer", "number", "time")
+    ISSUER_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    issuer: str
+    number: int
+    time: int
+    def __init__(self, issuer: _Optional[str] = ..., number: _Optional[int] = ..., time: _Optional[int] = ...) -> None: ...
+
+class GetStatusListResponse(_message.Message):
+    __slots__ = ("token", "version", "chain_version")
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    CHAIN_VERSION_FIELD_NUMBER: _ClassVar[int]
+    token: str
+    version: int
+    chain_version: int
+    def __init__(self, token: _Optional[str] = ..., version: _Optional[int] = ..., chain_version: _Optional[int] = ...) -> None: ...
+
+class GetLicenceIssuerRequest(_message.Message):
+    __slots__ = ("issuer", "type")
+    ISSUER_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    issuer: str
+    type: str
+    def __init__(self, issuer: _Optional[str] = ..., type: _Optional[str] = ...) -> None: ...
+
+class LicenceIssuerKey(_message.Message):
+    __slots__ = ("kid", "alg", "spki", "status", "from_ms", "ended_ms")
+    KID_FIELD_NUMBER: _ClassVar[int]
+    ALG_FIELD_NUMBER: _ClassVar[int]
+    SPKI_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    FROM_MS_FIELD_NUMBER: _ClassVar[int]
+    ENDED_MS_FIELD_NUMBER: _ClassVar[int]
+    kid: str
+    alg: str
+    spki: bytes
+    status: str
+    from_ms: int
+    ended_ms: int
+    def __init__(self, kid: _Optional[str] = ..., alg: _Optional[str] = ..., spki: _Optional[bytes] = ..., status: _Optional[str] = ..., from_ms: _Optional[int] = ..., ended_ms: _Optional[int] = ...) -> None: ...
+
+class LicenceAccreditation(_message.Message):
+    __slots__ = ("from_ms", "until_ms", "by")
+    FROM_MS_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_MS_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    from_ms: int
+    until_ms: int
+    by: str
+    def __init__(self, from_ms: _Optional[int] = ..., until_ms: _Optional[int] = ..., by: _Optional[str] = ...) -> None: ...
+
+class GetLicenceIssuerResponse(_message.Message):
+    __slots__ = ("issuer", "keys", "accreditations", "view_height", "view_time_ms")
+    ISSUER_FIELD_NUMBER: _ClassVar[int]
+    KEYS_FIELD_NUMBER: _ClassVar[int]
+    ACCREDITATIONS_FIELD_NUMBER: _ClassVar[int]
+    VIEW_HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    VIEW_TIME_MS_FIELD_NUMBER: _ClassVar[int]
+    issuer: str
+    keys: _containers.RepeatedCompositeFieldContainer[LicenceIssuerKey]
+    accreditations: _containers.RepeatedCompositeFieldContainer[LicenceAccreditation]
+    view_height: int
+    view_time_ms: int
+    def __init__(self, issuer: _Optional[str] = ..., keys: _Optional[_Iterable[_Union[LicenceIssuerKey, _Mapping]]] = ..., accreditations: _Optional[_Iterable[_Union[LicenceAccreditation, _Mapping]]] = ..., view_height: _Optional[int] = ..., view_time_ms: _Optional[int] = ...) -> None: ...

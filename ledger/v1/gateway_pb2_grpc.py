@@ -356,3 +356,254 @@ class GatewayService:
             timeout,
             metadata,
             _registered_method=True)
+
+
+class LicenceServiceStub:
+    """E-licences checked for anybody. Nothing about a holder is kept.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.GetNonce = channel.unary_unary(
+                '/ledger.v1.LicenceService/GetNonce',
+                request_serializer=ledger_dot_v1_dot_gateway__pb2.GetNonceRequest.SerializeToString,
+                response_deserializer=ledger_dot_v1_dot_gateway__pb2.GetNonceResponse.FromString,
+                _registered_method=True)
+        self.Verify = channel.unary_unary(
+                '/ledger.v1.LicenceService/Verify',
+                request_serializer=ledger_dot_v1_dot_gateway__pb2.LicencePresentation.SerializeToString,
+                response_deserializer=ledger_dot_v1_dot_gateway__pb2.LicenceVerdict.FromString,
+                _registered_method=True)
+        self.VerifyBatch = channel.stream_stream(
+                '/ledger.v1.LicenceService/VerifyBatch',
+                request_serializer=ledger_dot_v1_dot_gateway__pb2.LicencePresentations.SerializeToString,
+                response_deserializer=ledger_dot_v1_dot_gateway__pb2.LicenceVerdicts.FromString,
+                _registered_method=True)
+        self.GetStatusList = channel.unary_unary(
+                '/ledger.v1.LicenceService/GetStatusList',
+                request_serializer=ledger_dot_v1_dot_gateway__pb2.GetStatusListRequest.SerializeToString,
+                response_deserializer=ledger_dot_v1_dot_gateway__pb2.GetStatusListResponse.FromString,
+                _registered_method=True)
+        self.GetIssuer = channel.unary_unary(
+                '/ledger.v1.LicenceService/GetIssuer',
+                request_serializer=ledger_dot_v1_dot_gateway__pb2.GetLicenceIssuerRequest.SerializeToString,
+                response_deserializer=ledger_dot_v1_dot_gateway__pb2.GetLicenceIssuerResponse.FromString,
+                _registered_method=True)
+
+
+class LicenceServiceServicer:
+    """E-licences checked for anybody. Nothing about a holder is kept.
+    """
+
+    def GetNonce(self, request, context):
+        """A nonce for one key binding, good once and for five minutes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Verify(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VerifyBatch(self, request_iterator, context):
+        """Many: an answer of as many verdicts, in order, for each message. A stream lasts at most a minute.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetStatusList(self, request, context):
+        """A member's signed status list, verified: the newest, or the one that spoke at a time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetIssuer(self, request, context):
+        """The keys of an issuer as its node publishes them and the chain confirms them, and its accreditations for a type.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_LicenceServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'GetNonce': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetNonce,
+                    request_deserializer=ledger_dot_v1_dot_gateway__pb2.GetNonceRequest.FromString,
+                    response_serializer=ledger_dot_v1_dot_gateway__pb2.GetNonceResponse.SerializeToString,
+            ),
+            'Verify': grpc.unary_unary_rpc_method_handler(
+                    servicer.Verify,
+                    request_deserializer=ledger_dot_v1_dot_gateway__pb2.LicencePresentation.FromString,
+                    response_serializer=ledger_dot_v1_dot_gateway__pb2.LicenceVerdict.SerializeToString,
+            ),
+            'VerifyBatch': grpc.stream_stream_rpc_method_handler(
+                    servicer.VerifyBatch,
+                    request_deserializer=ledger_dot_v1_dot_gateway__pb2.LicencePresentations.FromString,
+                    response_serializer=ledger_dot_v1_dot_gateway__pb2.LicenceVerdicts.SerializeToString,
+            ),
+            'GetStatusList': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetStatusList,
+                    request_deserializer=ledger_dot_v1_dot_gateway__pb2.GetStatusListRequest.FromString,
+                    response_serializer=ledger_dot_v1_dot_gateway__pb2.GetStatusListResponse.SerializeToString,
+            ),
+            'GetIssuer': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetIssuer,
+                    request_deserializer=ledger_dot_v1_dot_gateway__pb2.GetLicenceIssuerRequest.FromString,
+                    response_serializer=ledger_dot_v1_dot_gateway__pb2.GetLicenceIssuerResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'ledger.v1.LicenceService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('ledger.v1.LicenceService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class LicenceService:
+    """E-licences checked for anybody. Nothing about a holder is kept.
+    """
+
+    @staticmethod
+    def GetNonce(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ledger.v1.LicenceService/GetNonce',
+            ledger_dot_v1_dot_gateway__pb2.GetNonceRequest.SerializeToString,
+            ledger_dot_v1_dot_gateway__pb2.GetNonceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Verify(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ledger.v1.LicenceService/Verify',
+            ledger_dot_v1_dot_gateway__pb2.LicencePresentation.SerializeToString,
+            ledger_dot_v1_dot_gateway__pb2.LicenceVerdict.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifyBatch(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/ledger.v1.LicenceService/VerifyBatch',
+            ledger_dot_v1_dot_gateway__pb2.LicencePresentations.SerializeToString,
+            ledger_dot_v1_dot_gateway__pb2.LicenceVerdicts.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetStatusList(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ledger.v1.LicenceService/GetStatusList',
+            ledger_dot_v1_dot_gateway__pb2.GetStatusListRequest.SerializeToString,
+            ledger_dot_v1_dot_gateway__pb2.GetStatusListResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetIssuer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ledger.v1.LicenceService/GetIssuer',
+            ledger_dot_v1_dot_gateway__pb2.GetLicenceIssuerRequest.SerializeToString,
+            ledger_dot_v1_dot_gateway__pb2.GetLicenceIssuerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)

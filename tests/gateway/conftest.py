@@ -14,6 +14,7 @@ import pytest
 
 from ledger.keys import Ed25519Signer
 from ledger.model import KeyRole
+from tests.gateway.licence_doors import Doors, open_doors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +94,12 @@ def running_city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCi
             policy=config.policy.read_bytes(),
             certificate=config.certificate.read_bytes(),
         )
+
+
+@pytest.fixture
+def doors(tmp_path: Path) -> Iterator[Doors]:
+    with open_doors(tmp_path) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -44,6 +44,8 @@ def test_settings_have_defaults_and_whole_paths(tmp_path: Path) -> None:
         ("http://127.0.0.1:8545/", "https://127.0.0.1:8545/", "loopback"),
         ("[names]", "[limits]\nburst = 0\n[names]", "bursts"),
         ("[names]", "[limits]\nrequests_per_second = 0.0\n[names]", "rates"),
+        ("[names]", "[limits]\nlicences_per_second = 0.0\n[names]", "rates"),
+        ("[names]", "[licences]\nmax_view_age = 5\n[names]", "licences.max_view_age"),
         ("[names]", "[more]\nx = 1\n[names]", "more"),
         ("[names]", "[names", "gateway.toml"),
     ],
@@ -99,6 +101,14 @@ def test_a_client_is_limited_and_others_are_not() -> None:
         limit.take("a")
     with pytest.raises(UnavailableError):
         limit.take("a")
+
+
+def test_many_at_once_are_counted_as_many() -> None:
+    limit = RateLimit(1.0, 10, lambda: 0.0)
+    limit.take("a", 8)
+    with pytest.raises(UnavailableError):
+        limit.take("a", 3)
+    limit.take("a", 2)
 
 
 def test_a_limit_remembers_a_bounded_number_of_clients() -> None:

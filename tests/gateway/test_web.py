@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 
 from gateway import web
+from gateway.licences.routes import LicenceRoutes
 from gateway.limits import RateLimit
 from gateway.metrics import Metrics
 from gateway.page import Page, load_static
 from gateway.verifying import Verifier
 from gateway.web import Web
 from ledger.errors import LedgerError, UnavailableError
+from scripts.benches.licence_issuer import MemoryIssuer
 
 
 class Starting:
@@ -53,6 +55,7 @@ class Caller:
             RateLimit(0.001, burst, lambda: 0.0),
             RateLimit(0.001, verify_burst, lambda: 0.0),
             lambda: 1_790_000_000_000,
+            LicenceRoutes(*MemoryIssuer().desk(metrics), RateLimit(0.001, burst, lambda: 0.0)),
         ).app()
 
     def ask(
@@ -107,6 +110,15 @@ def test_verifications_have_a_limit_of_their_own(tmp_path: Path) -> None:
     assert caller.ask("/v1/verify", "POST", (b"{}",)).code == "gateway.no-policy"
     assert caller.ask("/v1/verify", "POST", (b"{}",)).code == "gateway.too-many-requests"
     assert caller.ask("/static/page.js").status == 200
+
+
+def test_licences_have_a_limit_of_their_own(tmp_path: Path) -> None:
+    caller = Caller(tmp_path, burst=2)
+    asked = (json.dumps({"licence": "x"}).encode(),)
+    assert caller.ask("/v1/licence/verify", "POST", asked).status == 200
+    assert caller.ask("/v1/licence/verify", "POST", asked).status == 200
+    assert caller.ask("/v1/licence/verify", "POST", asked).code == "gateway.too-many-requests"
+    assert caller.ask("/static/page.js", client="192.0.2.7").status == 200
 
 
 def test_a_body_is_refused_as_soon_as_it_is_too_large(tmp_path: Path) -> None:

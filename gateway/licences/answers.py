@@ -1,0 +1,49 @@
+"""What the gateway answers about licences in JSON."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from gateway.licences.issuers import ShownIssuer
+from gateway.licences.judging import Judged
+from ledger.licences.trust import Accreditation
+
+
+def verdict(judged: Judged) -> dict[str, Any]:
+    """The verdict's own JSON; ``key``: what it was checked with, for whoever checks again; ``presentation``: what
+    waited behind a reference."""
+    value = judged.verdict.to_dict()
+    if judged.key is not None:
+        value["key"] = {"kid": judged.key.kid, "alg": judged.key.alg, "spki": _base64(judged.key.spki)}
+    if judged.presentation:
+        value["presentation"] = judged.presentation
+    return value
+
+
+def issuer(found: ShownIssuer) -> dict[str, Any]:
+    """An issuer's keys and accreditations."""
+    return {
+        "issuer": found.issuer,
+        "keys": [
+            {
+                "kid": key.published.kid,
+                "alg": key.published.alg,
+                "spki": _base64(key.published.spki),
+                "status": key.chain.status,
+                "from": key.chain.valid_from * 1000,
+                "ended": key.ended_ms,
+            }
+            for key in found.keys
+        ],
+        "accreditations": [_span(span) for span in found.accreditations],
+        "view": {"height": found.view_height, "time": found.view_time_ms},
+    }
+
+
+def _span(span: Accreditation) -> dict[str, Any]:
+    return {"from": span.from_ms, "until": span.until_ms, "by": span.by}
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")

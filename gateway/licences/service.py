@@ -1,0 +1,124 @@
+"""LicenceService over gRPC: the same answers as over HTTPS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import grpc
+import msgspec
+
+from gateway.answering import GrpcAnswers, client_of
+from gateway.licences import answers
+from gateway.licences.issuers import Issuers
+from gateway.licences.judging import Judged, LicenceDesk, Presented
+from gateway.limits import RateLimit
+from ledger.errors import LedgerError
+from ledger.identifiers import parse_licence_type, parse_uscc
+from ledger.v1 import gateway_pb2 as pb
+from ledger.v1 import gateway_pb2_grpc
+
+
+class LicenceServicer(gateway_pb2_grpc.LicenceServiceServicer):
+    """Judges, and shows what judging rests on."""
+
+    def __init__(self, desk: LicenceDesk, issuers: Issuers, grpc_answers: GrpcAnswers, limit: RateLimit) -> None:
+        """``limit``: licences a client may have judged."""
+        self._desk = desk
+        self._issuers = issuers
+        self._answers = grpc_answers
+        self._limit = limit
+
+    def GetNonce(self, request: pb.GetNonceRequest, context: grpc.ServicerContext) -> pb.GetNonceResponse:  # noqa: N802
+        """A nonce for one key binding."""
+
+        def work(_: pb.GetNonceRequest) -> pb.GetNonceResponse:
+            nonce = self._desk.nonce()
+            return pb.GetNonceResponse(nonce=nonce.text, expires_ms=nonce.expires_ms)
+
+        return self._answers.answer("GetNonce", request, context, work)
+
+    def Verify(self, request: pb.LicencePresentation, context: grpc.ServicerContext) -> pb.LicenceVerdict:  # noqa: N802
+        """The verdict on a licence."""
+
+        def work(asked: pb.LicencePresentation) -> pb.LicenceVerdict:
+            self._limit.take(client_of(context))
+            return _verdict(self._desk.judge(_presented(asked)))
+
+        return self._answers.answer("Verify", request, context, work)
+
+    def VerifyBatch(  # noqa: N802
+        self, requests: Iterator[pb.LicencePresentations], context: grpc.ServicerContext
+    ) -> Iterator[pb.LicenceVerdicts]:
+        """The verdicts of each message in order; a licence that could not be judged says why and stops nothing."""
+
+        def work(asked: pb.LicencePresentations) -> pb.LicenceVerdicts:
+            self._limit.take(client_of(context), len(asked.items))
+            judged = self._desk.judge_many([_presented(item) for item in asked.items])
+            return pb.LicenceVerdicts(items=[_either(item) for item in judged])
+
+        for request in requests:
+            yield self._answers.answer("VerifyBatch", request, context, work)
+
+    def GetStatusList(  # noqa: N802
+        self, request: pb.GetStatusListRequest, context: grpc.ServicerContext
+    ) -> pb.GetStatusListResponse:
+        """A verified status list of an issuer."""
+
+        def work(asked: pb.GetStatusListRequest) -> pb.GetStatusListResponse:
+            kept = self._issuers.status_list(parse_uscc(asked.issuer), asked.number, asked.time or None)
+            return pb.GetStatusListResponse(
+                token=kept.token, version=kept.content.version or 0, chain_version=kept.chain_version
+            )
+
+        return self._answers.answer("GetStatusList", request, context, work)
+
+    def GetIssuer(  # noqa: N802
+        self, request: pb.GetLicenceIssuerRequest, context: grpc.ServicerContext
+    ) -> pb.GetLicenceIssuerResponse:
+        """An issuer's keys, and its accreditations for a type."""
+
+        def work(asked: pb.GetLicenceIssuerRequest) -> pb.GetLicenceIssuerResponse:
+            code = parse_licence_type(asked.type) if asked.type else None
+            found = self._issuers.issuer(parse_uscc(asked.issuer), code)
+            return pb.GetLicenceIssuerResponse(
+                issuer=found.issuer,
+                keys=[
+                    pb.LicenceIssuerKey(
+                        kid=key.published.kid,
+                        alg=key.published.alg,
+                        spki=key.published.spki,
+                        status=key.chain.status,
+                        from_ms=key.chain.valid_from * 1000,
+                        ended_ms=key.ended_ms or 0,
+                    )
+                    for key in found.keys
+                ],
+                accreditations=[
+                    pb.LicenceAccreditation(from_ms=span.from_ms, until_ms=span.until_ms or 0, by=span.by)
+                    for span in found.accreditations
+                ],
+                view_height=found.view_height,
+                view_time_ms=found.view_time_ms,
+            )
+
+        return self._answers.answer("GetIssuer", request, context, work)
+
+
+def _presented(asked: pb.LicencePresentation) -> Presented:
+    return Presented(
+        licence=asked.licence,
+        nonce=asked.nonce,
+        audience=asked.audience,
+        recipient=asked.recipient,
+        require_binding=asked.require_binding,
+    )
+
+
+def _verdict(judged: Judged) -> pb.LicenceVerdict:
+    return pb.LicenceVerdict(code=judged.verdict.code, verdict=msgspec.json.encode(answers.verdict(judged)))
+
+
+def _either(judged: Judged | LedgerError) -> pb.LicenceVerdict:
+    if isinstance(judged, LedgerError):
+        return pb.LicenceVerdict(error_code=judged.code, message=judged.message, hint=judged.hint)
+    return _verdict(judged)

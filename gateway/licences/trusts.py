@@ -1,0 +1,140 @@
+"""What the gateway knows of issuers: keys from their nodes, confirmed by the chain; accreditations from the chain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from gateway.licences.kept import Kept
+from gateway.licences.sources import IssuerKey, IssuerNodes
+from gateway.licences.state import ChainWord, Standing
+from ledger.errors import InvalidInputError, NotFoundError, UnavailableError
+from ledger.licences import b64, credential
+from ledger.licences.trust import Accreditation, IssuerTrust, KeyEnd, Proven
+from ledger.model import KeyInfo
+
+#: What was read this recently is not read again. Also how long a change on the chain may stay unseen.
+FRESH_MS: Final = 2_000
+#: Issuers with a key and a type that are known at one time.
+MAX_TRUSTS: Final = 1_024
+MAX_ISSUERS: Final = 256
+#: A key proves itself by its digest for ever.
+_FOR_EVER_MS: Final = 1 << 62
+_DIGEST_BYTES: Final = 32
+_SHORT_BYTES: Final = 8
+
+
+class IssuerTrusts:
+    """Issuers by key, name and type of licence. Thread-safe; ``clock``: Unix milliseconds; ``max_age_ms``: how old a
+    view of the chain may be."""
+
+    def __init__(self, state: ChainWord, nodes: IssuerNodes, clock: Callable[[], int], *, max_age_ms: int) -> None:
+        self._state = state
+        self._nodes = nodes
+        self._clock = clock
+        self._max_age_ms = max_age_ms
+        self._keys = Kept(self._read_keys, clock, size=MAX_ISSUERS, fresh_ms=FRESH_MS, keep_ms=_FOR_EVER_MS)
+        self._trusts = Kept(self._read_trust, clock, size=MAX_TRUSTS, fresh_ms=FRESH_MS, keep_ms=max_age_ms)
+
+    def trust(self, kid: str, iss: str, vct: str) -> IssuerTrust | None:
+        """What a licence's header and claims name, in this city; None where no such key is on the chain.
+
+        Raises: UnavailableError(chain.stale | chain.* | node.*), UntrustedError(state.* | node.*).
+        """
+        found = self._trusts.get((kid, iss, vct)).value
+        if found is not None and self._clock() - found.view_time_ms > self._max_age_ms:
+            raise UnavailableError(
+                "chain.stale",
+                "the newest signed time of the chain is too long ago to judge licences by",
+                hint="the city's operator sees the cause with civicledger doctor; try again later",
+                expected=f"at most {self._max_age_ms} ms",
+                actual=self._clock() - found.view_time_ms,
+            )
+        return found
+
+    def keys(self, uscc: str) -> dict[str, IssuerKey]:
+        """An issuer's keys by kid, as its node publishes them; also while it is away.
+
+        Raises: NotFoundError(member.*), UnavailableError(node.*), UntrustedError(node.*).
+        """
+        return self._keys.get(uscc).value
+
+    def key(self, uscc: str, kid: str) -> IssuerKey:
+        """The key of that name. Raises: UnavailableError(licence.issuer-key) and as :meth:`keys`."""
+        key = self.keys(uscc).get(kid)
+        if key is None:
+            raise UnavailableError(
+                "licence.issuer-key",
+                "the issuer's node does not publish this key, which the chain has",
+                hint="right after a key rotation try again in a few seconds; otherwise tell the issuer",
+                actual=kid,
+            )
+        return key
+
+    # --- inside -------------------------------------------------------------------------------------------------------
+
+    def _read_keys(self, uscc: str, before: dict[str, IssuerKey] | None) -> dict[str, IssuerKey]:
+        return (before or {}) | self._nodes.keys(uscc)
+
+    def _read_trust(self, name: tuple[str, str, str], _before: IssuerTrust | None) -> IssuerTrust | None:
+        kid, iss, vct = name
+        try:
+            digest, issuer, code = _digest_of(kid), credential.parse_issuer(iss), credential.parse_vct(vct)
+        except InvalidInputError:
+            # Nothing of this city is called so.
+            return None
+        if len(digest) == _SHORT_BYTES:
+            named = [key for key in self.keys(issuer).values() if key.digest.startswith(digest)]
+            if len(named) != 1:
+                return None
+            kid, digest = named[0].kid, named[0].digest
+        at = self._state.moment()
+        key = self._state.key(at, digest, issuer)
+        if key is None:
+            return None
+        standing = self._state.standing(at, code, issuer)
+        ended_ms, kind = key_end(key)
+        try:
+            published = self.key(issuer, kid)
+        except NotFoundError as error:
+            # A member without an address here: the key may be good, but nobody here has it.
+            raise UnavailableError(error.code, error.message, hint=error.hint) from error
+        return IssuerTrust(
+            issuer=issuer,
+            spki=published.spki,
+            key_from_ms=key.valid_from * 1000,
+            key_ended_ms=ended_ms,
+            key_ended_kind=kind,
+            accreditations=spans(standing),
+            type_known=standing.known,
+            view_height=at.head.height,
+            view_time_ms=at.time_ms,
+            proven=Proven.STORAGE_PROOF,
+        )
+
+
+def key_end(key: KeyInfo) -> tuple[int | None, KeyEnd | None]:
+    """(when a key ended in Unix milliseconds, how); (None, None) for one in force without an end."""
+    if key.status == "compromised":
+        return key.ended_at * 1000, KeyEnd.COMPROMISED
+    ends = [end for end in (key.valid_to, 0 if key.status == "active" else key.ended_at) if end]
+    return (min(ends) * 1000, KeyEnd.RETIRED) if ends else (None, None)
+
+
+def spans(standing: Standing) -> tuple[Accreditation, ...]:
+    """The accreditations in which licences could be issued: none reaches beyond the type's withdrawal."""
+    found = []
+    for span in standing.spans:
+        ends = [end for end in (span.valid_until, standing.withdrawn_at) if end]
+        until = min(ends) * 1000 if ends else None
+        if until is None or span.valid_from * 1000 < until:
+            found.append(Accreditation(from_ms=span.valid_from * 1000, until_ms=until, by=span.by))
+    return tuple(found)
+
+
+def _digest_of(kid: str) -> bytes:
+    """The 32 bytes that a key's name stands for, or the 8 it begins with: a slip has no room for more."""
+    data = b64.decode(kid) if len(kid) <= 2 * _DIGEST_BYTES else b""
+    if len(data) not in (_DIGEST_BYTES, _SHORT_BYTES):
+        raise InvalidInputError("licence.kid", "not the name of a key on this chain")
+    return data
