@@ -80,6 +80,7 @@ LICENCE_TYPE = Kind(
     meaning="code of a licence type, 21 characters",
     accepts=lambda v: isinstance(v, str) and _passes(parse_licence_type, v),
 )
+LICENCE_STATE = words("licence-state", "valid", "suspended", "revoked", "superseded")
 LIST = words("list", "responsibility", "demand", "negative")
 SIDE = words("side", "provider", "consumer")
 APPROVER = words("approver", "provider", "supervisor", "consortium-vote")

@@ -29,6 +29,7 @@ from node.exchange.recovery import recover
 from node.identity.keyfiles import key_file
 from node.identity.tls import load_identity, next_name, server_context
 from node.identity.trust import CertificateKeeper, trust_roots
+from node.licences.desk import Desk
 from node.loops import Loop
 from node.mirror.service import Mirrors
 from node.rpc.gate import Gate
@@ -135,7 +136,9 @@ class Node:
         self._publishing = Loop("publisher", self._publish, metrics=core.metrics, on_fatal=self._fatal)
         self.indexing = Indexing(core.stores.index, core.log, metrics=core.metrics, on_fatal=self._fatal)
         self._overdue = Loop("overdue", self._note_overdue, metrics=core.metrics, on_fatal=self._fatal)
+        self.licences = Desk.of_core(core)
         self.context = self._make_context()
+        self.licences.open(self.context, lambda: self.gate.is_open, self._fatal)
         self._unclean = False
 
     @classmethod
@@ -201,7 +204,7 @@ class Node:
         yield from (self.opening.loop, self._publishing, self.anchors.loop, self.indexing.loop)
         yield self.certificates.loop
         yield from (self._overdue, self.retirement.loop)
-        yield self.crosscheck.loop
+        yield from (self.crosscheck.loop, self.licences.publisher.loop)
         yield from self.feeds.loops()
         yield from self.mirrors.loops()
 
@@ -232,6 +235,7 @@ class Node:
             openings=core.stores.openings,
             exchanges=core.stores.exchanges,
             nonces=core.stores.nonces,
+            licences=self.licences,
             store=core.stores.services,
             witness_store=core.stores.witness,
             peers=core.peers,
@@ -267,6 +271,7 @@ class Node:
             mirrors=self.mirrors,
             may_read=lambda pem, owner: check_entries(self.context, pem, owner),
             light=core.comet.rpc if core.is_bft else None,
+            licences=self.licences.parts(core.member),
         )
         closing.add("mirrors", self.mirrors.close)
         public = WebServer(app, https.host, https.port, self._https_context, name="https")

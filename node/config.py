@@ -108,6 +108,16 @@ class MirrorSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     sample: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 8
 
 
+class LicenceSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the licences of this node say that their status is read (``https://…`` of this node as the public reaches
+    it; empty: its address in ``peers.json``; a status list keeps the address it began with), how often a changed list
+    is published, and for how long one speaks."""
+
+    public_url: Annotated[str, msgspec.Meta(pattern="^(https://[^/?# ]+)?$", max_length=256)] = ""
+    publish_interval: Seconds = 60
+    status_ttl: Annotated[int, msgspec.Meta(ge=60, le=604_800)] = 3_600
+
+
 class LoggingSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the node's own JSON log lines go: a file inside the folder, or standard error when empty."""
 
@@ -129,6 +139,7 @@ class NodeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     exchange: ExchangeSection = ExchangeSection()
     deadlines: DeadlineSection = DeadlineSection()
     mirror: MirrorSection = MirrorSection()
+    licences: LicenceSection = LicenceSection()
     logging: LoggingSection = LoggingSection()
     workers: Annotated[int, msgspec.Meta(ge=8, le=512)] = 64
     #: How long calls under way may take to end when the node stops, seconds.

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from node.config import NodeConfig
     from node.identity.keyring import KeyRing
     from node.identity.peers import PeerBook
+    from node.licences.desk import Desk
     from node.metrics import Metrics
     from node.trail.alarms import AlarmBook
     from node.trail.attendance import WitnessState
@@ -172,6 +173,7 @@ class NodeContext:
     openings: Openings
     exchanges: ExchangeStore
     nonces: NonceStore
+    licences: Desk
     witness_store: WitnessStore
     store: Store
     peers: PeerBook

@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from ledger.storage.chainstate import ChainStore
 from ledger.storage.exchanges import CheckpointStore, ExchangeStore, NonceStore
 from ledger.storage.indexes import RecordIndex
+from ledger.storage.licences import LicenceStore
 from ledger.storage.openings import Openings
 from ledger.storage.payloads import PayloadStore
+from ledger.storage.statuslists import StatusListStore
 from ledger.storage.store import Store
 from ledger.storage.witness import WitnessStore
 from node.config import NodeConfig
@@ -35,6 +37,8 @@ class Stores:
     index: RecordIndex
     payloads: PayloadStore
     openings: Openings
+    licences: LicenceStore
+    status_lists: StatusListStore
 
     def of_generation(self, generation: int) -> Stores:
         """The same stores with the checkpoints of one generation of the log."""
@@ -79,4 +83,6 @@ def open_stores(config: NodeConfig, closing: Closing) -> Stores:
         index=index,
         payloads=PayloadStore(payloads),
         openings=openings,
+        licences=LicenceStore(node.sub(b"licence/"), payloads.sub(b"l/")),
+        status_lists=StatusListStore(node.sub(b"status-list/")),
     )

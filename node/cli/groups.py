@@ -31,7 +31,10 @@ SAYS = {
     "list": t("The three lists (三清单).", "三清单：责任、需求、负面。"),
     "grant": t("Grants: ask, approve, refuse, revoke (授权).", "授权：申请、批准、拒绝、撤销。"),
     "exchange": t("Exchanges under grants (数据共享).", "授权下的数据共享。"),
-    "licence": t("E-licences: types, who may issue them (电子证照).", "电子证照：类型、谁可颁发。"),
+    "licence": t(
+        "E-licences: types, accreditation, issue, present, verify, revoke (电子证照).",
+        "电子证照：类型、授权、签发、出示、核验、撤销。",
+    ),
     "record": t("Records of the own audit trail (审计记录).", "本部门审计记录。"),
     "log": t("The log: show, prove, check, export (日志).", "日志：查看、证明、检查、导出。"),
     "witness": t(

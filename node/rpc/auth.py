@@ -54,6 +54,7 @@ _GRANTING = dict.fromkeys(("Request", "Approve", "Refuse", "Revoke"), Rule.OWN)
 _ACCREDITING = dict.fromkeys(("Define", "Withdraw", "Accredit", "EndAccreditation"), Rule.OWN) | {
     "ListAccreditations": Rule.MEMBER
 }
+_ISSUING = "Issue IssueBulk Suspend Resume Revoke Renew Supersede Get List PublishStatus Erase"
 #: full method name -> rule. The test compares it with the protos: every method is here, nothing else is.
 METHODS: Mapping[str, Rule] = {
     **_service("ledger.v1.MemberService", List=Rule.MEMBER, ListProposals=Rule.MEMBER, **_GOVERNING),
@@ -71,6 +72,8 @@ METHODS: Mapping[str, Rule] = {
     **_service("ledger.v1.RecordService", Query=Rule.READERS, Read=Rule.READERS, **_OWN_RECORDS),
     **_service("ledger.v1.ExchangeService", Pull=Rule.OWN, List=Rule.READERS),
     **_service("ledger.v1.LicenceTypeService", List=Rule.MEMBER, Get=Rule.MEMBER, **_ACCREDITING),
+    **_service("ledger.v1.IssuingService", **dict.fromkeys(_ISSUING.split(), Rule.OWN)),
+    **_service("ledger.v1.VerifyingService", Verify=Rule.OWN),
     **_service(
         "ledger.v1.ProofService",
         GetCheckpoint=Rule.MEMBER,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from google.protobuf.descriptor import FileDescriptor
 
-from ledger.v1 import department_pb2, node_pb2, peer_pb2, peer_pb2_grpc
+from ledger.v1 import department_pb2, licences_pb2, licencetypes_pb2, node_pb2, peer_pb2, peer_pb2_grpc
 from node import services
 from node.context import NodeContext
 from node.core import NodeCore
@@ -13,7 +13,13 @@ from node.rpc.auth import Authorisation
 from node.rpc.gate import Gate
 from node.rpc.server import GrpcServer
 
-_FILES: tuple[FileDescriptor, ...] = (department_pb2.DESCRIPTOR, node_pb2.DESCRIPTOR, peer_pb2.DESCRIPTOR)
+_FILES: tuple[FileDescriptor, ...] = (
+    department_pb2.DESCRIPTOR,
+    licences_pb2.DESCRIPTOR,
+    licencetypes_pb2.DESCRIPTOR,
+    node_pb2.DESCRIPTOR,
+    peer_pb2.DESCRIPTOR,
+)
 
 
 def serve_grpc(

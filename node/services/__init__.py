@@ -10,19 +10,21 @@ from typing import TYPE_CHECKING
 
 import grpc
 
-from ledger.v1 import department_pb2_grpc, licencetypes_pb2_grpc, node_pb2_grpc, peer_pb2_grpc
+from ledger.v1 import department_pb2_grpc, licences_pb2_grpc, licencetypes_pb2_grpc, node_pb2_grpc, peer_pb2_grpc
 from node.documents import Documents
 from node.services.datasets import DatasetService
 from node.services.exchange import ExchangeService, PeerExchangeService
 from node.services.forward import ForwardService
 from node.services.grants import GrantService
 from node.services.keys import KeyService
+from node.services.licences import IssuingService
 from node.services.licencetypes import LicenceTypeService
 from node.services.lists import ListService
 from node.services.members import MemberService
 from node.services.proofs import ProofService
 from node.services.records import RecordService
 from node.services.status import StatusService
+from node.services.verifying import VerifyingService
 
 if TYPE_CHECKING:
     from node.context import NodeContext
@@ -41,6 +43,8 @@ def register(server: grpc.Server, context: NodeContext) -> None:
     department_pb2_grpc.add_RecordServiceServicer_to_server(records, server)
     department_pb2_grpc.add_ExchangeServiceServicer_to_server(ExchangeService(context), server)
     licencetypes_pb2_grpc.add_LicenceTypeServiceServicer_to_server(LicenceTypeService(context, documents), server)
+    licences_pb2_grpc.add_IssuingServiceServicer_to_server(IssuingService(context), server)
+    licences_pb2_grpc.add_VerifyingServiceServicer_to_server(VerifyingService(context), server)
     node_pb2_grpc.add_ProofServiceServicer_to_server(ProofService(context), server)
     node_pb2_grpc.add_StatusServiceServicer_to_server(StatusService(context), server)
     node_pb2_grpc.add_ForwardServiceServicer_to_server(ForwardService(context, records, grants), server)

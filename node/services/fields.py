@@ -116,6 +116,18 @@ def json_object(field: str, data: bytes, *, required: bool = True, limit: int = 
     return value
 
 
+def token(field: str, text_: str) -> bytes:
+    """The page token of a store, in hex; empty for the first page."""
+    try:
+        if len(text_) > 200:
+            raise ValueError(text_)
+        return bytes.fromhex(text_)
+    except ValueError:
+        raise refuse(
+            field, "was not made by this node", hint="send back the token of the page before, unchanged"
+        ) from None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
     """A page of a list: at most ``size`` items after offset ``start``."""

@@ -64,7 +64,7 @@ class RecordService(department_pb2_grpc.RecordServiceServicer):
             to_ms=fields.number("to", request.to, 0, 2**53 - 1),
         )
         size = fields.number("page_size", request.page_size, 0, fields.MAX_PAGE) or fields.DEFAULT_PAGE
-        token = _token(request.page_token)
+        token = fields.token("page_token", request.page_token)
         with suppress(UnavailableError):
             # An index that has no room, or is being made again, still answers for what it holds.
             self._context.index.follow(self._context.log, limit=_CATCH_UP)
@@ -172,14 +172,3 @@ def _type(value: str) -> str | None:
             "type", "is no record type", hint="docs/audit-events.md lists them", actual=ascii(value)[:40]
         )
     return value or None
-
-
-def _token(text: str) -> bytes:
-    try:
-        if len(text) > 200:
-            raise ValueError(text)
-        return bytes.fromhex(text)
-    except ValueError:
-        raise fields.refuse(
-            "page_token", "was not made by this node", hint="send back the token of the page before, unchanged"
-        ) from None

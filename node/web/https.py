@@ -21,6 +21,7 @@ from ledger.errors import InvalidInputError, LedgerError, NotFoundError
 from ledger.evidence.checkpoint import format_proof
 from node.comet.light import LightParts, light_routes
 from node.context import Published, Publisher
+from node.web.licences import LicenceParts, licence_routes
 from node.web.logpaths import LogFiles, MayRead, OwnLog, ServedLog, checkpoint_response, tile_response
 from node.web.webserver import ERROR_PAGES, SECURITY_HEADERS, bounded_body, endpoint, error_response, whole_number
 
@@ -68,8 +69,10 @@ def public_app(
     mirrors: Mirrors,
     may_read: MayRead,
     light: LightParts | None = None,
+    licences: LicenceParts | None = None,
 ) -> Starlette:
-    """The application. ``status`` gives the public subset of the node's state; ``light`` is there on CometBFT only."""
+    """The application. ``status`` gives the public subset of the node's state; ``light`` is there on CometBFT only,
+    ``licences`` at every whole node."""
     own = OwnLog(member, log, publisher)
 
     def newest() -> Published:
@@ -144,6 +147,7 @@ def public_app(
             Route("/add-checkpoint", add_checkpoint, methods=["POST"]),
             Route("/witness/{origin}/checkpoint", endpoint(witnessed)),
             *(light_routes(light) if light is not None else ()),
+            *(licence_routes(licences) if licences is not None else ()),
         ],
         exception_handlers=ERROR_PAGES,
     )

@@ -25,6 +25,7 @@ SAMPLES: dict[str, tuple[tuple[Any, ...], tuple[Any, ...]]] = {
     "label": (("1.0.0", "desk-7", "a:b/c_d"), ("", "a b", "王", "a" * 65, "-a", 1, "a\n")),
     "title": (("营业执照", "a-1"), ("", "a b", "e\u0301", "a" * 65, 1, "a\n")),
     "code": (("grant.expired", "admit", "auth.not-own"), ("", "Grant", "a..b", "a" * 65, ".a", 1, "a\n")),
+    "licence-state": (("suspended",), ("begun", "", 1)),
     "list": (("demand",), ("other", 1)),
     "side": (("provider",), ("Provider", None)),
     "approver": (("consortium-vote",), ("me",)),

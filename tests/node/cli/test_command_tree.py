@@ -36,8 +36,9 @@ COMMANDS = {
     "list": {"responsibility", "demand", "negative"},
     "grant": {"request", "approve", "refuse", "revoke", "list", "show"},
     "exchange": {"pull", "list"},
-    "licence": {"type", "accredit", "end-accreditation", "accreditations"},
     "record": {"add", "purge-payloads", "list", "keep-openings", "erase-openings", "reindex"},
+    "licence": {"issue", "renew", "supersede", "suspend", "resume", "revoke", "status", "erase", "show", "present"}
+    | {"copy", "verify", "type", "accredit", "end-accreditation", "accreditations"},
     "log": {"show", "prove", "fsck", "export", "backup", "restore", "stat", "generations", "retire"},
     "witness": {"list", "policy", "evidence", "settle", "check"},
     "mirror": {"status"},

@@ -15,11 +15,11 @@ from google.protobuf.message_factory import GetMessageClass
 from services_city import City, refused
 
 from ledger.errors import NotAllowedError, UnavailableError
-from ledger.v1 import department_pb2, licencetypes_pb2, node_pb2, peer_pb2
+from ledger.v1 import department_pb2, licences_pb2, licencetypes_pb2, node_pb2, peer_pb2
 from node.rpc.auth import METHODS, Rule
 from node.rpc.errors import from_rpc
 
-FILES = (department_pb2.DESCRIPTOR, licencetypes_pb2.DESCRIPTOR, node_pb2.DESCRIPTOR, peer_pb2.DESCRIPTOR)
+FILES = tuple(module.DESCRIPTOR for module in (department_pb2, licences_pb2, licencetypes_pb2, node_pb2, peer_pb2))
 DESCRIPTORS: dict[str, MethodDescriptor] = {
     f"/{service.full_name}/{method.name}": method
     for file in FILES
@@ -33,8 +33,10 @@ KeyService/List KeyService/Rotate KeyService/End DatasetService/Publish
 DatasetService/Withdraw DatasetService/Regrade ListService/Add ListService/Answer GrantService/Request
 GrantService/Approve GrantService/Refuse GrantService/Revoke RecordService/Append RecordService/AppendStream
 RecordService/KeepOpenings RecordService/EraseOpenings ExchangeService/Pull StatusService/Diagnose
-StatusService/SettleAlarm RecordService/Purge
 LicenceTypeService/Define LicenceTypeService/Withdraw LicenceTypeService/Accredit LicenceTypeService/EndAccreditation
+StatusService/SettleAlarm RecordService/Purge IssuingService/Issue IssuingService/IssueBulk IssuingService/Suspend
+IssuingService/Resume IssuingService/Revoke IssuingService/Renew IssuingService/Supersede IssuingService/Get
+IssuingService/List IssuingService/PublishStatus IssuingService/Erase VerifyingService/Verify
 """
 READERS = """
 RecordService/Query RecordService/Read ExchangeService/List ProofService/MakeBundle StatusService/ListAlarms

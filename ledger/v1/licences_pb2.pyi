@@ -1,0 +1,221 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Licence(_message.Message):
+    __slots__ = ("id", "type", "version", "state", "list", "index", "issued_ms", "not_before_ms", "expires_ms", "changed_ms", "reason", "replaces", "replaced_by", "log_index", "commitment")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    LIST_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    ISSUED_MS_FIELD_NUMBER: _ClassVar[int]
+    NOT_BEFORE_MS_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_MS_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_MS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    REPLACES_FIELD_NUMBER: _ClassVar[int]
+    REPLACED_BY_FIELD_NUMBER: _ClassVar[int]
+    LOG_INDEX_FIELD_NUMBER: _ClassVar[int]
+    COMMITMENT_FIELD_NUMBER: _ClassVar[int]
+    id: bytes
+    type: str
+    version: int
+    state: str
+    list: int
+    index: int
+    issued_ms: int
+    not_before_ms: int
+    expires_ms: int
+    changed_ms: int
+    reason: str
+    replaces: bytes
+    replaced_by: bytes
+    log_index: int
+    commitment: bytes
+    def __init__(self, id: _Optional[bytes] = ..., type: _Optional[str] = ..., version: _Optional[int] = ..., state: _Optional[str] = ..., list: _Optional[int] = ..., index: _Optional[int] = ..., issued_ms: _Optional[int] = ..., not_before_ms: _Optional[int] = ..., expires_ms: _Optional[int] = ..., changed_ms: _Optional[int] = ..., reason: _Optional[str] = ..., replaces: _Optional[bytes] = ..., replaced_by: _Optional[bytes] = ..., log_index: _Optional[int] = ..., commitment: _Optional[bytes] = ...) -> None: ...
+
+class IssueLicenceRequest(_message.Message):
+    __slots__ = ("request", "type", "template", "fields", "holder_key", "serial")
+    class FieldsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    TEMPLATE_FIELD_NUMBER: _ClassVar[int]
+    FIELDS_FIELD_NUMBER: _ClassVar[int]
+    HOLDER_KEY_FIELD_NUMBER: _ClassVar[int]
+    SERIAL_FIELD_NUMBER: _ClassVar[int]
+    request: str
+    type: str
+    template: str
+    fields: _containers.ScalarMap[str, str]
+    holder_key: bytes
+    serial: str
+    def __init__(self, request: _Optional[str] = ..., type: _Optional[str] = ..., template: _Optional[str] = ..., fields: _Optional[_Mapping[str, str]] = ..., holder_key: _Optional[bytes] = ..., serial: _Optional[str] = ...) -> None: ...
+
+class IssuedLicence(_message.Message):
+    __slots__ = ("licence", "sd_jwt", "identifier", "salt")
+    LICENCE_FIELD_NUMBER: _ClassVar[int]
+    SD_JWT_FIELD_NUMBER: _ClassVar[int]
+    IDENTIFIER_FIELD_NUMBER: _ClassVar[int]
+    SALT_FIELD_NUMBER: _ClassVar[int]
+    licence: Licence
+    sd_jwt: str
+    identifier: str
+    salt: bytes
+    def __init__(self, licence: _Optional[_Union[Licence, _Mapping]] = ..., sd_jwt: _Optional[str] = ..., identifier: _Optional[str] = ..., salt: _Optional[bytes] = ...) -> None: ...
+
+class IssueBulkRequest(_message.Message):
+    __slots__ = ("batch", "row", "licence")
+    BATCH_FIELD_NUMBER: _ClassVar[int]
+    ROW_FIELD_NUMBER: _ClassVar[int]
+    LICENCE_FIELD_NUMBER: _ClassVar[int]
+    batch: str
+    row: int
+    licence: IssueLicenceRequest
+    def __init__(self, batch: _Optional[str] = ..., row: _Optional[int] = ..., licence: _Optional[_Union[IssueLicenceRequest, _Mapping]] = ...) -> None: ...
+
+class IssueBulkResponse(_message.Message):
+    __slots__ = ("row", "issued", "code", "message", "hint")
+    ROW_FIELD_NUMBER: _ClassVar[int]
+    ISSUED_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    HINT_FIELD_NUMBER: _ClassVar[int]
+    row: int
+    issued: IssuedLicence
+    code: str
+    message: str
+    hint: str
+    def __init__(self, row: _Optional[int] = ..., issued: _Optional[_Union[IssuedLicence, _Mapping]] = ..., code: _Optional[str] = ..., message: _Optional[str] = ..., hint: _Optional[str] = ...) -> None: ...
+
+class ChangeLicenceRequest(_message.Message):
+    __slots__ = ("id", "identifier", "reason")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    IDENTIFIER_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    id: bytes
+    identifier: str
+    reason: str
+    def __init__(self, id: _Optional[bytes] = ..., identifier: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class ReplaceLicenceRequest(_message.Message):
+    __slots__ = ("id", "identifier", "request", "fields", "holder_key")
+    class FieldsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    ID_FIELD_NUMBER: _ClassVar[int]
+    IDENTIFIER_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    FIELDS_FIELD_NUMBER: _ClassVar[int]
+    HOLDER_KEY_FIELD_NUMBER: _ClassVar[int]
+    id: bytes
+    identifier: str
+    request: str
+    fields: _containers.ScalarMap[str, str]
+    holder_key: bytes
+    def __init__(self, id: _Optional[bytes] = ..., identifier: _Optional[str] = ..., request: _Optional[str] = ..., fields: _Optional[_Mapping[str, str]] = ..., holder_key: _Optional[bytes] = ...) -> None: ...
+
+class GetLicenceRequest(_message.Message):
+    __slots__ = ("id", "identifier")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    IDENTIFIER_FIELD_NUMBER: _ClassVar[int]
+    id: bytes
+    identifier: str
+    def __init__(self, id: _Optional[bytes] = ..., identifier: _Optional[str] = ...) -> None: ...
+
+class ListLicencesRequest(_message.Message):
+    __slots__ = ("type", "state", "page_size", "page_token")
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    type: str
+    state: str
+    page_size: int
+    page_token: str
+    def __init__(self, type: _Optional[str] = ..., state: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListLicencesResponse(_message.Message):
+    __slots__ = ("licences", "next_page_token")
+    LICENCES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    licences: _containers.RepeatedCompositeFieldContainer[Licence]
+    next_page_token: str
+    def __init__(self, licences: _Optional[_Iterable[_Union[Licence, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class PublishStatusRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class StatusListVersion(_message.Message):
+    __slots__ = ("list", "version", "uri", "height", "made_ms", "list_digest")
+    LIST_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    URI_FIELD_NUMBER: _ClassVar[int]
+    HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    MADE_MS_FIELD_NUMBER: _ClassVar[int]
+    LIST_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    list: int
+    version: int
+    uri: str
+    height: int
+    made_ms: int
+    list_digest: bytes
+    def __init__(self, list: _Optional[int] = ..., version: _Optional[int] = ..., uri: _Optional[str] = ..., height: _Optional[int] = ..., made_ms: _Optional[int] = ..., list_digest: _Optional[bytes] = ...) -> None: ...
+
+class PublishStatusResponse(_message.Message):
+    __slots__ = ("lists",)
+    LISTS_FIELD_NUMBER: _ClassVar[int]
+    lists: _containers.RepeatedCompositeFieldContainer[StatusListVersion]
+    def __init__(self, lists: _Optional[_Iterable[_Union[StatusListVersion, _Mapping]]] = ...) -> None: ...
+
+class EraseLicencesRequest(_message.Message):
+    __slots__ = ("ids", "basis")
+    IDS_FIELD_NUMBER: _ClassVar[int]
+    BASIS_FIELD_NUMBER: _ClassVar[int]
+    ids: _containers.RepeatedScalarFieldContainer[bytes]
+    basis: str
+    def __init__(self, ids: _Optional[_Iterable[bytes]] = ..., basis: _Optional[str] = ...) -> None: ...
+
+class EraseLicencesResponse(_message.Message):
+    __slots__ = ("count",)
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    count: int
+    def __init__(self, count: _Optional[int] = ...) -> None: ...
+
+class VerifyLicenceRequest(_message.Message):
+    __slots__ = ("presentation", "audience", "nonce", "require_binding")
+    PRESENTATION_FIELD_NUMBER: _ClassVar[int]
+    AUDIENCE_FIELD_NUMBER: _ClassVar[int]
+    NONCE_FIELD_NUMBER: _ClassVar[int]
+    REQUIRE_BINDING_FIELD_NUMBER: _ClassVar[int]
+    presentation: str
+    audience: str
+    nonce: str
+    require_binding: bool
+    def __init__(self, presentation: _Optional[str] = ..., audience: _Optional[str] = ..., nonce: _Optional[str] = ..., require_binding: _Optional[bool] = ...) -> None: ...
+
+class VerifyLicenceResponse(_message.Message):
+    __slots__ = ("verdict", "log_index", "salt")
+    VERDICT_FIELD_NUMBER: _ClassVar[int]
+    LOG_INDEX_FIELD_NUMBER: _ClassVar[int]
+    SALT_FIELD_NUMBER: _ClassVar[int]
+    verdict: bytes
+    log_index: int
+    salt: bytes
+    def __init__(self, verdict: _Optional[bytes] = ..., log_index: _Optional[int] = ..., salt: _Optional[bytes] = ...) -> None: ...

@@ -1,0 +1,178 @@
+"""Publishing the status lists: a version for every change, its head on chain, a token that is never too old.
+
+A version is durable before it leaves, with its token: after a crash the same bits go on their way under the same
+number. The head on chain is of the bits, so that signing them anew sends nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from typing import TYPE_CHECKING
+
+import structlog
+
+from ledger.errors import LedgerError, NotAllowedError
+from ledger.licences import b64, statustoken
+from ledger.licences.status import StatusList
+from ledger.storage.statuslists import ListVersion, StatusToken, thin
+from node.licences.signing import IssuerSigner, issuer_signer
+from node.loops import Loop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from node.context import NodeContext
+
+logger = structlog.get_logger("node.licences")
+
+#: A token may be shown in answers about the past for so many times its ttl; it is signed anew long before.
+_EXPIRY = 2
+
+
+class StatusPublisher:
+    """The status lists of this node's member. ``publish`` may be called by any thread."""
+
+    def __init__(
+        self,
+        context: NodeContext,
+        settle: Callable[[], None],
+        is_open: Callable[[], bool],
+        on_fatal: Callable[[LedgerError], None],
+    ) -> None:
+        self._context = context
+        self._store = context.licences.store
+        self._lists = context.licences.lists
+        self._settle = settle
+        self._is_open = is_open
+        self._lock = threading.Lock()
+        self.loop = Loop("status-lists", self._step, metrics=context.metrics, on_fatal=on_fatal)
+
+    def publish(self) -> list[ListVersion]:
+        """Publish what changed, anchor what is not anchored, sign anew what grows old; the newest version of each
+        list.
+
+        Raises: NotAllowedError(licence.key-ended | licence.not-accredited), UnavailableError(chain.* | disk.full): what
+        was signed is served all the same, and its head follows.
+        """
+        with self._lock:
+            return [self._publish(number) for number in self._store.lists()]
+
+    def token(self, number: int, time_s: int | None = None) -> str | None:
+        """The newest token of a list, or the one that spoke at a time; None where there is none."""
+        if time_s is None:
+            found = self._lists.newest_token(number)
+        else:
+            found = self._lists.token_at(number, time_s)
+            if found is not None and time_s >= min(found.expires_s, found.issued_s + found.ttl_s):
+                found = None
+        return None if found is None else self._lists.text(number, found)
+
+    def _step(self) -> float:
+        if not self._is_open():
+            return 1.0
+        self._settle()
+        self.publish()
+        return float(self._context.config.licences.publish_interval)
+
+    def _publish(self, number: int) -> ListVersion:
+        newest = self._lists.newest(number)
+        content = StatusList.of_values(self._store.statuses(number))
+        if newest is None or newest.list_digest != content.digest:
+            newest = self._version(number, content, newest)
+        else:
+            self._renew(newest)
+        # What could not go on chain before, oldest first: the contract takes versions without gaps.
+        for version in self._lists.unanchored(number):
+            newest = self._anchor(version)
+        return newest
+
+    def _version(self, number: int, content: StatusList, before: ListVersion | None) -> ListVersion:
+        signer = issuer_signer(self._context)
+        text = b64.encode(content.encode())
+        head = self._context.contracts.licences.list_head(self._context.member, number)
+        # A store that was put back from a backup goes on behind what the chain has of it.
+        version = 1 + max(0 if before is None else before.version, 0 if head is None else head.newest.version)
+        token, kept = self._sign(signer, number, version, content, text)
+        made = ListVersion(
+            number=number,
+            version=version,
+            list_digest=content.digest,
+            text=text,
+            inflated=len(content.packed),
+            made_ms=self._context.clock(),
+            token_digest=hashlib.sha256(token.encode("ascii")).digest(),
+        )
+        self._lists.put(made, kept)
+        return made
+
+    def _renew(self, newest: ListVersion) -> None:
+        token, now = self._lists.newest_token(newest.number), self._context.clock() // 1_000
+        signer = issuer_signer(self._context)
+        if token is not None and now < token.issued_s + token.ttl_s // 2 and token.kid == signer.material:
+            return
+        content = StatusList.decode(2, b64.decode(newest.text))
+        self._lists.put_token(newest.number, self._sign(signer, newest.number, newest.version, content, newest.text)[1])
+
+    def _sign(
+        self, signer: IssuerSigner, number: int, version: int, content: StatusList, text: str
+    ) -> tuple[str, StatusToken]:
+        before = self._lists.newest_token(number)
+        # Times of tokens grow, also where the machine's clock was set back.
+        now = max(self._context.clock() // 1_000, 0 if before is None else before.issued_s)
+        ttl = self._context.config.licences.status_ttl
+        uri = self._context.licences.uri(number)
+        token = statustoken.make(
+            signer,
+            content,
+            issuer=self._context.member,
+            uri=uri,
+            version=version,
+            iat=now,
+            ttl=ttl,
+            exp=now + _EXPIRY * ttl,
+        )
+        kept = thin(
+            token,
+            text,
+            version=version,
+            issued_s=now,
+            expires_s=now + _EXPIRY * ttl,
+            ttl_s=ttl,
+            kid=signer.material,
+        )
+        return token, kept
+
+    def _anchor(self, version: ListVersion) -> ListVersion:
+        context = self._context
+        head = context.contracts.licences.list_head(context.member, version.number)
+        if head is not None and head.newest.version >= version.version:
+            # Sent before a crash: it stands.
+            return self._lists.anchored(version, context.chain.head().height)
+        licences = context.contracts.licences
+        calldata = licences.encode_record_list(
+            self._accredited_type(),
+            version.number,
+            version.version,
+            uri_digest=hashlib.sha256(context.licences.uri(version.number).encode()).digest(),
+            list_digest=version.list_digest,
+            token_digest=version.token_digest,
+            inflated_bytes=version.inflated,
+            bits=2,
+        )
+        outcome = context.sender.send(licences.address, calldata)
+        logger.info("status.published", list=version.number, version=version.version, height=outcome.height)
+        return self._lists.anchored(version, outcome.height)
+
+    def _accredited_type(self) -> str:
+        """A type for which this member is accredited now: who is for none records no list."""
+        context = self._context
+        now = context.clock() // 1_000
+        for item in context.contracts.licences.licence_types():
+            if context.contracts.licences.accredited_at(item.code, context.member, now):
+                return item.code
+        raise NotAllowedError(
+            "licence.not-accredited",
+            "this member is accredited for no licence type now: the head of its status list cannot go on chain",
+            hint="the list is served all the same; who defined a type accredits: civicledger licence accredit",
+        )

@@ -1,0 +1,263 @@
+"""IssuingService: the licences this node's member issues, and their status."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from ledger.errors import ConflictError, FatalError, LedgerError
+from ledger.events import LABEL
+from ledger.identifiers import parse_licence_type
+from ledger.licences.templates import template
+from ledger.storage.licences import LicenceRow, State
+from ledger.v1 import licences_pb2 as pb
+from ledger.v1 import licences_pb2_grpc
+from node.licences.issuer import Issued, Issuer
+from node.licences.making import VALID_FROM, VALID_UNTIL, Order
+from node.rpc.auth import Call
+from node.services import fields
+
+if TYPE_CHECKING:
+    from node.context import NodeContext
+
+#: Rows of a bulk issue that are signed and logged together.
+CHUNK = 256
+MAX_FIELDS = 60
+MAX_KEY = 2_048
+MAX_ERASED = 1_000
+_STATES: tuple[State, ...] = ("valid", "suspended", "revoked", "superseded")
+
+
+class IssuingService(licences_pb2_grpc.IssuingServiceServicer):
+    """The department's own clerks and systems issue, change and find licences."""
+
+    def __init__(self, context: NodeContext) -> None:
+        self._context = context
+        self._issuer: Issuer = context.licences.issuer
+
+    def Issue(self, request: pb.IssueLicenceRequest, call: Call) -> pb.IssuedLicence:
+        """One licence; durable and on record when answered."""
+        self._context.require_fresh_chain()
+        order = _order(request, _label("request", request.request, 64))
+        return _issued(_only(self._issuer.issue([order])))
+
+    def IssueBulk(self, requests: Iterator[pb.IssueBulkRequest], call: Call) -> Iterator[pb.IssueBulkResponse]:
+        """Rows in chunks; each answered in order, a refused one with its reason."""
+        self._context.require_fresh_chain()
+        batch = ""
+        stream = iter(requests)
+        while chunk := list(islice(stream, CHUNK)):
+            call.recheck()
+            if not batch:
+                batch = _label("batch", chunk[0].batch, 48)
+            yield from self._bulk(batch, chunk)
+
+    def Suspend(self, request: pb.ChangeLicenceRequest, call: Call) -> pb.Licence:
+        """Until it is resumed."""
+        return self._change(request, "suspended")
+
+    def Resume(self, request: pb.ChangeLicenceRequest, call: Call) -> pb.Licence:
+        """End a suspension."""
+        row = self._row(request.id, request.identifier)
+        if row.state not in ("suspended", "valid"):
+            raise ConflictError(
+                "licence.state",
+                f"a licence that is {row.state} cannot be resumed",
+                hint="issue a new one",
+                expected="suspended",
+                actual=row.state,
+            )
+        return _licence(self._issuer.change(row.id, "valid", _reason(request.reason)))
+
+    def Revoke(self, request: pb.ChangeLicenceRequest, call: Call) -> pb.Licence:
+        """For good."""
+        return self._change(request, "revoked")
+
+    def Renew(self, request: pb.ReplaceLicenceRequest, call: Call) -> pb.IssuedLicence:
+        """The next version with another validity."""
+        self._context.require_fresh_chain()
+        if set(request.fields) - {VALID_FROM, VALID_UNTIL} or VALID_UNTIL not in request.fields:
+            raise fields.refuse(
+                "fields", f"of a renewal are {VALID_UNTIL} and, where it does not begin today, {VALID_FROM}"
+            )
+        return self._replace(request, {VALID_FROM: "", **_fields(request.fields)})
+
+    def Supersede(self, request: pb.ReplaceLicenceRequest, call: Call) -> pb.IssuedLicence:
+        """The next version with other fields."""
+        self._context.require_fresh_chain()
+        if not request.fields:
+            raise fields.refuse("fields", "are what changes: name at least one", hint="or renew the licence instead")
+        return self._replace(request, _fields(request.fields))
+
+    def Get(self, request: pb.GetLicenceRequest, call: Call) -> pb.IssuedLicence:
+        """One licence with what is about its holder."""
+        row = self._row(request.id, request.identifier)
+        return _issued(Issued(row=row, payload=self._context.licences.store.payload(row.id)))
+
+    def List(self, request: pb.ListLicencesRequest, call: Call) -> pb.ListLicencesResponse:
+        """Licences in order of issue, without their holders."""
+        type_ = parse_licence_type(request.type) if request.type else None
+        state = next((state for state in _STATES if state == request.state), None)
+        if request.state and state is None:
+            raise fields.refuse("state", "is not one of " + ", ".join(_STATES), actual=ascii(request.state)[:40])
+        size = fields.number("page_size", request.page_size, 0, fields.MAX_PAGE) or fields.DEFAULT_PAGE
+        rows, token = self._context.licences.store.page(
+            type_=type_, state=state, page_size=size, token=fields.token("page_token", request.page_token)
+        )
+        return pb.ListLicencesResponse(licences=[_licence(row) for row in rows], next_page_token=token.hex())
+
+    def PublishStatus(self, request: pb.PublishStatusRequest, call: Call) -> pb.PublishStatusResponse:
+        """Publish every list now; answered when the heads are on chain."""
+        licences = self._context.licences
+        found = licences.publisher.publish()
+        return pb.PublishStatusResponse(
+            lists=[
+                pb.StatusListVersion(
+                    list=item.number,
+                    version=item.version,
+                    uri=licences.uri(item.number),
+                    height=item.height,
+                    made_ms=item.made_ms,
+                    list_digest=item.list_digest,
+                )
+                for item in found
+            ]
+        )
+
+    def Erase(self, request: pb.EraseLicencesRequest, call: Call) -> pb.EraseLicencesResponse:
+        """Delete what is about holders, then say so on the trail."""
+        if not 1 <= len(request.ids) <= MAX_ERASED:
+            raise fields.refuse("ids", f"are 1 to {MAX_ERASED} in one request", actual=len(request.ids))
+        if not LABEL.accepts(request.basis):
+            raise fields.refuse("basis", f"is not: {LABEL.meaning}", hint='a code of the law, such as "PIPL/47"')
+        names = list(dict.fromkeys(_id(name) for name in request.ids))
+        return pb.EraseLicencesResponse(count=self._issuer.erase(names, request.basis))
+
+    # --- inside -------------------------------------------------------------------------------------------------------
+    def _bulk(self, batch: str, chunk: Iterable[pb.IssueBulkRequest]) -> Iterator[pb.IssueBulkResponse]:
+        answers: dict[int, pb.IssueBulkResponse] = {}
+        orders: list[tuple[int, Order]] = []
+        rows = list(chunk)
+        for place, request in enumerate(rows):
+            try:
+                if request.licence.request:
+                    raise fields.refuse("request", "stays empty in a batch: it is made of the batch id and the row")
+                row = fields.number("row", request.row, 1, 2**53 - 1)
+                orders.append((place, _order(request.licence, f"{batch}#{row}")))
+            except LedgerError as error:
+                answers[place] = _refused(request.row, error)
+        done = self._issuer.issue([order for _, order in orders])
+        for (place, _), answer in zip(orders, done, strict=True):
+            number = rows[place].row
+            answers[place] = (
+                _refused(number, answer)
+                if isinstance(answer, LedgerError)
+                else pb.IssueBulkResponse(row=number, issued=_issued(answer))
+            )
+        for place in range(len(rows)):
+            yield answers[place]
+
+    def _change(self, request: pb.ChangeLicenceRequest, state: State) -> pb.Licence:
+        row = self._row(request.id, request.identifier)
+        return _licence(self._issuer.change(row.id, state, _reason(request.reason)))
+
+    def _replace(self, request: pb.ReplaceLicenceRequest, changed: Mapping[str, str]) -> pb.IssuedLicence:
+        row = self._row(request.id, request.identifier)
+        key = fields.json_object("holder_key", request.holder_key, required=False, limit=MAX_KEY)
+
+        def next_version(before: Order) -> Order:
+            return replace(before, fields={**before.fields, **changed}, holder_key=key or before.holder_key)
+
+        return _issued(self._issuer.replace(row.id, next_version, _label("request", request.request, 64)))
+
+    def _row(self, identity: bytes, identifier: str) -> LicenceRow:
+        store = self._context.licences.store
+        if identifier:
+            found = store.of_identifier(fields.text("identifier", identifier, limit=128))
+            return found if found is not None else store.require(b"")
+        return store.require(_id(identity))
+
+
+def _order(request: pb.IssueLicenceRequest, name: str) -> Order:
+    key = fields.json_object("holder_key", request.holder_key, required=False, limit=MAX_KEY)
+    return Order(
+        request=name,
+        type=parse_licence_type(request.type),
+        template=template(request.template).id,
+        fields=_fields(request.fields),
+        holder_key=key or None,
+        serial=fields.text("serial", request.serial, limit=64, required=False),
+    )
+
+
+def _fields(given: Mapping[str, str]) -> dict[str, str]:
+    if len(given) > MAX_FIELDS:
+        raise fields.refuse("fields", f"are at most {MAX_FIELDS}", actual=len(given))
+    return {
+        name: fields.text(f"fields.{ascii(name)[:40]}", value, limit=4_000, required=False)
+        for name, value in given.items()
+    }
+
+
+def _licence(row: LicenceRow) -> pb.Licence:
+    return pb.Licence(
+        id=row.id,
+        type=row.type,
+        version=row.version,
+        state=row.state,
+        list=row.list,
+        index=row.index,
+        issued_ms=row.issued_ms,
+        not_before_ms=row.not_before_ms,
+        expires_ms=row.expires_ms,
+        changed_ms=row.changed_ms,
+        reason=row.reason,
+        replaces=row.replaces,
+        replaced_by=row.replaced_by,
+        log_index=max(row.log_index, 0),
+        commitment=row.commitment,
+    )
+
+
+def _issued(issued: Issued) -> pb.IssuedLicence:
+    payload = issued.payload
+    if payload is None:
+        return pb.IssuedLicence(licence=_licence(issued.row))
+    return pb.IssuedLicence(
+        licence=_licence(issued.row), sd_jwt=payload.licence, identifier=payload.identifier, salt=payload.salt
+    )
+
+
+def _only(answers: list[Issued | LedgerError]) -> Issued:
+    answer = answers[0]
+    if isinstance(answer, LedgerError):
+        raise answer
+    return answer
+
+
+def _refused(row: int, error: LedgerError) -> pb.IssueBulkResponse:
+    if isinstance(error, FatalError):
+        raise error
+    return pb.IssueBulkResponse(row=row, code=error.code, message=error.message, hint=error.hint)
+
+
+def _id(data: bytes) -> bytes:
+    if len(data) != 16:
+        raise fields.refuse("id", f"needs 16 bytes, not {len(data)}", hint="or give the identifier instead")
+    return bytes(data)
+
+
+def _label(field: str, value: str, limit: int) -> str:
+    if len(value) > limit or not LABEL.accepts(value):
+        raise fields.refuse(
+            field, f"is not: {LABEL.meaning}", hint="choose it once and repeat it when you repeat the call"
+        )
+    return value
+
+
+def _reason(value: str) -> str:
+    if not LABEL.accepts(value):
+        raise fields.refuse("reason", f"is not: {LABEL.meaning}", hint="a code of your list of reasons, not free text")
+    return value

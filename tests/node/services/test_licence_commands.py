@@ -1,0 +1,204 @@
+"""``civicledger licence``: issuing one and many, the wallet file, presenting, checking, suspending, as people do it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from licence_office import ISSUER, TYPE, accredit, holder
+from services_city import City
+
+ROOT = Path(__file__).resolve().parents[3]
+#: Runs commands in one process of their own: the nodes of this one write to its standard output.
+WORKER = """
+import json, sys
+from typer.testing import CliRunner
+from node.cli.main import build
+tree, streams = build(["licence"]), (sys.stdin, sys.stdout)
+for line in streams[0]:
+    done = CliRunner().invoke(tree, json.loads(line))
+    answer = [done.exit_code, done.stdout, getattr(done.exception, "code", None), repr(done.exception)]
+    print(json.dumps(answer), file=streams[1], flush=True)
+"""
+FORM = ("--type", TYPE, "--template", "driving-licence")
+
+
+@pytest.fixture(scope="module")
+def office(city: City) -> City:
+    """The city with an accredited issuer."""
+    accredit(city)
+    return city
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What a command came to; ``code``: of its refusal."""
+
+    exit_code: int
+    stdout: str
+    code: Any
+    failure: str
+
+    @property
+    def value(self) -> Any:
+        """The JSON document it printed."""
+        assert self.stdout, self.failure
+        return json.loads(self.stdout)
+
+
+@pytest.fixture(scope="module")
+def alone() -> Iterator[Any]:
+    """Runs a command of the group that needs no node."""
+    environment = {**os.environ, "CIVICLEDGER_LANG": "en", "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
+    worker = subprocess.Popen(
+        [sys.executable, "-c", WORKER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env=environment,
+    )
+    assert worker.stdin is not None
+    assert worker.stdout is not None
+    source, sink = worker.stdout, worker.stdin
+
+    def alone(*words: str) -> Result:
+        sink.write(json.dumps(["licence", *words]) + "\n")
+        sink.flush()
+        exit_code, stdout, code, failure = json.loads(source.readline())
+        return Result(exit_code=exit_code, stdout=stdout, code=code, failure=failure)
+
+    yield alone
+    sink.close()
+    worker.wait(60)
+    source.close()
+
+
+@pytest.fixture
+def run(office: City, alone: Any) -> Any:
+    """Runs a command of the group at a member's node."""
+
+    def run(*words: str, at: str = ISSUER) -> Result:
+        office.settle(at)
+        result: Result = alone(*words, "--node", str(office.foundings[at].folder))
+        return result
+
+    return run
+
+
+def options(number: int, **changes: str) -> list[str]:
+    """The fields of a licence as options."""
+    return [word for name, value in holder(number, **changes).items() for word in ("-f", f"{name}={value}")]
+
+
+def test_one_licence_from_issue_to_revocation(run: Any, alone: Any, tmp_path: Path) -> None:
+    wallet = tmp_path / "wallet.json"
+    issued = run("issue", *FORM, *options(20_001), "--wallet", str(wallet), "--bound", "--json").value
+    assert wallet.stat().st_mode & 0o777 == 0o600
+    held = json.loads(wallet.read_text("utf-8"))
+    assert held["licence"] == issued["licence"]
+    assert "PRIVATE KEY" in held["holder_key"]
+    assert held["record"]["index"] == issued["record"]["index"]
+    assert run("issue", *FORM, *options(20_002), "--wallet", str(wallet), "--bound").code == "wallet.exists"
+    shown = tmp_path / "shown.txt"
+    presented = alone(
+        "present", str(wallet), "--show", "CZZT", "--audience", "https://bank", "--nonce", "n-1", "-o", str(shown)
+    )
+    assert presented.exit_code == 0, presented.failure
+    assert holder(20_001)["KZ_ZZ"] not in shown.read_text("utf-8")
+    run("status", "--publish")
+    terms = ("--audience", "https://bank", "--nonce", "n-1")
+    found = run("verify", str(shown), *terms, "--json", at="labour")
+    assert found.exit_code == 0, found.failure
+    assert found.value["code"] == "valid"
+    assert run("verify", str(shown), "--audience", "https://other", "--nonce", "n-1", at="labour").exit_code == 1
+    assert run("suspend", issued["identifier"], "--reason", "inquiry").exit_code == 0
+    assert run("status", issued["identifier"], "--json").value["licences"][0]["state"] == "suspended"
+    assert run("resume", issued["identifier"], "--reason", "cleared").exit_code == 0
+    assert run("revoke", issued["identifier"], "--reason", "court-order").exit_code == 0
+    assert run("resume", issued["identifier"], "--reason", "x").code == "licence.state"
+    run("status", "--publish")
+    refused = run("verify", str(wallet))
+    assert refused.exit_code == 1
+    assert "revoked" in refused.stdout
+
+
+def test_a_copy_is_for_its_recipient(run: Any, alone: Any, office: City, tmp_path: Path) -> None:
+    wallet, copy = tmp_path / "w.json", tmp_path / "copy.txt"
+    run("issue", *FORM, *options(20_003), "--wallet", str(wallet), "--bound")
+    run("status", "--publish")
+    recipient = office.foundings["plain"].peer.uscc
+    made = alone("copy", str(wallet), "--to", recipient, "--matter", "办理落户", "--show", "CZZT", "-o", str(copy))
+    assert made.exit_code == 0, made.failure
+    assert run("verify", str(copy), at="plain").exit_code == 0
+    elsewhere = run("verify", str(copy), "--json", at="labour")
+    assert (elsewhere.exit_code, elsewhere.value["code"]) == (1, "wrong-recipient")
+
+
+def test_renewing_keeps_the_fields(run: Any, tmp_path: Path) -> None:
+    issued = run("issue", *FORM, *options(20_004), "--json").value
+    renewed = run("renew", issued["identifier"], "--until", "2101-02-03", "--json").value
+    assert (renewed["version"], renewed["type"]) == (2, TYPE)
+    shown = run("show", renewed["identifier"], "--json").value
+    assert shown["claims"]["ZZYXQJZRQ"] == "2101-02-03"
+    assert shown["claims"]["CZZT"] == holder(20_004)["CZZT"]
+    moved = run("supersede", renewed["identifier"], "-f", "KZ_ZZ=上海市新址2号", "--json").value
+    assert moved["version"] == 3
+    assert run("renew", issued["identifier"], "--until", "2101-02-03").code == "licence.state"
+
+
+def test_rows_of_a_file_with_bad_ones(run: Any, tmp_path: Path) -> None:
+    rows, issued, refused = tmp_path / "rows.csv", tmp_path / "issued.jsonl", tmp_path / "refused.csv"
+    # Half of the columns go by their Chinese labels.
+    labels = {"CZZT": "持证主体", "CZZTDM": "持证主体代码", "KZ_ZZ": "住址"}
+    names = list(holder(1))
+    with rows.open("w", encoding="utf-8-sig", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([labels.get(name, name) for name in names])
+        for number in range(30_001, 30_021):
+            changes = {"CZZTDM": "12"} if number == 30_007 else {}
+            writer.writerow(list(holder(number, **changes).values()))
+        writer.writerow(["short row"])
+    words = ("issue", str(rows), *FORM, "--output", str(issued), "--refused", str(refused), "--json")
+    done = run(*words)
+    assert done.exit_code == 1
+    report = done.value
+    assert report["issued"] == 19
+    assert [(line["row"], line["code"]) for line in report["refused"]] == [(7, "licence.fields"), (21, "input.row")]
+    with refused.open(encoding="utf-8", newline="") as file:
+        kept = list(csv.DictReader(file))
+    assert [row["row"] for row in kept] == ["7", "21"]
+    lines = [json.loads(line) for line in issued.read_text("utf-8").splitlines()]
+    assert len({line["identifier"] for line in lines}) == 19
+    assert issued.stat().st_mode & 0o777 == 0o600
+    # The same file again is the same batch: the same licences.
+    assert run(*words).value["issued"] == 19
+    assert [json.loads(line) for line in issued.read_text("utf-8").splitlines()] == lines
+
+
+def test_json_lines_and_mistakes(run: Any, alone: Any, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    good = json.dumps({**holder(40_001), "serial": "S40001"}, ensure_ascii=False)
+    rows.write_text(f"{good}\n\n{{not json\n[]\n", "utf-8")
+    report = run("issue", str(rows), *FORM, "--json").value
+    assert (report["issued"], [line["row"] for line in report["refused"]]) == (1, [2, 3])
+    assert run("issue", str(tmp_path / "none.csv"), *FORM).code == "input.file"
+    assert run("issue", str(rows), *FORM, "-f", "CZZT=x").code == "input.rows"
+    assert run("issue", *FORM, "-f", "CZZT").code == "input.field-option"
+    assert run("issue", "--type", TYPE, "--template", "passport", "-f", "CZZT=x").code == "licence.template"
+    assert run("revoke", "nonsense", "--reason", "x").code == "input.licence"
+    assert run("revoke", "00" * 16, "--reason", "x").code == "licence.unknown"
+    assert alone("present", str(tmp_path / "none.json")).code == "input.file"
+    bad = tmp_path / "bad.json"
+    bad.write_text('{"v":2}')
+    assert alone("present", str(bad)).code == "wallet.format"
+    bad.write_text("no licence")
+    assert alone("present", str(bad), "--show", "CZZT").code.startswith("licence.")
