@@ -34,7 +34,7 @@ CODE_MM: Final = 30.0
 MAX_ROWS: Final = 24
 _FONT: Final = "page"
 _MARGIN: Final = 20.0
-_LABEL: Final = 62.0
+_LABEL: Final = 66.0
 _GREY: Final = 110
 
 
@@ -129,12 +129,15 @@ def _row(pdf: FPDF, row: Row) -> None:
     top = pdf.get_y()
     pdf.set_draw_color(210)
     pdf.line(_MARGIN, top, pdf.w - _MARGIN, top)
-    pdf.set_font(_FONT, size=10)
+    pdf.set_font(_FONT, size=9.5)
     pdf.set_text_color(_GREY)
-    pdf.multi_cell(_LABEL, 8, f"{row.zh} {row.en}", align="L", new_x=XPos.RIGHT, new_y=YPos.TOP)
+    pdf.multi_cell(_LABEL, 7.5, f"{row.zh} {row.en}", align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+    under = pdf.get_y()
+    pdf.set_xy(_MARGIN + _LABEL, top)
     pdf.set_text_color(0)
-    pdf.set_font(_FONT, size=12)
-    pdf.multi_cell(0, 8, row.value, align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+    pdf.set_font(_FONT, size=11.5)
+    pdf.multi_cell(0, 7.5, row.value, align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+    pdf.set_y(max(under, pdf.get_y()))
 
 
 def _code(pdf: FPDF, page: CopyPage, code: Symbol) -> None:
