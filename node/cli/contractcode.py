@@ -34,6 +34,24 @@ def read_code(path: Path) -> bytes:
     )
 
 
+def shipped_code(name: str, genesis_file: Path) -> bytes:
+    """Creation code of a contract of this software, for the Consortium of a city's genesis file.
+
+    Raises: InvalidInputError(code.unknown-contract | genesis.*), OSError.
+    """
+    import contracts
+    from ledger.chain.genesis import decode_genesis
+
+    if name not in contracts.NAMES[1:]:
+        raise InvalidInputError(
+            "code.unknown-contract",
+            t(f"no contract {name!r} comes with this software", f"本软件没有合约 {name!r}"),
+            hint=", ".join(contracts.NAMES[1:]),
+        )
+    consortium = decode_genesis(genesis_file.read_bytes()).contracts["Consortium"]
+    return contracts.artifact(name).bytecode + consortium.rjust(32, b"\0")
+
+
 def code_hash(code: bytes) -> bytes:
     """What a vote adopts."""
     from ledger.chain.embedded import keccak256

@@ -14,13 +14,23 @@ from ledger.v1 import department_pb2 as pb
 from ledger.v1 import department_pb2_grpc as rpc
 from ledger.v1 import types_pb2 as types
 from node.cli import propose
-from node.cli.connect import CALL_TIMEOUT, Connection, JsonOption, NodeOption, connect, list_members, resolve_member
-from node.cli.contractcode import read_code
+from node.cli.connect import (
+    CALL_TIMEOUT,
+    Connection,
+    JsonOption,
+    NodeOption,
+    connect,
+    list_members,
+    node_folder,
+    resolve_member,
+)
+from node.cli.contractcode import code_hash, read_code, shipped_code
 from node.cli.groups import SAYS
 from node.cli.inputs import MAX_NUMBER
 from node.cli.output import facts, out, print_json, table
 from node.cli.texts import t
 from node.cli.votes import in_words, proposal_value, standing
+from node.config import load_config
 
 app = typer.Typer(help=SAYS["member"], no_args_is_help=True)
 app.add_typer(propose.app, name="propose")
@@ -210,6 +220,31 @@ def proposals(
             t("arguments", "参数"): one.data.decode(),
         },
     )
+
+
+@app.command(
+    "contract-code",
+    help=t(
+        "Write the creation code of a contract of this software for this city: what `propose adopt-code` and `deploy` take.\n\n"
+        "Example: civicledger member contract-code Licences --output licences.hex",
+        "写出本软件所带合约在本市的创建代码，供 `propose adopt-code` 和 `deploy` 使用。\n\n"
+        "例：civicledger member contract-code Licences --output licences.hex",
+    ),
+)
+def contract_code(
+    name: str = typer.Argument(..., help="Directory | Grants | Anchors | Licences"),
+    output: Path = typer.Option(..., "--output", "-o", help=t("file to write", "输出文件")),
+    node: Path | None = NodeOption,
+    as_json: bool = JsonOption,
+) -> None:
+    """The same bytes at every member with this version, so that all can compare the hash before they vote."""
+    code = shipped_code(name, load_config(node_folder(node)).genesis_file)
+    output.write_text(code.hex() + "\n", "ascii")
+    digest = code_hash(code).hex()
+    if as_json:
+        print_json({"file": str(output), "bytes": len(code), "hash": digest})
+    else:
+        out.print(t(f"wrote {output}, hash {digest}", f"已写入 {output}，哈希 {digest}"), markup=False, soft_wrap=True)
 
 
 @app.command(

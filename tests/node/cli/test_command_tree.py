@@ -31,7 +31,7 @@ print(json.dumps(found))
 COMMANDS = {
     "city": {"init", "found", "up", "recover"},
     "node": {"init", "join", "peer", "run", "status"},
-    "member": {"list", "show", "propose", "vote", "execute", "proposals", "deploy"},
+    "member": {"list", "show", "propose", "vote", "execute", "proposals", "deploy", "contract-code"},
     "dataset": {"publish", "list", "show", "withdraw", "regrade"},
     "list": {"responsibility", "demand", "negative"},
     "grant": {"request", "approve", "refuse", "revoke", "list", "show"},

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -221,3 +223,17 @@ def test_the_command_from_the_type_to_the_end(city: City) -> None:
     assert refusal_of(city, "civil", "type", "show", "nonsense").code == "identifier.licence-type"
     assert refusal_of(city, "civil", "accredit", code, "nobody", "--basis", "x").code == "member.unknown"
     assert refusal_of(city, "civil", "accredit", code, "labour", "--basis", "x", "--from", "soon").code == "input.day"
+
+
+def test_the_creation_code_is_that_of_the_citys_own_genesis(city: City, tmp_path: Path) -> None:
+    folder, file = city.foundings["data"].folder, tmp_path / "licences.hex"
+    words = ("member", "contract-code", "Licences", "--output", str(file), "--node", str(folder))
+    text, refusal = command(*words, "--json")
+    assert refusal is None
+    rows = json.loads((folder / "genesis.json").read_bytes())["contracts"]
+    (code,) = [row["code"] for row in rows if row["name"] == "Licences"]
+    assert "0x" + file.read_text("ascii").strip() == code
+    assert document(text)["hash"] in command(*words)[0]
+    _, refusal = command("member", "contract-code", "Consortium", "--output", str(file), "--node", str(folder))
+    assert refusal is not None
+    assert refusal.code == "code.unknown-contract"
