@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 from ledger.days import CST
@@ -217,7 +218,13 @@ def _list(found: VerifiedStatusList | None) -> dict[str, str]:
 
 def when(time_ms: int) -> str:
     """A time as people here read it: China's, to the second."""
-    return datetime.fromtimestamp(time_ms // 1_000, UTC).astimezone(CST).isoformat(sep=" ")
+    return _second(time_ms // 1_000)
+
+
+@lru_cache(maxsize=4_096)
+def _second(time_s: int) -> str:
+    # Licences share their days and the lists they are in.
+    return datetime.fromtimestamp(time_s, UTC).astimezone(CST).isoformat(sep=" ")
 
 
 def _pass(name: str, **detail: str) -> Check:

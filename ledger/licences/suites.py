@@ -28,7 +28,7 @@ SIGNATURE_BYTES: Final = 64
 SPKI_BYTES: Final = 91
 
 #: SEQUENCE { SEQUENCE { id-ecPublicKey, prime256v1 }, BIT STRING }, up to the uncompressed point. Source: RFC 5480 2.
-_P256_HEADER: Final = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d030107034200")
+P256_HEADER: Final = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d030107034200")
 #: The same with the SM2 curve, 1.2.156.10197.1.301. Source: GM/T 0006.
 _SM2_HEADER: Final = bytes.fromhex("3059301306072a8648ce3d020106082a811ccf5501822d034200")
 
@@ -220,9 +220,9 @@ def sm2_signer(secret: bytes) -> Signer:
 
 @lru_cache(maxsize=256)
 def _p256_key(spki: bytes) -> ec.EllipticCurvePublicKey:
-    if len(spki) == SPKI_BYTES and spki.startswith(_P256_HEADER):
+    if len(spki) == SPKI_BYTES and spki.startswith(P256_HEADER):
         try:
-            return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), spki[len(_P256_HEADER) :])
+            return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), spki[len(P256_HEADER) :])
         except ValueError:
             pass
     raise InvalidInputError(
