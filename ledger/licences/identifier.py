@@ -82,12 +82,12 @@ def parse(text: str) -> LicenceIdentifier:
     """
     parts = text.removeprefix(f"{ROOT}.").split(".")
     if not text.startswith(f"{ROOT}.") or len(parts) != 5:
-        raise _refusal("not an identifier of a licence")
+        raise _refusal("it has not six parts")
     type_code, issuer, serial, version, check = parts
     if not (_is_type_code(type_code) and _is_issuer(issuer) and _SERIAL.match(serial) and _VERSION.match(version)):
-        raise _refusal("an identifier of a licence with a part that cannot be")
+        raise _refusal("one of its parts cannot be")
     if len(check) != 1 or check not in _ALPHABET:
-        raise _refusal("an identifier of a licence without a check character")
+        raise _refusal("it has no check character")
     if check == standard_check(type_code + issuer, serial + version):
         rule = CheckRule.STANDARD
     elif check == widespread_check(type_code + issuer + serial + version):
@@ -163,4 +163,4 @@ def _is_uscc(text: str) -> bool:
 
 
 def _refusal(message: str) -> InvalidInputError:
-    return InvalidInputError("licence.identifier", message, hint=_HINT)
+    return InvalidInputError("licence.identifier", f"not an identifier of a licence: {message}", hint=_HINT)

@@ -50,7 +50,10 @@ class Jws:
 
     def claims(self) -> dict[str, Any]:
         """The payload as a JSON object. Raises: InvalidInputError(licence.payload | licence.json*)."""
-        return strictjson.read_object(self.payload, "the payload", "licence.payload")
+        value = strictjson.read(self.payload)
+        if not isinstance(value, dict):
+            raise _refusal("licence.payload", "the payload is not a JSON object", "object", type(value).__name__)
+        return value
 
 
 def parse(text: str) -> Jws:
@@ -62,7 +65,9 @@ def parse(text: str) -> Jws:
     parts = text.split(".")
     if len(parts) != 3:
         raise _refusal("licence.segments", "a signed token has three parts", 3, len(parts))
-    header = strictjson.read_object(b64.decode(parts[0]), "the header", "licence.header")
+    header = strictjson.read(b64.decode(parts[0]))
+    if not isinstance(header, dict):
+        raise _refusal("licence.header", "the header is not a JSON object", "object", type(header).__name__)
     suite = _suite(header)
     if "crit" in header:
         raise _refusal("licence.crit", "the header demands an extension that is unknown here", None, header["crit"])

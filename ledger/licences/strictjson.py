@@ -52,14 +52,6 @@ def read(data: bytes) -> Any:
     return value
 
 
-def read_object(data: bytes, what: str, code: str) -> dict[str, Any]:
-    """The JSON object of UTF-8 bytes; ``code`` where it is another value. Raises: InvalidInputError."""
-    value = read(data)
-    if not isinstance(value, dict):
-        raise InvalidInputError(code, f"{what} is not a JSON object", hint=_HINT, actual=type(value).__name__)
-    return value
-
-
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):

@@ -235,8 +235,8 @@ def check(form: Template, row: Mapping[str, str]) -> dict[str, str]:
     if problems:
         raise InvalidInputError(
             "licence.fields",
-            "; ".join(f"{item.field}: {item.en} {item.zh}" for item in problems),
-            hint=f"`civicledger licence type` shows the fields of {form.en} ({form.zh})",
+            "fields are wrong: " + "; ".join(f"{item.field}: {item.en} {item.zh}" for item in problems),
+            hint=f"{form.en} ({form.zh}) has the fields {', '.join(item.name for item in form.fields)}",
         )
     return values
 
