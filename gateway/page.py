@@ -41,20 +41,30 @@ def load_static() -> dict[str, StaticFile]:
     return files
 
 
+def addresses(static: Mapping[str, StaticFile]) -> dict[str, str]:
+    """Where a page finds each static file: the address changes with the content."""
+    return {name: f"/static/{name}?v={file.version}" for name, file in static.items()}
+
+
+def environment() -> Environment:
+    """Templates as every page uses them: escaped, and an unknown name is an error."""
+    return Environment(
+        loader=FileSystemLoader(_FOLDER / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
 class Page:
     """Renders the city. ``clock``-free: the time comes with each call."""
 
     def __init__(self, static: Mapping[str, StaticFile]) -> None:
-        self._environment = Environment(
-            loader=FileSystemLoader(_FOLDER / "templates"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
+        self._environment = environment()
         self._environment.filters["number"] = lambda value: f"{value:,}"
         self._environment.filters["short"] = lambda value: f"{value.hex()[:8]}…{value.hex()[-6:]}"
-        self._static = {name: f"/static/{name}?v={file.version}" for name, file in static.items()}
+        self._static = addresses(static)
 
     def render(self, view: CityView | None, problem: LedgerError | None, language: str, now_ms: int) -> str:
         """The whole page."""

@@ -17,10 +17,12 @@ from gateway import answers
 from gateway.bodies import UPLOAD_S, bounded_body, client_of, whole_number
 from gateway.chain import page_of
 from gateway.city import City
+from gateway.licencepage import LicencePage
 from gateway.licences.routes import LicenceRoutes
 from gateway.limits import RateLimit
 from gateway.metrics import Metrics
 from gateway.page import Page, StaticFile
+from gateway.scanning import MAX_PICTURE, read_codes
 from gateway.texts import choose
 from gateway.verifying import MAX_BUNDLE, Verifier
 from gateway.views import CityView
@@ -40,7 +42,10 @@ SECURITY_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
+#: The one page that asks for a camera, for itself alone.
+CAMERA = {"Permissions-Policy": "camera=(self), geolocation=(), microphone=()"}
 _NO_CACHE = {"Cache-Control": "no-cache"}
+_NO_STORE = {"Cache-Control": "no-store"}
 _FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 _LOOPBACK = ("127.0.0.1", "::1")
 
@@ -67,6 +72,7 @@ class Web:
         self._verifier = verifier
         self._page = page
         self._static = static
+        self._licence_page = LicencePage(static)
         self._metrics = metrics
         self._limit = limit
         self._verify_limit = verify_limit
@@ -78,6 +84,9 @@ class Web:
             routes=[
                 self._route("/", self._start),
                 self._route("/live", self._live),
+                self._route("/licence", self._licence),
+                # Where a reference URL leads a phone's own camera: the page asks for the verdict by its address.
+                self._route("/R/{token}", self._licence),
                 self._route("/static/{name}", self._file),
                 self._route("/healthz", self._healthz),
                 self._route("/metrics", self._render_metrics),
@@ -85,6 +94,7 @@ class Web:
                 self._route("/v1/datasets", self._show_datasets),
                 Route("/v1/verify", self._verify, methods=["POST"]),
                 *self._licences.routes(self._answer),
+                Route("/v1/licence/scan", self._scan, methods=["POST"]),
                 self._route("/{member}/checkpoint", self._checkpoint),
                 self._route("/{member}/tile/{rest:path}", self._tile),
                 self._route("/{member}/proof/inclusion", self._inclusion),
@@ -112,11 +122,18 @@ class Web:
             problem = None if error.code == "gateway.starting" else error
             return None, problem, language, self._clock()
 
+    def _licence(self, request: Request) -> Response:
+        language = choose(request.query_params.get("lang"), request.headers.get("accept-language"))
+        page = self._licence_page.render(language)
+        return HTMLResponse(page, headers=_NO_CACHE | CAMERA | {"Vary": "Accept-Language"})
+
     def _file(self, request: Request) -> Response:
         file = self._static.get(request.path_params["name"])
         if file is None:
             raise NotFoundError("http.path", "there is nothing at this path")
-        return Response(file.data, headers={"Content-Type": file.media_type, **_FOR_EVER})
+        # What a script imports by its bare name must not be kept beyond the next release.
+        kept = _FOR_EVER if request.query_params.get("v") == file.version else _NO_CACHE
+        return Response(file.data, headers={"Content-Type": file.media_type, **kept})
 
     # --- operation ----------------------------------------------------------------------------------------------------
 
@@ -149,18 +166,28 @@ class Web:
 
     async def _verify(self, request: Request) -> Response:
         async def body() -> Response:
-            self._verify_limit.take(client_of(request))
-            try:
-                async with asyncio.timeout(UPLOAD_S):
-                    bundle = await bounded_body(request, MAX_BUNDLE, "a proof file is at most 1 MiB")
-            except TimeoutError as error:
-                raise UnavailableError(
-                    "http.slow", f"the body did not arrive within {UPLOAD_S} s", hint="try again on a better line"
-                ) from error
+            bundle = await self._upload(request, MAX_BUNDLE, "a proof file is at most 1 MiB")
             verdict = await run_in_threadpool(self._verifier.judge, bundle)
             return JSONResponse(verdict, headers=_NO_CACHE)
 
         return await self._answer("/v1/verify", request, body)
+
+    async def _scan(self, request: Request) -> Response:
+        async def body() -> Response:
+            picture = await self._upload(request, MAX_PICTURE, "a picture is at most 8 MiB")
+            return JSONResponse({"texts": await run_in_threadpool(read_codes, picture)}, headers=_NO_STORE)
+
+        return await self._answer("/v1/licence/scan", request, body)
+
+    async def _upload(self, request: Request, limit: int, hint: str) -> bytes:
+        self._verify_limit.take(client_of(request))
+        try:
+            async with asyncio.timeout(UPLOAD_S):
+                return await bounded_body(request, limit, hint)
+        except TimeoutError as error:
+            raise UnavailableError(
+                "http.slow", f"the body did not arrive within {UPLOAD_S} s", hint="try again on a better line"
+            ) from error
 
     # --- logs ---------------------------------------------------------------------------------------------------------
 
@@ -209,7 +236,8 @@ class Web:
         except Exception:
             logger.exception("http.defect", route=path)
             response = error_response(FatalError("gateway.defect", "this answer could not be made"))
-        response.headers.update(SECURITY_HEADERS)
+        for name, value in SECURITY_HEADERS.items():
+            response.headers.setdefault(name, value)
         self._metrics.answered(path, response.status_code, time.monotonic() - started)
         return response
 

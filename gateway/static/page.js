@@ -1,5 +1,5 @@
 "use strict";
-// The page's own script: live refresh, ages, theme, and the drop zone. No framework, no inline code (see the CSP).
+// The page's own script: live refresh, ages, and the drop zone. No framework, no inline code (see the CSP).
 (() => {
   const texts = JSON.parse(document.body.dataset.texts);
   const language = document.body.dataset.language;
@@ -14,18 +14,6 @@
     if (text !== undefined) made.textContent = text;
     return made;
   };
-
-  // --- theme ---------------------------------------------------------------------------------------------------------
-  const root = document.documentElement;
-  const remembered = localStorage.getItem("theme");
-  if (remembered === "light" || remembered === "dark") root.dataset.theme = remembered;
-  byId("theme").addEventListener("click", () => {
-    const dark = root.dataset.theme
-      ? root.dataset.theme === "dark"
-      : matchMedia("(prefers-color-scheme: dark)").matches;
-    root.dataset.theme = dark ? "light" : "dark";
-    localStorage.setItem("theme", root.dataset.theme);
-  });
 
   // --- ages ----------------------------------------------------------------------------------------------------------
   const ago = (seconds) => {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import shutil
 import socket
 import ssl
@@ -106,8 +107,10 @@ def test_nothing_is_loaded_from_elsewhere_and_nothing_is_inline(running_city: Ru
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert "https://" not in page
     assert "style=" not in page
-    assert page.count("<script") == page.count("<script src=") == 1
-    for path in ("/static/page.js", "/static/page.css", "/static/seal.svg"):
+    assert page.count("<script") == page.count("<script src=") == 2
+    named = set(re.findall(r'"(/static/[^"]+)"', page))
+    assert {path.split("?")[0].rpartition("/")[2] for path in named} == {"page.js", "theme.js", "page.css", "seal.svg"}
+    for path in named:
         file = running_city.get(path)
         assert file.status == 200
         assert "immutable" in file.headers["cache-control"]

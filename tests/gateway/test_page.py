@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.chromium import PATIENCE_MS, chromium
+from tests.chromium import PATIENCE_MS, broken_rules, chromium, picture
 from tests.gateway.conftest import RunningCity
 
 pytestmark = pytest.mark.browser
@@ -26,7 +26,8 @@ def browser() -> Iterator[Any]:
 class Tab:
     """A page, and everything it complained about."""
 
-    def __init__(self, context: Any, url: str) -> None:
+    def __init__(self, context: Any, url: str, name: str) -> None:
+        self.name = name
         self.page = context.new_page()
         self.complaints: list[str] = []
         self.elsewhere: list[str] = []
@@ -66,7 +67,7 @@ def tab(request: pytest.FixtureRequest, browser: Any, running_city: RunningCity)
         color_scheme="dark" if language == "en" else "light",
     )
     context.set_default_timeout(PATIENCE_MS)
-    opened = Tab(context, running_city.url + "/")
+    opened = Tab(context, running_city.url + "/", request.param)
     yield opened, language
     assert opened.complaints == []
     assert opened.elsewhere == []
@@ -105,6 +106,8 @@ def test_a_good_proof_file_shows_every_check(tab: tuple[Tab, str], files: dict[s
     opened, language = tab
     result = opened.judge(files["good"])
     assert result.locator(".verdict.good h3").inner_text() == ("核验通过" if language == "zh" else "Verified")
+    picture(opened.page, f"city-{opened.name}-verified")
+    assert broken_rules(opened.page) == []
     assert result.locator(".checks li").count() == result.locator(".checks li.ok").count() == 8
     assert "single-signer" in result.inner_text()
     assert "exchange.completed" in result.inner_text()
@@ -114,6 +117,8 @@ def test_a_good_proof_file_shows_every_check(tab: tuple[Tab, str], files: dict[s
 def test_a_damaged_proof_file_shows_the_broken_link(tab: tuple[Tab, str], files: dict[str, Path]) -> None:
     opened, language = tab
     result = opened.judge(files["damaged"])
+    picture(opened.page, f"city-{opened.name}-damaged")
+    assert broken_rules(opened.page) == []
     assert result.locator(".verdict.bad h3").inner_text() == ("核验未通过" if language == "zh" else "Not verified")
     assert result.locator(".checks li.broken").count() == 1
     assert result.locator(".checks li.ok").count() == 0

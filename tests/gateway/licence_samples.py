@@ -1,0 +1,171 @@
+"""Licences of one issuer in every state, really signed, and what a gateway knows of that issuer."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.licences.lists import KeptList
+from gateway.licences.sources import IssuerKey
+from ledger.licences import b64, binding, credential, identifier, issuing, slip, statustoken, templates
+from ledger.licences.copies import CopyTerms, make_copy
+from ledger.licences.slip import Slip
+from ledger.licences.status import Status, StatusList
+from ledger.licences.statustoken import ListKey
+from ledger.licences.suites import ES256
+from ledger.licences.trust import Accreditation, IssuerTrust, Proven
+from tests.ledger.licences.licence_keys import HOLDER, ISSUER, STRANGER, salts
+from tests.ledger.licences.rows import ROWS
+
+USCC: Final = "11310000MB2F00031J"
+TYPE: Final = "11310000MB2F30000K012"
+#: Two bodies that look at copies: the one a copy is made for, and another.
+RECIPIENT: Final = "11310000MB2F00001F"
+OTHER: Final = "91110000600037341L"
+URI: Final = "https://licences.example/licence/status/1"
+_DAY_S: Final = 86_400
+#: Places in the status list.
+_GOOD, _REVOKED, _SUSPENDED = 0, 1, 2
+_FORM: Final = templates.TEMPLATES["food-permit"]
+_SHOWN: Final = (("CZZT",), ("ZZBS",), ("KZ_JYCS",), ("KZ_JYXM",))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """What somebody shows, and the verdict on it. ``recipient``: whom the reader says to be; ``failed``: the check that
+    says why not; ``device``: how the reader's own device finds signature and digests, by line."""
+
+    text: str
+    code: str
+    recipient: str = ""
+    failed: str = ""
+    device: dict[str, str]
+
+
+class KnownIssuer:
+    """What a gateway read of the issuer: stands for its trusts and its status lists, without a chain to read from."""
+
+    def __init__(self, now_s: int) -> None:
+        self._now_s = now_s
+        values = StatusList.empty(64).changed({_REVOKED: Status.INVALID, _SUSPENDED: Status.SUSPENDED})
+        token = statustoken.make(
+            ISSUER, values, issuer=USCC, uri=URI, version=7, iat=now_s - 31, ttl=3_600, exp=now_s + _DAY_S
+        )
+        content = statustoken.verify(
+            token, uri=URI, issuer=USCC, key_of=lambda _kid: ListKey(issuer=USCC, spki=ISSUER.spki)
+        )
+        self._list = KeptList(token=token, content=content, chain_version=7)
+        self._key = IssuerKey(kid=ISSUER.kid, alg=ES256.alg, spki=ISSUER.spki)
+
+    def trust(self, kid: str, iss: str, vct: str) -> IssuerTrust | None:
+        # A slip names its key by the first bytes of the digest.
+        named = hashlib.sha256(ISSUER.spki).digest().startswith(b64.decode(kid))
+        if not named or (iss, vct) != (f"urn:cn:uscc:{USCC}", f"urn:cn:elicence:{TYPE}:1"):
+            return None
+        return IssuerTrust(
+            issuer=USCC,
+            spki=ISSUER.spki,
+            key_from_ms=0,
+            accreditations=(Accreditation(from_ms=0, until_ms=None, by=RECIPIENT),),
+            view_height=1_234,
+            view_time_ms=(self._now_s - 4) * 1_000,
+            proven=Proven.STORAGE_PROOF,
+        )
+
+    def keys(self, _uscc: str) -> dict[str, IssuerKey]:
+        return {self._key.kid: self._key}
+
+    def key(self, _uscc: str, _kid: str) -> IssuerKey:
+        return self._key
+
+    def newest(self, _uscc: str, _uri: str) -> KeptList:
+        return self._list
+
+
+_SIGNED: Final = {"key": "pass", "signature": "pass"}
+_WHOLE: Final = _SIGNED | {"disclosures": "pass"}
+
+
+def samples(now_s: int | None = None) -> tuple[KnownIssuer, dict[str, Sample]]:
+    """The issuer and its licences by name; ``now_s``: Unix seconds (None: by the clock)."""
+    now = int(time.time()) if now_s is None else now_s
+    good = _licence(now, _GOOD)
+    shown = issuing.present(good, _SHOWN)
+    copy = make_copy(
+        shown,
+        CopyTerms(recipient=RECIPIENT, matter="办理不动产转移登记", made_s=now, expires_s=now + 30 * _DAY_S),
+        holder=HOLDER,
+        nonce=bytes(16),
+    )
+    bound = binding.bind(shown, signer=HOLDER, audience=f"urn:cn:uscc:{OTHER}", nonce="n" * 22, issued_at=now)
+    bound_here = _WHOLE | {"holder": "pass"}
+    paper = _slip(now)
+    return KnownIssuer(now), {
+        "valid": Sample(text=shown, code="valid", device=_WHOLE),
+        "bound": Sample(text=bound, code="valid", device=bound_here),
+        "expired": Sample(text=_licence(now, _GOOD, until="2024-12-31"), code="expired", failed="time", device=_WHOLE),
+        "suspended": Sample(text=_licence(now, _SUSPENDED), code="suspended", failed="status", device=_WHOLE),
+        "revoked": Sample(text=_licence(now, _REVOKED), code="revoked", failed="status", device=_WHOLE),
+        "forged": Sample(
+            text=_altered(shown), code="forged", failed="signature", device=_WHOLE | {"signature": "fail"}
+        ),
+        "stranger": Sample(
+            text=_licence(now, _GOOD, stranger=True),
+            code="untrusted-issuer",
+            failed="issuer",
+            device={"key": "skip", "disclosures": "pass"},
+        ),
+        "copy": Sample(text=copy, code="valid", recipient=RECIPIENT, device=bound_here),
+        "copy-elsewhere": Sample(
+            text=copy, code="wrong-recipient", recipient=OTHER, failed="purpose", device=bound_here
+        ),
+        "slip": Sample(text=paper, code="valid", device=_SIGNED),
+        "slip-damaged": Sample(
+            text=paper[:-30] + "0" * 30, code="forged", failed="signature", device=_SIGNED | {"signature": "fail"}
+        ),
+        "something-else": Sample(text="https://menu.example/table/7", code="malformed", failed="structure", device={}),
+    }
+
+
+def _licence(now_s: int, place: int, *, until: str = "长期", stranger: bool = False) -> str:
+    """The whole licence, as its holder keeps it."""
+    first = "2020-01-01" if until != "长期" else "2026-01-01"
+    values = templates.check(_FORM, ROWS[_FORM.id] | {"ZZYXQQSRQ": first, "ZZYXQJZRQ": until})
+    claims = credential.licence_claims(
+        _FORM,
+        values,
+        identity=identifier.make(TYPE, USCC, f"JY1310115001{place}"),
+        issuer_name="上海市浦东新区市场监督管理局",
+        issued_at=now_s - 30 * _DAY_S,
+        status=credential.StatusPlace(uri=URI, index=place),
+        holder_spki=HOLDER.spki,
+    )
+    return issuing.issue(
+        claims, typ=credential.TYP, signer=STRANGER if stranger else ISSUER, salts=salts(f"{place}{until}{stranger}")
+    )
+
+
+def _altered(shown: str) -> str:
+    """The same with another end in what the issuer signed; digests still fit, the signature does not."""
+    header, payload, rest = shown.split(".", 2)
+    said = b64.decode(payload).replace("长期".encode(), b"2099-12-31")
+    return f"{header}.{b64.encode(said)}.{rest}"
+
+
+def _slip(now_s: int) -> str:
+    return slip.make(
+        Slip(
+            identifier=str(identifier.make(TYPE, USCC, "JY13101150010")),
+            title=_FORM.zh,
+            holder="福州某某餐饮有限公司",
+            valid_from_s=now_s - 30 * _DAY_S,
+            valid_until_s=None,
+            made_s=now_s - 60,
+            ends_s=now_s + 30 * _DAY_S,
+            status_uri=URI,
+            status_index=_GOOD,
+        ),
+        ISSUER,
+    )
