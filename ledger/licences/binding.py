@@ -188,14 +188,14 @@ def holder_key(cnf: Any) -> bytes:
         raise _cnf("licence.cnf-private", "cnf holds a private key")
     if jwk.get("kty") != "EC" or jwk.get("crv") != "P-256":
         raise _cnf("licence.cnf-curve", "the holder's key is not on P-256")
-    x, y = jwk.get("x"), jwk.get("y")
     try:
-        point = b"".join(b64.decode(part) for part in (x, y) if isinstance(part, str))
+        point = [b64.decode(part) for part in (jwk.get("x"), jwk.get("y")) if isinstance(part, str)]
     except LedgerError:
-        point = b""
-    if len(point) != 64 or not _on_p256(int.from_bytes(point[:32], "big"), int.from_bytes(point[32:], "big")):
+        point = []
+    # Each coordinate has its full length: with 31 and 33 bytes, two texts would name one key.
+    if [len(part) for part in point] != [32, 32] or not _on_p256(*(int.from_bytes(part, "big") for part in point)):
         raise _cnf("licence.cnf-key", "the holder's key is no point on P-256")
-    return P256_HEADER + b"\x04" + point
+    return P256_HEADER + b"\x04" + b"".join(point)
 
 
 def _on_p256(x: int, y: int) -> bool:

@@ -31,3 +31,21 @@ def test_every_point_of_the_curve_and_none_beside_it(secret: int, shift: int) ->
         with pytest.raises(InvalidInputError) as caught:
             holder_key(jwk(x, y))
         assert caught.value.code == "licence.cnf-key"
+
+
+@pytest.mark.parametrize("split", [0, 31, 33, 64])
+def test_each_coordinate_has_its_length(split: int) -> None:
+    public = ec.derive_private_key(7, ec.SECP256R1()).public_key()
+    point = public.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)[1:]
+    key = {"kty": "EC", "crv": "P-256", "x": b64.encode(point[:split]), "y": b64.encode(point[split:])}
+    with pytest.raises(InvalidInputError) as caught:
+        holder_key({"jwk": key})
+    assert caught.value.code == "licence.cnf-key"
+
+
+@pytest.mark.parametrize("y", [None, 7, "====", "é"])
+def test_coordinates_are_strict_base64url(y: object) -> None:
+    key = {"kty": "EC", "crv": "P-256", "x": b64.encode(b"\1" * 32), "y": y}
+    with pytest.raises(InvalidInputError) as caught:
+        holder_key({"jwk": key})
+    assert caught.value.code == "licence.cnf-key"
