@@ -139,21 +139,20 @@ class LicenceStore:
             secrets.SystemRandom().shuffle(places)
             return places
 
-    def begin(self, rows: Sequence[tuple[LicenceRow, str]]) -> None:
-        """Take the places of new licences, each with the request id it is for. A licence that was begun and never
-        signed may be begun again, at its place."""
+    def begin(self, rows: Sequence[tuple[LicenceRow, str, LicenceRow | None]]) -> None:
+        """Take the places of new licences, each with the request id it is for. A licence that was begun before and
+        never signed (the third value) is begun again, at its place."""
         with self._lock:
             lists = self._loaded()
             with self._rows.batch() as batch:
-                for row, request in rows:
-                    known = self.get(row.id)
-                    if known is not None:
-                        batch.delete(_begun_key(known))
+                for row, request, before in rows:
+                    if before is not None:
+                        batch.delete(_begun_key(before))
                     batch.put(_ROW + row.id, msgspec.msgpack.encode(row))
                     batch.put(_place_key(row), bytes([STATUS["begun"]]) + row.id)
                     batch.put(_REQUEST + self.digest("request", request), row.id)
                     batch.put(_begun_key(row), row.id)
-            for row, _ in rows:
+            for row, _, _ in rows:
                 lists.setdefault(row.list, bytearray([_FREE]) * CAPACITY)[row.index] = STATUS["begun"]
 
     def keep_payloads(self, payloads: Sequence[tuple[bytes, LicencePayload]]) -> None:
@@ -162,27 +161,27 @@ class LicenceStore:
             for identity, payload in payloads:
                 batch.put(_PAYLOAD + identity, msgspec.msgpack.encode(payload))
 
-    def finish(self, rows: Sequence[LicenceRow]) -> None:
+    def finish(self, rows: Sequence[tuple[LicenceRow, LicencePayload]]) -> list[LicenceRow]:
         """The issue records of begun licences are in the log: from now on they are valid, and what they replace is
-        superseded."""
+        superseded. The rows as they are now."""
         with self._lock:
+            made: list[LicenceRow] = []
+            replaced: list[LicenceRow] = []
             with self._rows.batch() as batch:
-                changed: list[LicenceRow] = []
-                for row in rows:
-                    payload = self.payload(row.id)
+                for row, payload in rows:
                     done = msgspec.structs.replace(row, state="valid")
                     batch.put(_ROW + row.id, msgspec.msgpack.encode(done))
                     batch.put(_TIME + u64(row.issued_ms) + row.id, b"")
                     batch.delete(_begun_key(row))
-                    if payload is not None:
-                        batch.put(_IDENTIFIER + self.digest("identifier", payload.identifier), row.id)
-                        batch.put(self._holder_key(row.type, payload.holder) + row.id, b"")
-                    changed.append(done)
+                    batch.put(_IDENTIFIER + self.digest("identifier", payload.identifier), row.id)
+                    batch.put(self._holder_key(row.type, payload.holder) + row.id, b"")
+                    made.append(done)
                     old = self.get(row.replaces) if row.replaces else None
                     if old is not None and "superseded" in NEXT[old.state]:
                         change = Change(state="superseded", reason="replaced", time_ms=row.issued_ms)
-                        changed.append(self._put_change(batch, old, change, replaced_by=row.id))
-            self._place(changed)
+                        replaced.append(self._put_change(batch, old, change, replaced_by=row.id))
+            self._place([*made, *replaced])
+            return made
 
     def begun(self) -> Iterator[list[LicenceRow]]:
         """Licences of issues that did not come to their end, chunk by chunk, in the order they are logged in."""

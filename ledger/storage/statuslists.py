@@ -119,6 +119,13 @@ class StatusListStore:
             return _decode(value, StatusToken)
         return None
 
+    def forget_after(self, number: int, time_s: int) -> None:
+        """Drop the tokens that were signed after a time: by a clock that was wrong, nobody accepts them."""
+        prefix = _TOKEN + _u32(number)
+        with self._lock, self._store.batch() as batch:
+            for key, _ in list(self._store.scan(prefix, start=prefix + u64(time_s + 1))):
+                batch.delete(key)
+
     def text(self, number: int, token: StatusToken) -> str:
         """The whole of a kept token."""
         version = self.version(number, token.version)

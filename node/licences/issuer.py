@@ -160,8 +160,8 @@ class Issuer:
                 answers[number] = error
         if drafts:
             rows = self._begin([(draft, known) for _, draft, known in drafts])
-            for (number, _, _), row in zip(drafts, self._sign(rows, [draft for _, draft, _ in drafts]), strict=True):
-                answers[number] = self._issued(row)
+            done = self._sign(rows, [draft for _, draft, _ in drafts])
+            answers.update((number, issued) for (number, _, _), issued in zip(drafts, done, strict=True))
         return [answers[number] for number in range(len(orders))]
 
     def _known(self, order: Order) -> LicenceRow | None:
@@ -201,47 +201,47 @@ class Issuer:
                     replaces=draft.order.replaces,
                 )
             )
-        self._store.begin([(row, draft.order.request) for row, (draft, _) in zip(rows, drafts, strict=True)])
+        self._store.begin([(row, draft.order.request, known) for row, (draft, known) in zip(rows, drafts, strict=True)])
         return rows
 
-    def _sign(self, rows: Sequence[LicenceRow], drafts: Sequence[Draft]) -> list[LicenceRow]:
+    def _sign(self, rows: Sequence[LicenceRow], drafts: Sequence[Draft]) -> list[Issued]:
         signer = issuer_signer(self._context)
-        payloads = []
+        uris = {number: self._context.licences.uri(number) for number in {row.list for row in rows}}
+        chunk = []
         for row, draft in zip(rows, drafts, strict=True):
-            uri = self._context.licences.uri(row.list)
-            made = sign(draft, signer, uri=uri, index=row.index, issued_ms=row.issued_ms)
-            payloads.append(
-                LicencePayload(
-                    licence=made,
-                    identifier=draft.identifier,
-                    serial=draft.serial,
-                    holder=draft.holder,
-                    salt=secrets.token_bytes(32),
-                    asked=draft.order.encode(),
-                )
+            made = sign(draft, signer, uri=uris[row.list], index=row.index, issued_ms=row.issued_ms)
+            payload = LicencePayload(
+                licence=made,
+                identifier=draft.identifier,
+                serial=draft.serial,
+                holder=draft.holder,
+                salt=secrets.token_bytes(32),
+                asked=draft.order.encode(),
             )
-        self._store.keep_payloads([(row.id, payload) for row, payload in zip(rows, payloads, strict=True)])
-        return self._finish(list(zip(rows, payloads, strict=True)))
+            chunk.append((row, payload))
+        self._store.keep_payloads([(row.id, payload) for row, payload in chunk])
+        return self._finish(chunk)
 
-    def _finish(self, chunk: Sequence[tuple[LicenceRow, LicencePayload]]) -> list[LicenceRow]:
+    def _finish(self, chunk: Sequence[tuple[LicenceRow, LicencePayload]]) -> list[Issued]:
         """Log a chunk and make it valid; a repeat after a crash logs nothing twice."""
-        bound = [(row, issue_commitment(payload.salt, payload.licence)) for row, payload in chunk]
+        bound = [(row, issue_commitment(payload.salt, payload.licence), payload) for row, payload in chunk]
         records = [
             self._record("licence.issued", {"licence": name.hex(), "type": row.type}, row.issued_ms)
-            for row, name in bound
+            for row, name, _ in bound
         ]
         batch = domain_digest("trail-step", b"licence.issued\n" + chunk[0][0].chunk)[:16]
         first, _ = self._context.log.append(records, batch)
-        rows = [
-            msgspec.structs.replace(row, commitment=name, log_index=first + offset)
-            for offset, (row, name) in enumerate(bound)
-        ]
-        self._store.finish(rows)
+        rows = self._store.finish(
+            [
+                (msgspec.structs.replace(row, commitment=name, log_index=first + offset), payload)
+                for offset, (row, name, payload) in enumerate(bound)
+            ]
+        )
         if any(row.replaces for row in rows):
             self._log_changes()
         if any(self._context.licences.lists.newest(number) is None for number in {row.list for row in rows}):
             self._on_list()
-        return [self._store.require(row.id) for row in rows]
+        return [Issued(row=row, payload=payload) for row, (_, payload) in zip(rows, chunk, strict=True)]
 
     def _settle(self) -> None:
         for rows in self._store.begun():

@@ -144,6 +144,6 @@ def sign(draft: Draft, signer: Signer, *, uri: str, index: int, issued_ms: int) 
         "iat": issued_ms // 1_000,
         "status": {"status_list": {"idx": index, "uri": uri}},
     }
-    count = issuing.salts_needed(claims)
-    salts = [secrets.token_bytes(_SALT_BYTES) for _ in range(count)]
+    drawn = secrets.token_bytes(_SALT_BYTES * issuing.salts_needed(claims))
+    salts = (drawn[place : place + _SALT_BYTES] for place in range(0, len(drawn), _SALT_BYTES))
     return issuing.issue(claims, typ=TYP, signer=signer, salts=salts)

@@ -109,7 +109,8 @@ class StatusPublisher:
     def _renew(self, newest: ListVersion) -> None:
         token, now = self._lists.newest_token(newest.number), self._context.clock() // 1_000
         signer = issuer_signer(self._context)
-        if token is not None and now < token.issued_s + token.ttl_s // 2 and token.kid == signer.material:
+        fresh = token is not None and token.issued_s - statustoken.SKEW_S <= now < token.issued_s + token.ttl_s // 2
+        if token is not None and fresh and token.kid == signer.material:
             return
         content = StatusList.decode(2, b64.decode(newest.text))
         self._lists.put_token(newest.number, self._sign(signer, newest.number, newest.version, content, newest.text)[1])
@@ -117,9 +118,11 @@ class StatusPublisher:
     def _sign(
         self, signer: IssuerSigner, number: int, version: int, content: StatusList, text: str
     ) -> tuple[str, StatusToken]:
+        now = self._context.clock() // 1_000
+        # A clock that was ahead signed what nobody accepts; small steps back are only waited for.
+        self._lists.forget_after(number, now + statustoken.SKEW_S)
         before = self._lists.newest_token(number)
-        # Times of tokens grow, also where the machine's clock was set back.
-        now = max(self._context.clock() // 1_000, 0 if before is None else before.issued_s)
+        now = max(now, 0 if before is None else before.issued_s)
         ttl = self._context.config.licences.status_ttl
         uri = self._context.licences.uri(number)
         token = statustoken.make(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from node.context import NodeContext
 
 #: Rows of a bulk issue that are signed and logged together.
-CHUNK = 256
+CHUNK = 512
 MAX_FIELDS = 60
 MAX_KEY = 2_048
 MAX_ERASED = 1_000
