@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from ledger.chain.bindings.base import NO_ADDRESS, PAGE, Binding, member_or_none, paged, reading
 from ledger.errors import ConflictError
 from ledger.identifiers import licence_type_bytes32, licence_type_from_bytes32, member_bytes32, member_from_bytes32
 from ledger.model import AccreditationInfo, LicenceTypeInfo, StatusHeadInfo, StatusVersionInfo
+
+#: What the contract takes: bits of an entry, bytes of an inflated list.
+_BITS: Final = (1, 2, 4, 8)
+_MAX_LIST: Final = 1 << 24
 
 
 class Licences(Binding):
@@ -193,13 +197,16 @@ def _accreditation(code: str, member: str, number: int, row: dict[str, Any]) -> 
 
 
 def _recorded(member: str, number: int, version: int, row: dict[str, Any]) -> StatusVersionInfo:
-    return StatusVersionInfo(
-        issuer=member,
-        number=number,
-        version=version,
-        list_digest=row["listDigest"],
-        token_digest=row["tokenDigest"],
-        time=row["time"],
-        inflated_bytes=row["inflatedBytes"],
-        bits=row["bits"],
-    )
+    with reading("version of a status list"):
+        if row["bits"] not in _BITS or not 1 <= row["inflatedBytes"] <= _MAX_LIST or version < 1:
+            raise ValueError(f"{row['inflatedBytes']} bytes with {row['bits']} bits an entry")
+        return StatusVersionInfo(
+            issuer=member,
+            number=number,
+            version=version,
+            list_digest=row["listDigest"],
+            token_digest=row["tokenDigest"],
+            time=row["time"],
+            inflated_bytes=row["inflatedBytes"],
+            bits=row["bits"],
+        )

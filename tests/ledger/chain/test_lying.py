@@ -29,6 +29,11 @@ READS: dict[str, Read] = {
     "demands": lambda c, b: c.directory.entries(ListName.DEMAND),
     "grants": lambda c, b: c.grants.grants(),
     "forks": lambda c, b: c.anchors.forks(),
+    "licence types": lambda c, b: tuple(c.licences.licence_types()),
+    "issuers": lambda c, b: c.licences.issuers(b.members[HOUSING].uscc + "001"),
+    "accreditations": lambda c, b: c.licences.accreditations(b.members[HOUSING].uscc + "001", b.members[HEALTH].uscc),
+    "list head": lambda c, b: c.licences.list_head(b.members[HEALTH].uscc, 1),
+    "list versions": lambda c, b: c.licences.list_versions(b.members[HEALTH].uscc, 1),
 }
 
 
@@ -52,7 +57,22 @@ def filled(bench: Bench) -> Bench:
     )
     suspend = proposals.encode_arguments(ProposalKind.SUSPEND, bench.members[HEALTH].uscc)
     transport = bench.members[TRANSPORT].uscc
+    code = bench.members[HOUSING].uscc + "001"
+    head = c.licences.encode_record_list(
+        code,
+        1,
+        1,
+        uri_digest=b"\x21" * 32,
+        list_digest=b"\x22" * 32,
+        token_digest=b"\x23" * 32,
+        inflated_bytes=9,
+        bits=2,
+    )
+    issuer = bench.members[HEALTH].uscc
     steps = (
+        (HOUSING, c.licences.address, c.licences.encode_define(code, b"\x31" * 32)),
+        (HOUSING, c.licences.address, c.licences.encode_accredit(code, issuer, basis_digest=b"\x32" * 32)),
+        (HEALTH, c.licences.address, head),
         (HOUSING, c.grants.address, asked),
         (AUDIT, c.consortium.address, c.consortium.encode_propose(ProposalKind.SUSPEND, suspend, later)),
         (AUDIT, c.consortium.address, c.consortium.encode_vote(1, True)),
