@@ -51,8 +51,13 @@ def open_batch(
 
     ``keys``: the issuers' keys that the caller trusts, SubjectPublicKeyInfo by kid; ``typ``: what the headers must say.
     """
-    done = _native.licence_begin(texts, dict(keys), typ).result()
+    done = begin(texts, keys, typ=typ).result()
     return [_item(done, place, text) for place, text in enumerate(texts)]
+
+
+def begin(texts: Sequence[str], keys: Mapping[str, bytes], *, typ: str = credential.TYP) -> _native.PendingLicences:
+    """Begin to open presentations on all cores; the caller goes on and waits for the result when it needs it."""
+    return _native.licence_begin(texts, dict(keys), typ)
 
 
 def judge_batch(
@@ -70,12 +75,10 @@ def judge_batch(
     """
     known = {kid: spki for kid, spki in keys.items() if kid_of(spki) == kid}
     pieces = [presentations[at : at + PIECE] for at in range(0, len(presentations), PIECE)]
-    ahead = [_native.licence_begin(piece, known, credential.TYP) for piece in pieces[:1]]
+    ahead = [begin(piece, known) for piece in pieces[:1]]
     for number, piece in enumerate(pieces):
         done = ahead.pop().result()
-        ahead = [
-            _native.licence_begin(following, known, credential.TYP) for following in pieces[number + 1 : number + 2]
-        ]
+        ahead = [begin(following, known) for following in pieces[number + 1 : number + 2]]
         for place, text in enumerate(piece):
             item = _item(done, place, text)
             yield _judge(text, item, terms, trust, status)

@@ -48,11 +48,16 @@ class Sizes:
 
 @cache
 def helper() -> Path:
-    """The native helper, built when it is not there or older than its sources."""
-    command = ["cargo", "build", "-q", "--release", "--locked", "--no-default-features", "--example", "log_bench"]
+    """The native helper of this bench."""
+    return example("log_bench")
+
+
+def example(name: str) -> Path:
+    """A native helper, built when it is not there or older than its sources."""
+    command = ["cargo", "build", "-q", "--release", "--locked", "--no-default-features", "--example", name]
     command += ["--manifest-path", "native/Cargo.toml", "--message-format=json"]
     lines = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT).stdout.splitlines()
-    made = [json.loads(line) for line in lines if '"log_bench"' in line]
+    made = [json.loads(line) for line in lines if f'"{name}"' in line]
     return Path(next(line["executable"] for line in made if line.get("executable")))
 
 
