@@ -14,7 +14,7 @@ from ledger import _native
 from ledger.errors import LedgerError
 from ledger.licences import credential
 from ledger.licences.judging import StatusSource, Terms
-from ledger.licences.sdjwt import Disclosure, Opened
+from ledger.licences.sdjwt import SEAL, Disclosure, VerifiedClaims
 from ledger.licences.suites import Suite, kid_of, suite_of
 from ledger.licences.verdict import Verdict
 from ledger.licences.verify import TrustSource, judge_opened, judge_under, rejected
@@ -32,7 +32,7 @@ class Found:
     suite: Suite
     key_binding: str | None
     presented: str
-    opened: Opened
+    opened: VerifiedClaims
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,5 +117,5 @@ def _item(done: _native.OpenedLicences, place: int, text: str) -> Found | Refuse
         suite=suite_of(alg),
         key_binding=text[end:] or None,
         presented=text[:end],
-        opened=Opened(claims=claims, disclosures=disclosures, hidden=hidden),
+        opened=VerifiedClaims(claims=claims, disclosures=disclosures, hidden=hidden, seal=SEAL),
     )

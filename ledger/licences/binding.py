@@ -116,6 +116,9 @@ def verify(
 
 def check_age(bound: KeyBinding, now_s: int, max_age_s: int = MAX_AGE_SECONDS) -> None:
     """Refuse a key binding older than ``max_age_s`` and the skew. Raises: UntrustedError(licence.binding-old)."""
+    ends = bound.claims.get("exp")
+    if ends is not None and (type(ends) is not int or ends + SKEW_SECONDS <= now_s):
+        _refuse("licence.binding-old", "the key binding has ended by its own exp", actual=ascii(ends)[:40])
     if bound.issued_at < now_s - max_age_s - SKEW_SECONDS:
         _refuse("licence.binding-old", "the key binding is too old", expected=now_s - max_age_s, actual=bound.issued_at)
 

@@ -82,7 +82,7 @@ BUSINESS_LICENCE: Final = Template(
     en="Business licence",
     own=(
         _own("LX", "类型", "Kind of company"),
-        _own("FDDBR", "法定代表人", "Legal representative"),
+        _own("FDDBR", "法定代表人（负责人）", "Legal representative"),
         _own("ZCZB", "注册资本", "Registered capital", needed=False),
         _own("CLRQ", "成立日期", "Established on", Kind.DAY),
         _own("ZS", "住所", "Seat"),

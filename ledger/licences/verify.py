@@ -8,7 +8,7 @@ from typing import Final
 from ledger.errors import LedgerError
 from ledger.licences import credential, judging, sdjwt, texts
 from ledger.licences.judging import StatusSource, Terms
-from ledger.licences.sdjwt import Opened, Presented
+from ledger.licences.sdjwt import Presented, VerifiedClaims
 from ledger.licences.suites import kid_of
 from ledger.licences.texts_refusals import verdict_of
 from ledger.licences.trust import IssuerTrust
@@ -84,7 +84,7 @@ def check_key(parsed: Presented, iss: object, trust: IssuerTrust) -> None:
 
 
 def judge_opened(
-    parsed: Presented, opened: Opened, *, trust: IssuerTrust, status: StatusSource, terms: Terms
+    parsed: Presented, opened: VerifiedClaims, *, trust: IssuerTrust, status: StatusSource, terms: Terms
 ) -> Verdict:
     """The verdict on a licence whose signature was verified under ``trust.spki`` and whose disclosures were opened
     (by :func:`ledger.licences.sdjwt.verify` or by the batch that does the same)."""

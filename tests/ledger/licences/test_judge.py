@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.errors import UnavailableError, UntrustedError
-from ledger.licences import issuing, texts, texts_refusals, verdict
+from ledger.evidence.seal import Seal
+from ledger.licences import issuing, sdjwt, texts, texts_refusals, verdict
 from ledger.licences.issuing import Hidden
+from ledger.licences.suites import sm2_signer
 from ledger.licences.trust import KeyEnd
 from ledger.licences.verdict import CHECKS, Outcome, Verdict
 from ledger.licences.verify import rejected
@@ -189,6 +191,28 @@ def test_a_chain_that_cannot_be_asked_is_no_verdict() -> None:
 
     with pytest.raises(UnavailableError):
         city.judged(city.presented(), trust=is_away)
+
+
+def test_a_key_binding_with_its_own_end() -> None:
+    assert city.judged(city.presented(extra={"exp": NOW - 59})).code == "valid"
+    for ended in (NOW - 60, "tomorrow"):
+        found = city.judged(city.presented(extra={"exp": ended}))
+        assert lines(found)["holder"] == ("fail", "licence.binding-old")
+
+
+def test_only_a_verifier_builds_verified_claims() -> None:
+    opened = sdjwt.open_claims(sdjwt.parse(city.licence()))
+    with pytest.raises(TypeError):
+        sdjwt.VerifiedClaims(claims=opened.claims, disclosures=(), hidden=0, seal=Seal())
+
+
+def test_the_national_suite_takes_the_same_path() -> None:
+    """SM2 with SM3 for the issuer; the holder's own key stays on P-256, and its proof is over an SM3 digest."""
+    signer = sm2_signer(bytes(31) + b"\x07")
+    text = city.issue(city.claims(), signer)
+    found = city.judged(city.presented(text), trust=lambda *_: city.trust(spki=signer.spki))
+    assert found.code == "valid"
+    assert found.check("signature").detail == {"alg": "SM2SM3"}
 
 
 def test_a_copy_is_for_its_recipient() -> None:

@@ -39,6 +39,12 @@ def test_a_template_is_whole(name: str) -> None:
         assert item.en.isascii()
 
 
+def test_a_field_has_one_label() -> None:
+    """Whoever shows a licence without its template takes the label from any of them."""
+    own = {(item.name, item.zh, item.en) for form in TEMPLATES.values() for item in form.own}
+    assert len({name for name, _, _ in own}) == len(own)
+
+
 @pytest.mark.parametrize("name", sorted(TEMPLATES))
 def test_a_good_row_is_taken_in_its_stored_form(name: str) -> None:
     values, problems = examine(TEMPLATES[name], ROWS[name])
