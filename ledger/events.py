@@ -241,6 +241,14 @@ _ALL: Final = (
         _f("reason", LABEL, "code of the reason"),
     ),
     _type(
+        "licence.slip-made",
+        "a slip of a licence was made, for paper or a screen",
+        "issuer",
+        _f("licence", COMMITMENT, "as in its `licence.issued`"),
+        _f("until", UINT, "end of the slip, Unix seconds"),
+        _f("recipient", MEMBER, "of a copy: the one body it is for", optional=True),
+    ),
+    _type(
         "licence.verified",
         "a licence was checked",
         "who checked it",

@@ -51,7 +51,7 @@ class Row:
 class CopyPage:
     """``title``: the licence's name; ``rows``: what is shown; ``terms``: for whom and what for; ``recipient_name``: the
     recipient in words; ``code``: the text of the QR code (a slip or a reference); ``check_at``: the address of a page
-    that checks it."""
+    that checks it, or empty."""
 
     title: str
     rows: tuple[Row, ...]
@@ -161,7 +161,7 @@ def _code(pdf: FPDF, page: CopyPage, code: Symbol) -> None:
     for text in (
         "本页不能证明内容为真，请扫描右侧二维码核验。",
         "This page proves nothing by itself: scan the code to check it.",
-        f"核验 check at: {page.check_at}",
+        f"核验 check at: {page.check_at}" if page.check_at else "",
         f"制作时间 made: {_when(page.terms.made_s)}",
     ):
         _line(pdf, text, 9, grey=True, width=width)

@@ -138,6 +138,30 @@ class GetLicenceRequest(_message.Message):
     identifier: str
     def __init__(self, id: _Optional[bytes] = ..., identifier: _Optional[str] = ...) -> None: ...
 
+class MakeSlipRequest(_message.Message):
+    __slots__ = ("id", "identifier", "seconds", "recipient", "matter")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    IDENTIFIER_FIELD_NUMBER: _ClassVar[int]
+    SECONDS_FIELD_NUMBER: _ClassVar[int]
+    RECIPIENT_FIELD_NUMBER: _ClassVar[int]
+    MATTER_FIELD_NUMBER: _ClassVar[int]
+    id: bytes
+    identifier: str
+    seconds: int
+    recipient: str
+    matter: str
+    def __init__(self, id: _Optional[bytes] = ..., identifier: _Optional[str] = ..., seconds: _Optional[int] = ..., recipient: _Optional[str] = ..., matter: _Optional[str] = ...) -> None: ...
+
+class MakeSlipResponse(_message.Message):
+    __slots__ = ("slip", "ends_ms", "log_index")
+    SLIP_FIELD_NUMBER: _ClassVar[int]
+    ENDS_MS_FIELD_NUMBER: _ClassVar[int]
+    LOG_INDEX_FIELD_NUMBER: _ClassVar[int]
+    slip: str
+    ends_ms: int
+    log_index: int
+    def __init__(self, slip: _Optional[str] = ..., ends_ms: _Optional[int] = ..., log_index: _Optional[int] = ...) -> None: ...
+
 class ListLicencesRequest(_message.Message):
     __slots__ = ("type", "state", "page_size", "page_token")
     TYPE_FIELD_NUMBER: _ClassVar[int]

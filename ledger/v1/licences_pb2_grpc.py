@@ -80,6 +80,11 @@ class IssuingServiceStub:
                 request_serializer=ledger_dot_v1_dot_licences__pb2.ListLicencesRequest.SerializeToString,
                 response_deserializer=ledger_dot_v1_dot_licences__pb2.ListLicencesResponse.FromString,
                 _registered_method=True)
+        self.MakeSlip = channel.unary_unary(
+                '/ledger.v1.IssuingService/MakeSlip',
+                request_serializer=ledger_dot_v1_dot_licences__pb2.MakeSlipRequest.SerializeToString,
+                response_deserializer=ledger_dot_v1_dot_licences__pb2.MakeSlipResponse.FromString,
+                _registered_method=True)
         self.PublishStatus = channel.unary_unary(
                 '/ledger.v1.IssuingService/PublishStatus',
                 request_serializer=ledger_dot_v1_dot_licences__pb2.PublishStatusRequest.SerializeToString,
@@ -156,6 +161,13 @@ class IssuingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def MakeSlip(self, request, context):
+        """A slip for a QR code, signed now: for paper, for a screen without a network, for one recipient and matter. Leaves a record.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def PublishStatus(self, request, context):
         """Publishes now what else is published every minute.
         """
@@ -217,6 +229,11 @@ def add_IssuingServiceServicer_to_server(servicer, server):
                     servicer.List,
                     request_deserializer=ledger_dot_v1_dot_licences__pb2.ListLicencesRequest.FromString,
                     response_serializer=ledger_dot_v1_dot_licences__pb2.ListLicencesResponse.SerializeToString,
+            ),
+            'MakeSlip': grpc.unary_unary_rpc_method_handler(
+                    servicer.MakeSlip,
+                    request_deserializer=ledger_dot_v1_dot_licences__pb2.MakeSlipRequest.FromString,
+                    response_serializer=ledger_dot_v1_dot_licences__pb2.MakeSlipResponse.SerializeToString,
             ),
             'PublishStatus': grpc.unary_unary_rpc_method_handler(
                     servicer.PublishStatus,
@@ -473,6 +490,33 @@ class IssuingService:
             '/ledger.v1.IssuingService/List',
             ledger_dot_v1_dot_licences__pb2.ListLicencesRequest.SerializeToString,
             ledger_dot_v1_dot_licences__pb2.ListLicencesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MakeSlip(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ledger.v1.IssuingService/MakeSlip',
+            ledger_dot_v1_dot_licences__pb2.MakeSlipRequest.SerializeToString,
+            ledger_dot_v1_dot_licences__pb2.MakeSlipResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from node.cli import licenceissue, licencestatus, licencetypes, licenceverify, licencewallet
+from node.cli import licenceissue, licenceslip, licencestatus, licencetypes, licenceverify, licencewallet
 from node.cli.licencegroup import app
 
-__all__ = ["app", "licenceissue", "licencestatus", "licencetypes", "licenceverify", "licencewallet"]
+__all__ = ["app", "licenceissue", "licenceslip", "licencestatus", "licencetypes", "licenceverify", "licencewallet"]

@@ -19,6 +19,9 @@ from ledger.errors import LedgerError, NotFoundError, UnavailableError
 from ledger.identifiers import parse_licence_type, parse_uscc
 from ledger.keys import material
 from ledger.licences import b64, statustoken
+from ledger.licences.cose import KID_BYTES
+from ledger.licences.slip import is_slip
+from ledger.licences.slipverdict import judge_slip
 from ledger.licences.statustoken import ListKey, VerifiedStatusList
 from ledger.licences.trust import Accreditation, IssuerTrust, KeyEnd, Proven
 from ledger.licences.verdict import Verdict
@@ -73,6 +76,14 @@ class Verifier:
     ) -> Verdict:
         """The verdict at this moment."""
         case = _Case(self, self._context)
+        if is_slip(presentation):
+            return judge_slip(
+                presentation,
+                now_ms=self._context.clock(),
+                trust=case.trust,
+                status=case.status,
+                copy_recipient=recipient,
+            )
         return judge(
             presentation,
             now_ms=self._context.clock(),
@@ -107,7 +118,7 @@ class Verifier:
         Raises: UnavailableError(peer.*) where nobody here knows the key itself.
         """
         try:
-            digest = b64.decode(kid)
+            digest = self._whole(issuer, b64.decode(kid))
             info = self._context.contracts.consortium.key(digest) if len(digest) == 32 else None
         except LedgerError:
             return None
@@ -122,17 +133,34 @@ class Verifier:
             found = own.get(digest) or self._spkis.get(digest)
         if found is not None or issuer == self._context.member:
             return found
+        # What it says is believed where the chain has the digest, and nowhere else.
+        digests = self._told(issuer)
+        with self._lock:
+            self._spkis.update({name: spki for name, spki in digests.items() if name == digest})
+        return digests.get(digest)
+
+    def _told(self, issuer: str) -> dict[bytes, bytes]:
+        """The keys an issuer's node names, by their digests."""
         answer = self._get(issuer, "/licence/issuer")
         try:
             told = msgspec.json.decode(answer, type=_Issuer)
             spkis = [unb64(key.spki) for key in told.keys[:_MAX_KEYS]]
         except (msgspec.MsgspecError, LedgerError):
             raise UnavailableError("peer.answer", f"the node of {issuer} answers no keys of an issuer") from None
-        # What it says is believed where the chain has the digest, and nowhere else.
-        digests = {material(KeyRole.ISSUER, spki): spki for spki in spkis if len(spki) >= 64}
-        with self._lock:
-            self._spkis.update({name: spki for name, spki in digests.items() if name == digest})
-        return digests.get(digest)
+        return {material(KeyRole.ISSUER, spki): spki for spki in spkis if len(spki) >= 64}
+
+    def _whole(self, issuer: str, name: bytes) -> bytes:
+        """The digest of the key that a slip names by its first bytes; any other name is whole already."""
+        if len(name) != KID_BYTES:
+            return name
+        if issuer == self._context.member:
+            known = [digest for digest, _ in self._context.licences.lists.signing_keys()]
+        else:
+            with self._lock:
+                known = list(self._spkis)
+            if not any(digest.startswith(name) for digest in known):
+                known = list(self._told(issuer))
+        return next((digest for digest in known if digest.startswith(name)), name)
 
     def status_list(self, issuer: str, uri: str) -> VerifiedStatusList:
         """The newest list of an issuer.

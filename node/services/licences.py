@@ -16,6 +16,7 @@ from ledger.v1 import licences_pb2 as pb
 from ledger.v1 import licences_pb2_grpc
 from node.licences.issuer import Issued, Issuer
 from node.licences.making import VALID_FROM, VALID_UNTIL, Order
+from node.licences.slips import MAX_SECONDS, MIN_SECONDS, make_slip
 from node.rpc.auth import Call
 from node.services import fields
 
@@ -107,6 +108,20 @@ class IssuingService(licences_pb2_grpc.IssuingServiceServicer):
             type_=type_, state=state, page_size=size, token=fields.token("page_token", request.page_token)
         )
         return pb.ListLicencesResponse(licences=[_licence(row) for row in rows], next_page_token=token.hex())
+
+    def MakeSlip(self, request: pb.MakeSlipRequest, call: Call) -> pb.MakeSlipResponse:
+        """A slip of a valid licence, on record when answered."""
+        self._context.require_fresh_chain()
+        if bool(request.recipient) != bool(request.matter):
+            raise fields.refuse("recipient", "and matter go together", hint="give both for a copy, or neither")
+        made = make_slip(
+            self._context,
+            self._row(request.id, request.identifier),
+            seconds=fields.number("seconds", request.seconds, MIN_SECONDS, MAX_SECONDS),
+            recipient=fields.optional_member("recipient", request.recipient) or "",
+            matter=request.matter,
+        )
+        return pb.MakeSlipResponse(slip=made.text, ends_ms=made.ends_s * 1_000, log_index=made.log_index)
 
     def PublishStatus(self, request: pb.PublishStatusRequest, call: Call) -> pb.PublishStatusResponse:
         """Publish every list now; answered when the heads are on chain."""

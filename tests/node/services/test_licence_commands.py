@@ -143,6 +143,34 @@ def test_a_copy_is_for_its_recipient(run: Any, alone: Any, office: City, tmp_pat
     assert (elsewhere.exit_code, elsewhere.value["code"]) == (1, "wrong-recipient")
 
 
+def test_a_slip_is_checked_like_the_licence(run: Any, office: City, tmp_path: Path) -> None:
+    issued = run("issue", *FORM, *options(20_005), "--json").value
+    run("status", "--publish")
+    made = run("slip", issued["identifier"], "--json").value
+    assert made["slip"].startswith("EL1:")
+    text, code, page = tmp_path / "slip.txt", tmp_path / "code.png", tmp_path / "copy.pdf"
+    assert run("slip", issued["identifier"], "-o", str(text)).exit_code == 0
+    assert text.stat().st_mode & 0o777 == 0o600
+    at_the_issuers, elsewhere = run("verify", str(text), "--json"), run("verify", str(text), "--json", at="labour")
+    assert [found.value["code"] for found in (at_the_issuers, elsewhere)] == ["valid", "valid"]
+    assert holder(20_005)["CZZT"] not in elsewhere.stdout
+    recipient = office.foundings["plain"].peer.uscc
+    copy = ("--days", "30", "--to", recipient, "--matter", "办理落户")
+    assert run("slip", issued["identifier"], *copy, "-o", str(text)).exit_code == 0
+    assert run("verify", str(text), at="plain").exit_code == 0
+    assert run("verify", str(text), "--json", at="labour").value["code"] == "wrong-recipient"
+    assert run("slip", issued["identifier"], "-o", str(code)).exit_code == 0
+    assert code.read_bytes().startswith(b"\x89PNG")
+    drawn = run("slip", issued["identifier"], *copy, "--to-name", "测试局", "-o", str(page))
+    assert drawn.exit_code == 0 or drawn.code == "licence.pdf-font", drawn.failure
+    assert drawn.exit_code or page.read_bytes().startswith(b"%PDF")
+    assert run("slip", issued["identifier"], "-o", str(page)).code == "input.recipient"
+    assert run("slip", issued["identifier"], "-o", "x.doc").code == "input.output-kind"
+    assert run("slip", issued["identifier"], "--matter", "办理落户").code == "input.field"
+    assert run("suspend", issued["identifier"], "--reason", "inquiry").exit_code == 0
+    assert run("slip", issued["identifier"]).code == "licence.state"
+
+
 def test_renewing_keeps_the_fields(run: Any, tmp_path: Path) -> None:
     issued = run("issue", *FORM, *options(20_004), "--json").value
     renewed = run("renew", issued["identifier"], "--until", "2101-02-03", "--json").value

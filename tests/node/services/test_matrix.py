@@ -36,7 +36,7 @@ RecordService/KeepOpenings RecordService/EraseOpenings ExchangeService/Pull Stat
 LicenceTypeService/Define LicenceTypeService/Withdraw LicenceTypeService/Accredit LicenceTypeService/EndAccreditation
 StatusService/SettleAlarm RecordService/Purge IssuingService/Issue IssuingService/IssueBulk IssuingService/Suspend
 IssuingService/Resume IssuingService/Revoke IssuingService/Renew IssuingService/Supersede IssuingService/Get
-IssuingService/List IssuingService/PublishStatus IssuingService/Erase VerifyingService/Verify
+IssuingService/List IssuingService/MakeSlip IssuingService/PublishStatus IssuingService/Erase VerifyingService/Verify
 """
 READERS = """
 RecordService/Query RecordService/Read ExchangeService/List ProofService/MakeBundle StatusService/ListAlarms
