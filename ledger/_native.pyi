@@ -338,14 +338,39 @@ class AbciServer:
         """(code, message) when the application stopped by itself: abci.genesis, abci.order, abci.height, abci.time,
         abci.store, abci.socket, chain.version, native.panic."""
 
+    def hand_in(self, raws: Sequence[bytes], own: bool) -> list[tuple[bytes, str, str]]:
+        """Take transactions into the pool that proposals are made from: (hash, code, message) of each in order, no code
+        where it waits now (or did already). ``own``: not from another member's node. Codes: tx.*, tx.nonce-taken,
+        tx.pool-full (65 of a sender, 20,000 or 64 MiB in all)."""
+
+    def next_bell(self, timeout: float) -> bool:
+        """True as soon as CometBFT has to be handed ``bell`` because something waits that the next block can hold, and
+        again every half second while no height comes; False after ``timeout`` seconds, and at once when closed."""
+
+    @property
+    def bell(self) -> bytes:
+        """The one transaction that CometBFT's own mempool takes."""
+
+    def waiting(self) -> tuple[int, int, bool]:
+        """(transactions, bytes) in the pool, and whether the next block can hold any of them."""
+
+    def find(self, hash: bytes) -> bytes | None:
+        """A waiting transaction by its hash."""
+
+    def own(self, age: float) -> list[bytes]:
+        """What was handed in as ``own`` and waits for at least ``age`` seconds, each sender's by nonce."""
+
+    def pending_nonce(self, address: bytes) -> int:
+        """The first nonce of an account that neither a block nor a waiting transaction uses."""
+
     def refusals(self, hashes: Sequence[bytes]) -> list[tuple[str, str] | None]:
-        """Why CheckTx last refused each transaction (code, message), by keccak256 of its bytes; None when it was not
-        refused, was admitted since, or it is more than ten thousand refusals ago."""
+        """Why each transaction had to leave the pool without a block (code, message); None when it had not, came back,
+        or it is more than ten thousand such ago."""
 
     def stats(self) -> dict[str, int]:
-        """Counters since the start: height, heights, blocks, transactions, left_out, check_tx, check_tx_refused,
-        recheck_tx, recheck_tx_dropped, proposals_made, proposals_judged, proposals_refused, validator_updates,
-        snapshots_made, snapshots_failed, chunks_served, chunks_applied, chunks_refused."""
+        """Counters since the start: height, heights, blocks, transactions, left_out, handed_in, handed_in_refused,
+        dropped, bells, bells_refused, check_tx_refused, proposals_made, proposals_judged, proposals_refused,
+        validator_updates, snapshots_made, snapshots_failed, chunks_served, chunks_applied, chunks_refused."""
 
 @final
 class AbciCommit:

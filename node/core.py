@@ -20,7 +20,6 @@ from ledger.model import KeyRole
 from node.chain.blocks import forward_to
 from node.chain.blockwire import finality_message, stored_finality
 from node.chain.board import CometBoard
-from node.chain.consensus import patiently
 from node.chain.external import NetworkBoard, NetworkChain, founding_pin
 from node.chain.heads import HeadBoard
 from node.chain.roster import RosterView
@@ -165,10 +164,8 @@ class NodeCore:
         )
 
     def _forward(self) -> Forward | None:
-        """How transactions get to whoever orders them; None where that is this node."""
-        if self._comet is not None:
-            return patiently(self._comet.rpc.broadcast)
-        if self.is_sequencer:
+        """How transactions get to whoever orders them; None where that is this node, or CometBFT among them all."""
+        if self.is_bft or self.is_sequencer:
             return None
         timeout = float(self.config.chain.admission_timeout)
         return forward_to(self.peers, self.genesis.sequencer, self.tracker, timeout)

@@ -196,7 +196,7 @@ def _standing(
     # The validators' time is that of the votes before: how long no height came is told by our own clock.
     waited = max(0, now_ms - (view.grown_ms or view.process.since_ms))
     grown = waited if view.grown_ms else min(waited, age)
-    if view.mempool_txs and grown > STALLED_MS:
+    if view.mempool_ready and grown > STALLED_MS:
         yield trouble(
             "consensus.stalled",
             t(

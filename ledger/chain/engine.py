@@ -54,8 +54,8 @@ class EmbeddedChain:
         #: Who orders the transactions: ``solo`` or ``cometbft``.
         self.engine = engine
         self.pool = Mempool()
-        #: On a CometBFT network: the way to its pool, for what has to be handed in again.
-        self.forwarding = Forwarding(native, self.pool, forward) if forward and engine == COMETBFT else None
+        #: On a CometBFT network what waits is not in ``pool`` but where proposals are made.
+        self.forwarding = Forwarding() if engine == COMETBFT else None
         self._forward = self.forwarding.submit if self.forwarding else forward
         self._writing = threading.Lock()
         self._waiting = Waiting()
@@ -164,7 +164,19 @@ class EmbeddedChain:
 
     def pending_nonce(self, address: bytes) -> int:
         """The next nonce of an account behind what waits in the pool here."""
-        return self.pool.next_nonce(address, self.nonce(address))
+        waiting = self.pool if self.forwarding is None else self.forwarding
+        return waiting.next_nonce(address, self.nonce(address))
+
+    def waiting(self) -> tuple[int, int, bool]:
+        """(transactions, bytes) that wait here for a block, and whether the next one can hold any of them."""
+        return self.pool.size() if self.forwarding is None else self.forwarding.size()
+
+    def waiting_transaction(self, transaction: bytes) -> bytes | None:
+        """A transaction that waits here, by hash."""
+        if self.forwarding is not None:
+            return self.forwarding.find(transaction)
+        entry = self.pool.get(transaction)
+        return None if entry is None else entry.raw
 
     # --- submitting ---------------------------------------------------------------------------------------------------
     def submit(self, raw: bytes) -> bytes:
@@ -213,6 +225,8 @@ class EmbeddedChain:
             receipt = self.receipt(transaction)
             if receipt is None and self._stopped is not None:
                 raise self._stopped
+            if receipt is None:
+                self._require_hope(transaction)
             receipt = receipt or waiter.wait(timeout)
         finally:
             self._waiting.leave(transaction, waiter)
@@ -223,6 +237,11 @@ class EmbeddedChain:
                 hint="it may still be included: ask for its receipt; `civicledger doctor` explains a stalled chain",
             )
         return receipt
+
+    def _require_hope(self, transaction: bytes) -> None:
+        """Raise why it had to leave the pool, if it had."""
+        for refused in [] if self.forwarding is None else self.forwarding.refused([transaction]):
+            raise refused.error()
 
     def subscribe(self, callback: Callable[[StoredBlock], None]) -> Callable[[], None]:
         """Call ``callback`` with every block after it is committed, in order, on the committing thread (so it must be
@@ -302,11 +321,12 @@ class EmbeddedChain:
                 head = self.head()
                 self.store.put_base(head.height, head.hash, head.header)
             block = None if executed is None else self._announce(executed)
-            for sender in {row["from"] for row in executed.receipts} if executed is not None else ():
-                self.pool.settle(sender, self.nonce(sender))
             for transaction, code, message in commit.refused:
                 if code not in _KEEP:  # those are handed in again by who waits for them
                     self._waiting.refuse(transaction, Admission(hash=transaction, code=code, message=message).error())
+            if self.forwarding is not None:
+                for refused in self.forwarding.refused(self._waiting.transactions()):
+                    self._waiting.refuse(refused.hash, refused.error())
             return block
 
     def close(self) -> None:

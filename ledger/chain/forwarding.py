@@ -1,56 +1,96 @@
-"""Transactions handed to CometBFT's pool, remembered here while they wait for their block."""
+"""The way of transactions at a node of a CometBFT network: into its own pool, and on to the validators' nodes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
-from ledger.chain.embedded import NativeChain, keccak256
-from ledger.chain.mempool import Admission, Mempool, Pooled
+from ledger.chain.mempool import Admission
+from ledger.errors import UnavailableError
 
-#: Hands transactions to whoever orders them (the sequencer, CometBFT); one answer each, in order. Raises
-#: UnavailableError when it is out of reach.
+#: Hands transactions to whoever orders them; one answer each, in order. Raises UnavailableError where nobody answers.
 Forward = Callable[[list[bytes]], list[Admission]]
-#: Transactions handed in again by one call.
-_BATCH = 500
+#: Hands admitted transactions to the validators' nodes. Raises UnavailableError where this node is no validator and
+#: reaches none.
+Spread = Callable[[list[bytes]], None]
+
+
+class WaitingPool(Protocol):
+    """What waits for a block at this node: the pool of ``ledger._native.AbciServer``."""
+
+    def hand_in(self, raws: Sequence[bytes], own: bool) -> list[tuple[bytes, str, str]]:
+        """(hash, code, message) of each; no code where it waits now."""
+
+    def waiting(self) -> tuple[int, int, bool]:
+        """(transactions, bytes, whether the next block can hold any)."""
+
+    def find(self, hash: bytes) -> bytes | None:
+        """A waiting transaction."""
+
+    def pending_nonce(self, address: bytes) -> int:
+        """The first nonce that neither a block nor a waiting transaction uses."""
+
+    def refusals(self, hashes: Sequence[bytes]) -> list[tuple[str, str] | None]:
+        """Why each had to leave the pool, None where it had not."""
+
+
+def nowhere(_raws: list[bytes]) -> None:
+    """The spread of a node that has nobody to hand to."""
 
 
 class Forwarding:
-    """The way to CometBFT's pool of a node that holds the state itself.
+    """Made before the pool is, which is around the chain: ``attach`` gives it."""
 
-    What the state refuses is answered without bothering CometBFT. What was admitted is kept in ``pool``, so that the
-    next nonce of an account is known here, and handed in again when CometBFT, whose pool is memory only, was restarted.
-    """
+    def __init__(self) -> None:
+        self._pool: WaitingPool | None = None
+        self._spread: Spread = nowhere
 
-    def __init__(self, native: NativeChain, pool: Mempool, forward: Forward) -> None:
-        self._native = native
+    def attach(self, pool: WaitingPool, spread: Spread) -> None:
+        """From now on transactions are taken."""
+        self._spread = spread
         self._pool = pool
-        self._forward = forward
 
     def submit(self, raws: list[bytes]) -> list[Admission]:
-        """One answer each, in order. Raises as ``forward``."""
-        answers: list[Admission | None] = []
-        good: list[Pooled] = []
-        for raw, judged in zip(raws, self._native.check_txs(raws), strict=True):
-            if len(judged) == 2:
-                answers.append(Admission(hash=keccak256(raw), code=judged[0], message=judged[1]))
-            else:
-                answers.append(None)
-                good.append(Pooled(hash=judged[0], sender=judged[1], nonce=judged[2], raw=raw))
-        heard = iter(self._hand_in(good))
-        return [answer or next(heard) for answer in answers]
+        """Take transactions of this member in; one answer each, in order.
 
-    def again(self) -> int:
-        """Hand in once more what waits here; how many were."""
-        waiting = sorted(self._pool.entries(), key=lambda entry: entry.nonce)
-        for start in range(0, len(waiting), _BATCH):
-            self._hand_in(waiting[start : start + _BATCH])
-        return len(waiting)
-
-    def _hand_in(self, entries: list[Pooled]) -> list[Admission]:
-        if not entries:
-            return []
-        answers = self._forward([entry.raw for entry in entries])
-        for entry, answer in zip(entries, answers, strict=True):
-            if answer.admitted:
-                self._pool.track(entry)
+        Raises: UnavailableError(chain.starting), and as ``Spread``.
+        """
+        answers = self._hand_in(raws, own=True)
+        admitted = [raw for raw, answer in zip(raws, answers, strict=True) if answer.admitted]
+        if admitted:
+            self._spread(admitted)
         return answers
+
+    def receive(self, raws: Sequence[bytes]) -> list[Admission]:
+        """Take transactions that another member's node hands over; those that were refused.
+
+        Raises: UnavailableError(chain.starting).
+        """
+        return [answer for answer in self._hand_in(raws, own=False) if not answer.admitted]
+
+    def _hand_in(self, raws: Sequence[bytes], *, own: bool) -> list[Admission]:
+        if self._pool is None:
+            raise UnavailableError("chain.starting", "this node's chain is not ready yet", hint="try again in a moment")
+        return [
+            Admission(hash=hash_, code=code, message=message)
+            for hash_, code, message in self._pool.hand_in(raws, own=own)
+        ]
+
+    def size(self) -> tuple[int, int, bool]:
+        """(transactions, bytes) that wait, and whether the next block can hold any of them."""
+        return (0, 0, False) if self._pool is None else self._pool.waiting()
+
+    def find(self, transaction: bytes) -> bytes | None:
+        """A waiting transaction by hash."""
+        return None if self._pool is None else self._pool.find(transaction)
+
+    def next_nonce(self, address: bytes, committed: int) -> int:
+        """The first nonce from ``committed`` on that nothing waits with."""
+        return committed if self._pool is None else max(committed, self._pool.pending_nonce(address))
+
+    def refused(self, transactions: Sequence[bytes]) -> list[Admission]:
+        """Of transactions that were admitted those that wait no longer though they are in no block, and why."""
+        if self._pool is None or not transactions:
+            return []
+        reasons = zip(transactions, self._pool.refusals(transactions), strict=True)
+        return [Admission(hash=hash_, code=why[0], message=why[1]) for hash_, why in reasons if why is not None]

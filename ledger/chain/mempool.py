@@ -11,6 +11,9 @@ from dataclasses import dataclass
 
 from ledger.errors import ConflictError, InvalidInputError, LedgerError, NotAllowedError, UnavailableError
 
+#: What waits at most, of all senders; also in the native pool of a CometBFT network.
+MAX_TRANSACTIONS = 20_000
+MAX_BYTES = 64 << 20
 #: Errors of the native core that are about membership rather than the shape of the transaction.
 _NOT_ALLOWED = frozenset({"tx.not-member", "tx.create-not-adopted"})
 _CONFLICT = frozenset({"tx.nonce-taken"})
@@ -65,7 +68,7 @@ class Pooled:
 class Mempool:
     """Bounded store of waiting transactions. Thread-safe."""
 
-    def __init__(self, *, max_transactions: int = 20_000, max_bytes: int = 64 << 20) -> None:
+    def __init__(self, *, max_transactions: int = MAX_TRANSACTIONS, max_bytes: int = MAX_BYTES) -> None:
         self._max_transactions = max_transactions
         self._max_bytes = max_bytes
         self._bytes = 0
@@ -108,28 +111,9 @@ class Mempool:
             self._ready = True
             self._changed.notify_all()
 
-    def track(self, entry: Pooled) -> None:
-        """Remember a transaction that another pool holds, in the place of another one with its nonce; a full pool
-        remembers no more."""
-        with self._changed:
-            other = self._queues.get(entry.sender, {}).get(entry.nonce)
-            if other is not None and other.hash != entry.hash:
-                self.discard([other.hash])
-        try:
-            self.add(entry)
-        except UnavailableError:
-            return
-
-    def entries(self) -> list[Pooled]:
-        """Everything that waits."""
-        with self._changed:
-            return list(self._by_hash.values())
-
-    def settle(self, sender: bytes, committed: int) -> None:
-        """Forget what an account sent with nonces that are used up."""
-        with self._changed:
-            if sender in self._queues:
-                self._forget_below(sender, committed)
+    def size(self) -> tuple[int, int, bool]:
+        """(transactions, bytes) that wait, and whether there are any."""
+        return len(self._by_hash), self._bytes, bool(self._by_hash)
 
     def wait(self, timeout: float) -> bool:
         """Block until there may be something for a block, at most ``timeout`` seconds; False when there is not."""

@@ -49,6 +49,11 @@ class Waiting:
         """Number of transactions somebody waits for."""
         return len(self._waiters)
 
+    def transactions(self) -> tuple[bytes, ...]:
+        """What somebody waits for."""
+        with self._lock:
+            return tuple(self._waiters)
+
     def enter(self, transaction: bytes) -> Waiter:
         """Begin to wait; :meth:`leave` must follow."""
         waiter = Waiter()

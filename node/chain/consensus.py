@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
@@ -19,8 +19,7 @@ from node.metrics import Metrics
 if TYPE_CHECKING:
     from ledger.chain.embedded import AbciServer
     from ledger.chain.engine import EmbeddedChain
-    from ledger.chain.forwarding import Forward
-    from ledger.chain.mempool import Admission
+    from node.chain.handing import Handing
     from node.comet.starting import Comet
 
 logger = structlog.get_logger("node.consensus")
@@ -29,27 +28,8 @@ logger = structlog.get_logger("node.consensus")
 _COMMIT_WAIT_S = 2.0
 #: How often the process is looked at, seconds.
 _TEND_S = 1.0
-#: How long transactions wait for a CometBFT that does not answer, seconds.
-_START_S = 3.0
 #: How long CometBFT may take to end after SIGTERM, seconds.
 _STOP_S = 8.0
-
-
-def patiently(forward: Forward) -> Forward:
-    """The same way in, for a CometBFT that may just be starting: it gets a moment before its absence is an error (the
-    same transactions twice do no harm)."""
-
-    def hand_in(raws: list[bytes]) -> list[Admission]:
-        deadline, pause = time.monotonic() + _START_S, threading.Event()
-        while True:
-            try:
-                return forward(raws)
-            except UnavailableError as error:
-                if error.code != "comet.unreachable" or time.monotonic() > deadline:
-                    raise
-            pause.wait(_START_S / 20)
-
-    return hand_in
 
 
 class BftOrderer:
@@ -67,6 +47,7 @@ class BftOrderer:
         server: AbciServer,
         comet: Comet,
         watch: ConsensusWatch,
+        handing: Handing,
         metrics: Metrics,
         on_fatal: Callable[[LedgerError], None],
         elders: Callable[[int], Iterable[bytes]] = nobody,
@@ -78,11 +59,10 @@ class BftOrderer:
         self._comet = comet
         self.process = comet.process
         self._watch = watch
+        self._handing = handing
         self._on_fatal = on_fatal
         self._listening = self._halted = False
         self._starting = threading.Lock()
-        #: Restarts of CometBFT after which its pool was filled again.
-        self._filled = 0
         self.finalising = Finalising(
             chain=chain,
             board=board,
@@ -93,12 +73,14 @@ class BftOrderer:
             first=first,
         )
         self.loop = Loop("consensus", self._commit, metrics=metrics, on_fatal=self._fatal)
+        self._ringing = Loop("bell", self._ring, metrics=metrics, on_fatal=on_fatal)
         self._tending = Loop("cometbft", self._tend, metrics=metrics, on_fatal=self._fatal)
         self._watching = Loop("consensus-watch", watch.step, metrics=metrics, on_fatal=on_fatal)
 
     def loops(self) -> Iterator[Loop]:
         """Every loop of it."""
-        yield from (self.loop, self._tending, self._watching, self.finalising.loop)
+        yield from (self.loop, self._ringing, self._tending, self._watching, self.finalising.loop)
+        yield from self._handing.loops()
 
     def consensus(self) -> ConsensusView | None:
         """The newest look at the network; None before CometBFT answered first."""
@@ -115,11 +97,11 @@ class BftOrderer:
         Raises: ConflictError(comet.consensus-key-in-use).
         """
         self.process.exchange(secret)
-        self._filled = -1
 
     def stop(self) -> None:
         """End CometBFT first, answering it to the last, then the application and the loops."""
         self._halt()
+        self._handing.stop()
         for loop in self.loops():
             loop.stop()
 
@@ -142,6 +124,16 @@ class BftOrderer:
         self.finalising.executed(None if block is None else block.height, commit.validators)
         return 0.0
 
+    def _ring(self) -> float:
+        """Let CometBFT hear that something waits which the next block can hold."""
+        if self.server.next_bell(_COMMIT_WAIT_S):
+            # Where it does not answer, it is starting: rung again in a moment.
+            with suppress(UnavailableError):
+                self._comet.rpc.ring(self.server.bell)
+            return 0.0
+        # A stopped server answers at once.
+        return _COMMIT_WAIT_S if self._halted or self.server.failure() is not None else 0.0
+
     def _tend(self) -> float:
         """Start CometBFT once the application listens, and say what keeps it from running. It restarts by itself."""
         with self._starting:
@@ -155,12 +147,6 @@ class BftOrderer:
         problem = self.process.problem
         if problem is not None and (isinstance(problem, FatalError) or not self.process.alive):
             raise problem
-        restarts = self.process.restarts
-        if restarts != self._filled and self._chain.forwarding is not None:
-            # Its pool was memory only. Raises, and is tried again, until it answers.
-            count = self._chain.forwarding.again()
-            self._filled = restarts
-            logger.info("consensus.handed-in-again", count=count)
         return _TEND_S
 
     def _fatal(self, error: LedgerError) -> None:

@@ -48,13 +48,15 @@ class NetworkChain(ExternalChain):
 
     store: ChainStore
     genesis_digest: bytes
-    #: What waits, waits at the network's node.
-    pool: tuple[()] = ()
 
     def __init__(self, link: RpcLink, deployment: Deployment, watch: HeadWatch) -> None:
         super().__init__(link, deployment, watch)
         #: What was read at one head: every call of a peer asks for the same few things.
         self._calls: tuple[bytes, dict[tuple[bytes, bytes], bytes]] = (b"", {})
+
+    def waiting(self) -> tuple[int, int, bool]:
+        """What waits, waits at the network's node."""
+        return 0, 0, False
 
     @classmethod
     def of_city(cls, config: NodeConfig, genesis: Genesis, store: ChainStore) -> Self:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from ledger.chain.embedded import open_application
 from ledger.errors import FatalError, LedgerError
 from ledger.model import KeyRole
-from node.chain.bftservice import BftBlockServicer
+from node.chain.bftservice import BftBlockServicer, hand_over
 from node.chain.blocks import BlockServicer
 from node.chain.board import CometBoard
 from node.chain.chainloop import Follower, Sequencer
@@ -15,6 +15,7 @@ from node.chain.consensus import BftOrderer
 from node.chain.elders import ask_elders
 from node.chain.external import NetworkBoard, NetworkChain, NetworkFollower, founding_pin
 from node.chain.externalservice import NetworkBlockServicer
+from node.chain.handing import Handing
 from node.chain.heads import HeadBoard
 from node.chain.rejoining import Rejoining
 from node.chain.ways import Ways
@@ -115,7 +116,20 @@ def _make_bft(core: NodeCore, board: CometBoard, on_fatal: Callable[[LedgerError
         snapshots=str(folder) if every else None,
         every=every or 1,
     )
-    comet.rpc.refusals = server.refusals
+
+    def validators() -> tuple[str, ...]:
+        return tuple(info.uscc for info in core.rosters.current().active if info.validator)
+
+    handing = Handing(
+        own=core.member,
+        validators=validators,
+        hand=hand_over(core.peers, core.tracker),
+        waiting=server.own,
+        metrics=core.metrics,
+        on_fatal=on_fatal,
+    )
+    if core.embedded.forwarding is not None:
+        core.embedded.forwarding.attach(server, handing)
     return BftOrderer(
         chain=core.embedded,
         board=board,
@@ -127,8 +141,10 @@ def _make_bft(core: NodeCore, board: CometBoard, on_fatal: Callable[[LedgerError
             members=lambda: _member_keys(core),
             own=core.member,
             addresses=comet.addresses,
+            waiting=core.embedded.waiting,
             clock=core.clock,
         ),
+        handing=handing,
         metrics=core.metrics,
         on_fatal=on_fatal,
         elders=lambda height: ask_elders(core, height),

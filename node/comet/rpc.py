@@ -8,12 +8,10 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, cast
 
-from ledger.chain.embedded import keccak256
-from ledger.chain.mempool import Admission
 from ledger.errors import InvalidInputError, LedgerError, NotFoundError, UnavailableError
 from node.comet.settings import MAX_BATCH, MAX_BODY_BYTES
 
@@ -23,16 +21,8 @@ _PIECE_BYTES = 1 << 16
 _IDLE_CONNECTIONS = 4
 _PER_PAGE = 100
 _MAX_PAGES = 10
-#: What CometBFT itself says about a transaction, and what that means to its sender; "" is no refusal.
-_OWN_REFUSALS: tuple[tuple[str, str], ...] = (
-    ("tx already exists in cache", ""),
-    ("mempool is full", "tx.pool-full"),
-    ("considered as full", "tx.pool-full"),
-    ("tx too large", "tx.malformed"),
-)
-
-#: By keccak256 of a raw transaction: why the application last refused it (code, message), None where it did not.
-Refusals = Callable[[list[bytes]], "list[tuple[str, str] | None]"]
+#: CometBFT's words when the bell hangs already, and while it checks it again after a height.
+_KNOWN = ("already exists in cache", "mempool is full", "considered as full")
 
 
 class CometRpc:
@@ -42,10 +32,8 @@ class CometRpc:
     UnavailableError(comet.answer) when its answer is not what it should be.
     """
 
-    def __init__(self, address: str, *, timeout: float = 10.0, refusals: Refusals | None = None) -> None:
+    def __init__(self, address: str, *, timeout: float = 10.0) -> None:
         self.address = address
-        #: Settable: the state machine begins to listen before there is anybody to ask.
-        self.refusals = refusals
         self._timeout = timeout
         self._lock = threading.Lock()
         self._idle: list[http.client.HTTPConnection] = []
@@ -64,11 +52,6 @@ class CometRpc:
     def net_info(self) -> dict[str, Any]:
         """``/net_info``: the connected peers."""
         return self._object(self.call("net_info"))
-
-    def mempool(self) -> tuple[int, int]:
-        """(transactions, bytes) that wait."""
-        told = self._object(self.call("num_unconfirmed_txs"))
-        return _number(told.get("total")), _number(told.get("total_bytes"))
 
     def round_state(self) -> dict[str, Any]:
         """``/consensus_state``: height, round and step under way and who voted in it."""
@@ -111,29 +94,12 @@ class CometRpc:
         """Connect to these peers (``<node id>@host:port``), all that there are, and keep trying to."""
         self.call("dial_peers", peers=list(peers), persistent=True, unconditional=True, private=False)
 
-    def broadcast(self, raws: Sequence[bytes]) -> list[Admission]:
-        """Hand in raw transactions; one answer each, in order. Again the same ones do no harm.
-
-        CometBFT answers a transaction that waits for its check at most every 20 ms. So they go in without waiting, and
-        behind them a check of nothing, whose answer comes when all of them were checked. What the application said of
-        each is asked of the application itself (``refusals``), which is this node's own.
-        """
-        answers: list[Admission] = []
-        for batch in _batches(raws):
-            answers += self._broadcast(batch)
-        return answers
-
-    def _broadcast(self, raws: list[bytes]) -> list[Admission]:
-        calls: list[tuple[str, Mapping[str, Any]]] = [
-            ("broadcast_tx_async", {"tx": base64.b64encode(raw).decode()}) for raw in raws
-        ]
-        told = self.batch([*calls, ("check_tx", {"tx": ""})])
-        hashes = [keccak256(raw) for raw in raws]
-        judged: Sequence[tuple[str, str] | None] = self.refusals(hashes) if self.refusals else [None] * len(raws)
-        return [
-            _admission(transaction, answer, refusal)
-            for transaction, answer, refusal in zip(hashes, told, judged, strict=False)
-        ]
+    def ring(self, bell: bytes) -> None:
+        """Hand in the one transaction that its mempool takes: something waits for a block. Again the same does no
+        harm: it is known, or CometBFT is busy with a height and hears of what waits after it."""
+        answer = self.batch([("broadcast_tx_async", {"tx": base64.b64encode(bell).decode()})])[0]
+        if isinstance(answer, LedgerError) and not any(word in str(answer.actual) for word in _KNOWN):
+            raise answer
 
     # --- the wire -----------------------------------------------------------------------------------------------------
     def call(self, method: str, **params: Any) -> Any:
@@ -252,36 +218,6 @@ class _Connection(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
         self.sock.connect(self._where)
-
-
-def _batches(raws: Sequence[bytes]) -> Iterator[list[bytes]]:
-    """Pieces that fit into a request: base64 and the words around it included."""
-    batch: list[bytes] = []
-    size = 0
-    for raw in raws:
-        length = 4 * (len(raw) // 3 + 1) + 100
-        if batch and (len(batch) == MAX_BATCH - 1 or size + length > MAX_BODY_BYTES - 1_000):
-            yield batch
-            batch, size = [], 0
-        batch.append(raw)
-        size += length
-    if batch:
-        yield batch
-
-
-def _admission(transaction: bytes, answer: Any, refusal: tuple[str, str] | None) -> Admission:
-    if isinstance(answer, LedgerError):
-        text = str(answer.actual or answer.message)
-        for words, code in _OWN_REFUSALS:
-            if words in text.lower():
-                if code:
-                    return Admission(hash=transaction, code=code, message=text)
-                break
-        else:
-            return Admission(hash=transaction, code="comet.refused", message=text)
-    if refusal is not None:
-        return Admission(hash=transaction, code=refusal[0], message=refusal[1])
-    return Admission(hash=transaction)
 
 
 def _refusal(error: Any) -> LedgerError:

@@ -9,11 +9,14 @@ from typing import Any
 from node.comet.binary import VERSION
 
 #: Requests of one JSON-RPC batch, and bytes of a body: the most that ``node.comet.rpc`` sends.
-MAX_BATCH = 1_001
-MAX_BODY_BYTES = 8 << 20
-#: What waits in CometBFT at most: 65 transactions of each of some three hundred members.
-MEMPOOL_TRANSACTIONS = 20_000
-MEMPOOL_BYTES = 64 << 20
+MAX_BATCH = 100
+MAX_BODY_BYTES = 1 << 20
+#: What waits in CometBFT at most, where the application keeps what waits itself: one bell, and no harm if it were two.
+_BELLS = 2
+_BELL_BYTES = 1 << 10
+#: The same where it does not.
+_MEMPOOL_TRANSACTIONS = 20_000
+_MEMPOOL_BYTES = 64 << 20
 #: Files relative to the home.
 PRIVATE_KEY = "config/priv_validator_key.json"
 NODE_KEY = "config/node_key.json"
@@ -56,6 +59,8 @@ class HomeSettings:
     commit_ms: int = 200
     #: How long between two looks whether a peer lacks something, milliseconds: what a network at rest costs.
     gossip_ms: int = 50
+    #: The application keeps what waits for a block; CometBFT's own mempool holds the bell and tells nobody of it.
+    own_pool: bool = True
     state_sync: StateSync | None = None
 
     @property
@@ -96,23 +101,7 @@ def sections(settings: HomeSettings) -> dict[str, dict[str, Any]]:
         },
         "rpc": _rpc(settings),
         "p2p": _p2p(settings),
-        "mempool": {
-            "type": "flood",
-            # What became invalid by a block must go, or it would fill proposals.
-            "recheck": True,
-            "recheck_timeout": "5s",
-            "broadcast": True,
-            "wal_dir": "",
-            "size": MEMPOOL_TRANSACTIONS,
-            "max_txs_bytes": MEMPOOL_BYTES,
-            "cache_size": 2 * MEMPOOL_TRANSACTIONS,
-            # A nonce that is too high now fits later.
-            "keep-invalid-txs-in-cache": False,
-            "max_tx_bytes": settings.max_tx_bytes,
-            "max_batch_bytes": 0,
-            "experimental_max_gossip_connections_to_persistent_peers": 0,
-            "experimental_max_gossip_connections_to_non_persistent_peers": 0,
-        },
+        "mempool": _mempool(settings),
         "statesync": _state_sync(settings.state_sync),
         "blocksync": {"version": "v0"},
         "consensus": {
@@ -142,6 +131,28 @@ def sections(settings: HomeSettings) -> dict[str, dict[str, Any]]:
             "max_open_connections": 3,
             "namespace": "cometbft",
         },
+    }
+
+
+def _mempool(settings: HomeSettings) -> dict[str, Any]:
+    size, max_bytes = (_BELLS, _BELL_BYTES) if settings.own_pool else (_MEMPOOL_TRANSACTIONS, _MEMPOOL_BYTES)
+    return {
+        # "nop" would be enough, and is refused together with create_empty_blocks = false.
+        "type": "flood",
+        # The bell goes when nothing waits any more.
+        "recheck": True,
+        "recheck_timeout": "5s",
+        "broadcast": not settings.own_pool,
+        "wal_dir": "",
+        "size": size,
+        "max_txs_bytes": max_bytes,
+        "cache_size": 2 * size,
+        # It may be rung again.
+        "keep-invalid-txs-in-cache": False,
+        "max_tx_bytes": min(max_bytes, settings.max_tx_bytes),
+        "max_batch_bytes": 0,
+        "experimental_max_gossip_connections_to_persistent_peers": 0,
+        "experimental_max_gossip_connections_to_non_persistent_peers": 0,
     }
 
 

@@ -38,8 +38,9 @@ class ValidatorState:
 class ConsensusView:
     """One look. ``at_ms`` is our clock; ``height`` and ``time_ms`` are the newest consensus height and its signed time;
     ``grown_ms`` is our clock when the height was last seen to grow (0: never yet), ``heights_per_s`` how fast in the
-    last ten seconds. ``peers`` are the USCCs connected by p2p; ``quorum``: more than two thirds of the power are
-    present."""
+    last ten seconds. ``peers`` are the USCCs connected by p2p. ``mempool_*`` is what waits for a block at this node,
+    ``mempool_ready``: the next one can hold some of it (the rest waits for earlier nonces). ``quorum``: more than two
+    thirds of the power are present."""
 
     at_ms: int
     height: int
@@ -53,6 +54,7 @@ class ConsensusView:
     mempool_txs: int
     mempool_bytes: int
     mempool_limit_txs: int
+    mempool_ready: bool
     validators: tuple[ValidatorState, ...]
     quorum: bool
     process: ProcessView

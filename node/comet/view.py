@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from ledger.chain.mempool import MAX_TRANSACTIONS
 from ledger.errors import LedgerError, NotFoundError, UnavailableError
 from node.comet.keys import key_address, node_id
 from node.comet.process import CometProcess, ProcessView
 from node.comet.rpc import CometRpc
-from node.comet.settings import MEMPOOL_TRANSACTIONS
 from node.comet.states import PREVOTE, STEPS, ConsensusView, MemberKeys, ValidatorState
 
 __all__ = ["ConsensusView", "ConsensusWatch", "MemberKeys", "ProcessView", "ValidatorState"]
@@ -57,7 +57,8 @@ class ConsensusWatch:
     """``step`` looks once; the owner's loop calls it. ``view`` is the newest look, None before the first answer.
 
     ``members`` are the active members' keys, ``own`` is this node's USCC, ``addresses`` gives the others' p2p addresses
-    as ``peers.json`` has them now.
+    as ``peers.json`` has them now; ``waiting`` says how many transactions wait for a block here, their bytes, and
+    whether the next block can hold any of them.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class ConsensusWatch:
         members: Callable[[], Sequence[MemberKeys]],
         own: str,
         addresses: Callable[[], tuple[str, ...]],
+        waiting: Callable[[], tuple[int, int, bool]],
         clock: Callable[[], int],
     ) -> None:
         self._rpc = rpc
@@ -75,6 +77,7 @@ class ConsensusWatch:
         self._members = members
         self._own = own
         self._addresses = addresses
+        self._waiting = waiting
         self._clock = clock
         self._view: ConsensusView | None = None
         self.problem: LedgerError | None = None
@@ -110,12 +113,9 @@ class ConsensusWatch:
 
     def _look(self) -> None:
         self._process.require_running()
-        status, net, waiting, state = (
-            _result(answer)
-            for answer in self._rpc.batch(
-                [("status", {}), ("net_info", {}), ("num_unconfirmed_txs", {}), ("consensus_state", {})]
-            )
-        )
+        answers = self._rpc.batch([("status", {}), ("net_info", {}), ("consensus_state", {})])
+        status, net, state = (_result(answer) for answer in answers)
+        waiting, waiting_bytes, ready = self._waiting()
         try:
             sync = status["sync_info"]
             height = int(sync["latest_block_height"])
@@ -153,9 +153,10 @@ class ConsensusWatch:
                 step=STEPS[at_step] if at_step < len(STEPS) else "",
                 catching_up=bool(sync["catching_up"]),
                 peers=tuple(sorted(member.uscc for member in members if _is_there(member, connected))),
-                mempool_txs=int(waiting["total"]),
-                mempool_bytes=int(waiting["total_bytes"]),
-                mempool_limit_txs=MEMPOOL_TRANSACTIONS,
+                mempool_txs=waiting,
+                mempool_bytes=waiting_bytes,
+                mempool_limit_txs=MAX_TRANSACTIONS,
+                mempool_ready=ready,
                 validators=validators,
                 quorum=3 * present > 2 * sum(one.power for one in validators),
                 process=self._process.view(),

@@ -181,7 +181,7 @@ class StatusReader:
             final_height=core.board.final_height(),
             age_ms=age,
             stale=age > core.config.chain.max_view_age * 1_000,
-            mempool=len(core.chain.pool) if view is None else view.mempool_txs,
+            mempool=core.chain.waiting()[0] if view is None else view.mempool_txs,
             mempool_bytes=None if view is None else view.mempool_bytes,
             log_size=core.log.size,
             published_size=published.size if published else 0,

@@ -1,9 +1,9 @@
 """The load generator of the network bench: a process of its own that hands in transactions made beforehand.
 
-``python -m scripts.benches.chain_load PLAN`` reads a plan (JSON), keeps each validator's CometBFT supplied by batches
-of ``broadcast_tx_async``, watches what is committed, and prints its figures: seconds, rate, its own processor time,
-what was committed when. Members' transactions go out in the order of their nonces, at most ``window`` ahead of what is
-committed; one that CometBFT took and the application then refused is handed in again when its member stands still.
+``python -m scripts.benches.chain_load PLAN`` reads a plan (JSON), keeps each validator supplied, watches what is
+committed, and prints its figures: seconds, rate, its own processor time, what was committed when. Members' transactions
+go to their node's JSON-RPC as everybody's do (batches of ``eth_sendRawTransaction``), in the order of their nonces, at
+most ``window`` ahead of what is committed; the pairs of the sample go to its CometBFT (``broadcast_tx_async``).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from scripts.jsonlink import Link
+from scripts.jsonlink import Call, Link
 
 #: Transactions of one request, and seconds between looks at what is committed.
 BATCH = 100
@@ -29,9 +29,9 @@ _IDLE_S = 0.01
 #: Seconds without a commit after which a member's transactions are handed in again, and the run is given up.
 _REPEAT_S = 3.0
 _PATIENCE_S = 60.0
-#: CometBFT's words: taken already; no room at this moment.
-_THERE = "already exists in cache"
-_FULL = "mempool is full"
+#: CometBFT's words and our nodes': taken already; no room at this moment.
+_THERE = ("already exists in cache", "tx.nonce-low")
+_FULL = ("mempool is full", "tx.pool-full", "tx.nonce-gap")
 
 
 #: Which queue, and which of its transactions.
@@ -51,6 +51,9 @@ class Supply(Protocol):
 
     def refused(self, place: Place) -> None:
         """There was no room: this one that ``next`` gave out is to be given out again, and what follows it."""
+
+    def call(self, raw: bytes) -> Call:
+        """How one is handed in."""
 
     @property
     def total(self) -> int:
@@ -115,6 +118,10 @@ class MemberSupply:
                 break
         return given
 
+    def call(self, raw: bytes) -> Call:
+        """To a node."""
+        return "eth_sendRawTransaction", ["0x" + raw.hex()]
+
     def refused(self, place: Place) -> None:
         """Begin again at the refused one."""
         queue, back = place
@@ -148,6 +155,10 @@ class SampleSupply:
         self._counter.sent(end - self._sent)
         self._sent = end
         return given
+
+    def call(self, raw: bytes) -> Call:
+        """To CometBFT."""
+        return "broadcast_tx_async", {"tx": base64.b64encode(raw).decode("ascii")}
 
     def refused(self, place: Place) -> None:
         """Begin again at the refused one."""
@@ -206,10 +217,10 @@ class Course:
 class Feeder(threading.Thread):
     """Keeps one validator supplied until everything of its supply is committed."""
 
-    def __init__(self, number: int, rpc: str, supply: Supply, total: int, course: Course) -> None:
+    def __init__(self, number: int, door: str, supply: Supply, total: int, course: Course) -> None:
         super().__init__(name=f"feeder-{number}", daemon=True)
         self._number = number
-        self._link = Link(rpc)
+        self._link = Link(door)
         self.supply = supply
         self._total = total
         self._course = course
@@ -241,14 +252,16 @@ class Feeder(threading.Thread):
                 time.sleep(_IDLE_S)
 
     def _hand_in(self, given: list[tuple[Place, bytes]]) -> None:
-        calls = [("broadcast_tx_async", {"tx": base64.b64encode(raw).decode("ascii")}) for _place, raw in given]
+        calls = [self.supply.call(raw) for _place, raw in given]
         full = False
         for (place, _raw), answer in zip(given, self._link.batch(calls), strict=True):
-            said = json.dumps(answer.get("error", ""))
-            if _FULL in said:
+            if "error" not in answer:
+                continue
+            said = json.dumps(answer["error"])
+            if any(word in said for word in _FULL):
                 full = True
                 self.supply.refused(place)
-            elif "error" in answer and _THERE not in said:
+            elif not any(word in said for word in _THERE):
                 raise RuntimeError(f"a transaction was refused: {said}")
         if full:
             self.supply.repeated += 1
@@ -264,7 +277,7 @@ def feed(plan: dict[str, Any]) -> dict[str, Any]:
     for number, (door, supply) in enumerate(zip(plan["doors"], supplies, strict=True)):
         # The first sees everything; so does each of the sample's.
         total = supply.total if number and plan["kind"] == "members" else writes
-        feeders.append(Feeder(number, door["rpc"], supply, total, course))
+        feeders.append(Feeder(number, door["node"], supply, total, course))
     used, began = _processor(), time.perf_counter()
     for feeder in feeders:
         feeder.start()
@@ -304,7 +317,7 @@ def _member_supplies(plan: dict[str, Any]) -> list[Supply]:
 def _sample_supplies(plan: dict[str, Any]) -> list[Supply]:
     counter, found, first = SampleCounter(plan["window"]), [], 0
     for door in plan["doors"]:
-        found.append(SampleSupply(door["rpc"], first, door["count"], plan["size"], counter))
+        found.append(SampleSupply(door["node"], first, door["count"], plan["size"], counter))
         first += found[-1].total
     return list(found)
 

@@ -44,7 +44,7 @@ def measure_sample(folder: Path, writes: int) -> dict[str, Any]:
     """Pairs a second committed by four validators with the sample application built into CometBFT."""
     with _running(folder) as (pids, addresses):
         share = writes // VALIDATORS
-        doors = [{"rpc": address, "count": share} for address in addresses]
+        doors = [{"node": address, "count": share} for address in addresses]
         plan = {"kind": "sample", "window": _WINDOW, "size": PAIR_BYTES, "doors": doors}
         before = sum(map(procfigures.cpu_seconds, pids))
         figures = generate(plan, folder)
@@ -100,6 +100,7 @@ def _set(node: Path, number: int, rpc: str, port: int) -> None:
         rpc=f"tcp://{rpc}",
         p2p=f"127.0.0.{number + 1}:{port}",
         peers=tuple(made[1].split(",")),
+        own_pool=False,
     )
     path.write_bytes(encode_settings(settings))
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from node.comet.home import write_home
 from node.comet.keys import node_id
 from node.comet.process import CometProcess
 from node.comet.rpc import CometRpc
-from node.comet.settings import HomeSettings
+from node.comet.settings import MAX_BATCH, HomeSettings
 from node.comet.sockets import socket_path
 from node.context import system_clock
 from tests.node.core.makers import eventually
@@ -61,7 +62,21 @@ def settings_of(home: Path, **changes: Any) -> HomeSettings:
         "p2p": f"127.0.0.1:{free_ports(1)[0]}",
         "empty_interval_s": 3_600,
     }
-    return HomeSettings(**(values | changes))
+    values |= changes
+    # The sample leaves to CometBFT what waits for a block.
+    return HomeSettings(own_pool=values["app"] != "kvstore", **values)
+
+
+def broadcast(rpc: CometRpc, raws: Sequence[bytes]) -> list[Any]:
+    """Hand transactions of the sample in, as many as a request takes at once; a refusal of CometBFT's is an error among
+    the answers."""
+    answers: list[Any] = []
+    for start in range(0, len(raws), MAX_BATCH):
+        calls = [
+            ("broadcast_tx_async", {"tx": base64.b64encode(raw).decode()}) for raw in raws[start : start + MAX_BATCH]
+        ]
+        answers += rpc.batch(calls)
+    return answers
 
 
 class Comet:

@@ -25,11 +25,12 @@ from ledger.model import Level, Sharing
 from node.city.ports import free_ports
 from node.comet.joining import Joining, check_unsigned, trusted_header
 from node.comet.light import PATHS, Ask, LightSource, answer_call, light_routes
-from node.comet.rpc import _Connection
+from node.comet.rpc import CometRpc, _Connection
 from node.comet.sockets import socket_path
 from node.identity.peers import Peer
 from node.web.webserver import WebServer
 from tests.bft.comet_homes import Comet, cometbft, genesis_of, make_members, until
+from tests.native_chain.abci_node import ring
 
 MEMBERS = make_members()
 EVERY = 5
@@ -45,16 +46,19 @@ class Application:
         self.server = AbciServer(self.chain, genesis, None, snapshots=str(folder), snapshot_every=EVERY)
         self.restored = self.height = 0
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._threads = [threading.Thread(target=self._run, daemon=True)]
 
-    def listen(self, path: Path) -> None:
+    def listen(self, path: Path, rpc: CometRpc) -> None:
         self.server.listen(str(path))
-        self._thread.start()
+        self._threads.append(threading.Thread(target=ring, args=(self.server, rpc, self._ended), daemon=True))
+        for thread in self._threads:
+            thread.start()
 
     def close(self) -> None:
         self._ended.set()
         self.server.stop()
-        self._thread.join(300)
+        for thread in self._threads:
+            thread.join(300)
 
     def _run(self) -> None:
         while not self._ended.is_set():
@@ -74,7 +78,7 @@ class OnComet(Comet):
         app = socket_path(home, "app.sock")
         super().__init__(home, member, genesis, app=f"unix://{app}", **changes)
         self.app = Application(home / "snapshots", genesis)
-        self.app.listen(app)
+        self.app.listen(app, self.rpc)
         self.port = free_ports(1)[0]
         routes = Starlette(routes=light_routes(self.rpc))
         self.web = WebServer(routes, "127.0.0.1", self.port, None, name="light")
@@ -121,7 +125,7 @@ def grown(tmp_path_factory: pytest.TempPathFactory, genesis: bytes) -> Iterator[
                 MEMBERS[0].account, chain_id=CHAIN_ID, nonce=number, to=directory.address, data=data, gas=4_000_000
             )
             before = until(one.height)
-            assert one.rpc.broadcast([raw])[0].admitted
+            assert one.app.server.hand_in([raw], True)[0][1] == ""
             until(lambda before=before: one.height() > before + 1)
         until(lambda: one.app.server.stats()["snapshots_made"] >= 2)
         yield one

@@ -46,6 +46,7 @@ def watch_of(comets: tuple[Comet, ...], number: int) -> ConsensusWatch:
         members=lambda: KEYS,
         own=MEMBERS[number].uscc,
         addresses=lambda: tuple(comet.peer for at, comet in enumerate(comets) if at != number),
+        waiting=lambda: (0, 0, False),
         clock=system_clock,
     )
 

@@ -15,13 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from ledger.errors import ConflictError, NotFoundError, UnavailableError
+from ledger.errors import ConflictError, LedgerError, NotFoundError, UnavailableError
 from ledger.keys import Ed25519Signer
 from ledger.model import KeyRole
 from node.comet.keys import encode_private_key
-from node.comet.rpc import CometRpc
 from node.comet.settings import SIGN_STATE
-from tests.bft.comet_homes import Comet, cometbft, genesis_of, make_members, until
+from tests.bft.comet_homes import Comet, broadcast, cometbft, genesis_of, make_members, until
 
 MEMBERS = make_members()
 
@@ -52,7 +51,7 @@ def alive(pid: int) -> bool:
 def grow(comet: Comet, number: int) -> int:
     """Make a height by a transaction of the sample; the height then."""
     before = comet.height()
-    assert comet.rpc.broadcast([b"k%d=v" % number])[0].admitted
+    assert broadcast(comet.rpc, [b"k%d=v" % number])[0]["code"] == 0
     return until(lambda: comet.height() > before and comet.height())
 
 
@@ -60,15 +59,19 @@ def test_it_runs_answers_and_comes_back_after_a_kill(comet: Comet) -> None:
     comet.process.start()
     until(lambda: comet.height() >= 1)
     rpc = comet.rpc
-    # The sample refuses what has no "=", says so itself, and is asked by nobody here: only CometBFT's own word counts.
-    admitted = rpc.broadcast([b"a=1", b"b=2", b"a=1"])
-    assert [one.code for one in admitted] == ["", "", ""]
-    assert len({one.hash for one in admitted}) == 2
-    told = CometRpc(rpc.address, refusals=lambda hashes: [("tx.nonce-low", "used")] * len(hashes)).broadcast([b"c=3"])
-    assert [(one.code, one.message) for one in told] == [("tx.nonce-low", "used")]
-    assert rpc.broadcast([b"x" * 200_000])[0].code == "tx.malformed"
-    assert len(rpc.broadcast([b"n%d=1" % number for number in range(2_500)])) == 2_500
-    until(lambda: rpc.mempool() == (0, 0))
+    assert [one["code"] for one in broadcast(rpc, [b"a=1", b"b=2"])] == [0, 0]
+    again, large = broadcast(rpc, [b"a=1", b"x" * 200_000])
+    assert isinstance(again, LedgerError)
+    assert "already exists" in str(again.actual)
+    assert isinstance(large, LedgerError)
+    assert "too large" in str(large.actual)
+    # A bell that hangs already is no error; another refusal is.
+    rpc.ring(b"a=1")
+    with pytest.raises(UnavailableError) as refused:
+        rpc.ring(b"x" * 200_000)
+    assert refused.value.code == "comet.refused"
+    assert len(broadcast(rpc, [b"n%d=1" % number for number in range(2_500)])) == 2_500
+    until(lambda: rpc.call("num_unconfirmed_txs")["total"] == "0")
     height = comet.height()
     signed = json.loads(rpc.commit(height))["signed_header"]
     assert signed["header"]["height"] == str(height)

@@ -1,7 +1,8 @@
 """A node reduced to what CometBFT needs: the native application on its socket, and a synced store behind it.
 
-``python -m tests.native_chain.abci_node GENESIS FOLDER SOCKET [STEP:HEIGHT]`` dies by SIGKILL at a step of a consensus
-height: ``asked`` before storing it, ``stored`` before saying so, ``committed`` after.
+``python -m tests.native_chain.abci_node GENESIS FOLDER SOCKET RPC [STEP:HEIGHT]`` dies by SIGKILL at a step of a
+consensus height: ``asked`` before storing it, ``stored`` before saying so, ``committed`` after. On its input it takes
+``hand HEX`` (a transaction: the code of its refusal or ``-``) and ``nonce HEX`` (an account: its next nonce).
 """
 
 from __future__ import annotations
@@ -11,10 +12,14 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import TextIO
 
 from ledger import _native
+from ledger.errors import LedgerError
 from ledger.storage.store import Store
+from node.comet.rpc import CometRpc
 
 ROWS = b"r"
 CONSENSUS = b"c"
@@ -70,7 +75,27 @@ def serve(
         seen(commit)
 
 
-def main(genesis_path: str, folder: str, socket: str, death: str = "") -> int:
+def ring(server: _native.AbciServer, rpc: CometRpc, stop: threading.Event) -> None:
+    """Let CometBFT hear that something waits, until told to stop."""
+    while not stop.is_set() and server.failure() is None:
+        if server.next_bell(0.5):
+            # It may be on its way up or down.
+            with suppress(LedgerError):
+                rpc.ring(server.bell)
+
+
+def answer(server: _native.AbciServer, chain: _native.Chain, lines: TextIO) -> None:
+    """What the test asks for."""
+    for line in lines:
+        word, value = line.split()
+        if word == "hand":
+            said: object = server.hand_in([bytes.fromhex(value)], True)[0][1] or "-"
+        else:
+            said = chain.account(bytes.fromhex(value))["nonce"]
+        print(said, flush=True)
+
+
+def main(genesis_path: str, folder: str, socket: str, rpc: str, death: str = "") -> int:
     """The process."""
 
     def at(step: str, height: int) -> None:
@@ -84,8 +109,12 @@ def main(genesis_path: str, folder: str, socket: str, death: str = "") -> int:
         server.listen(socket)
         stop = threading.Event()
         signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
+        ringing = threading.Thread(target=ring, args=(server, CometRpc(rpc), stop))
+        ringing.start()
+        threading.Thread(target=answer, args=(server, chain, sys.stdin), daemon=True).start()
         serve(server, store, stop, at=at)
         server.stop()
+        ringing.join()
         failure = server.failure()
     if failure is not None:
         print(*failure, file=sys.stderr)

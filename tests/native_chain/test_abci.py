@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,10 @@ from ledger.chain.genesis import contract_addresses
 from ledger.errors import ConflictError, FatalError, InvalidInputError, UnavailableError
 from ledger.model import KeyRole
 from ledger.storage.store import Store
+from node.comet.rpc import CometRpc
 from node.comet.settings import StateSync
 from tests.bft.comet_homes import Comet, cometbft, genesis_of, make_members, until
-from tests.native_chain.abci_node import open_chain, serve
+from tests.native_chain.abci_node import open_chain, ring, serve
 from tests.native_chain.native_city import City, Member, sign
 
 CONSORTIUM = contract_addresses()["Consortium"]
@@ -85,9 +87,13 @@ def test_a_server_listens_answers_and_stops(tmp_path: Path) -> None:
         assert b"civicledger" in answer
     assert server.next_commit(0.0) is None
     assert server.refusals([bytes(32)]) == [None]
+    assert (server.waiting(), server.find(bytes(32)), server.own(0.0)) == ((0, 0, False), None, [])
+    assert server.hand_in([b"?"], True)[0][1:] == ("tx.malformed", "transaction type 63 is not taken here")
+    assert not server.next_bell(0.0)
     for wait in (-1.0, float("nan"), 1e9):
-        with pytest.raises(InvalidInputError):
-            server.next_commit(wait)
+        for asked in (server.next_commit, server.next_bell, server.own):
+            with pytest.raises(InvalidInputError):
+                asked(wait)
     with pytest.raises(ConflictError) as nothing:
         server.committed()
     assert nothing.value.code == "abci.no-commit"
@@ -130,16 +136,28 @@ class App:
         self.server.listen(str(self.path))
         self.commits: list[_native.AbciCommit] = []
         self._stop = threading.Event()
-        self._thread = threading.Thread(
-            target=serve, args=(self.server, self.store, self._stop), kwargs={"seen": self.commits.append}
-        )
-        self._thread.start()
+        self._threads = [
+            threading.Thread(
+                target=serve, args=(self.server, self.store, self._stop), kwargs={"seen": self.commits.append}
+            )
+        ]
+        self._threads[0].start()
+
+    def ring(self, rpc: CometRpc) -> None:
+        """Let CometBFT hear of what waits."""
+        self._threads.append(threading.Thread(target=ring, args=(self.server, rpc, self._stop)))
+        self._threads[-1].start()
+
+    def hand_in(self, *raws: bytes) -> list[str]:
+        """The codes of the refusals, empty where one waits now."""
+        return [code for _, code, _ in self.server.hand_in(raws, True)]
 
     def close(self) -> None:
         """End it."""
         self._stop.set()
         self.server.stop()
-        self._thread.join(300)
+        for thread in self._threads:
+            thread.join(300)
         self.store.close()
 
 
@@ -151,9 +169,9 @@ def running(
     folder.mkdir()
     app = App(folder, genesis, snapshots=snapshots)
     comet = Comet(folder / "home", member, genesis, app=f"unix://{app.path}", **settings)
-    comet.rpc.refusals = app.server.refusals
     try:
         comet.process.start()
+        app.ring(comet.rpc)
         yield app, comet
     finally:
         comet.stop()
@@ -190,8 +208,8 @@ def test_one_validator_orders_and_a_late_node_takes_its_snapshot(tmp_path: Path)
         first = app.commits[0]
         assert (first.height, first.block, app.chain.height()) == (1, None, 0)
         assert contract_keys(app.chain) == first.validators == [members[0].signer(KeyRole.CONSENSUS).public]
-        admissions = comet.rpc.broadcast([call(sender), call(outsider), b"?", call(sender, nonce=200)])
-        assert [one.code for one in admissions] == ["", "tx.not-member", "tx.malformed", "tx.nonce-gap"]
+        codes = app.hand_in(call(sender), call(outsider), b"?", call(sender, nonce=200))
+        assert codes == ["", "tx.not-member", "tx.malformed", "tx.nonce-gap"]
         until(lambda: nonce(app.chain, sender) == 1)
         block = until(lambda: next((commit for commit in app.commits if commit.block is not None), None))
         assert block.block is not None
@@ -203,7 +221,7 @@ def test_one_validator_orders_and_a_late_node_takes_its_snapshot(tmp_path: Path)
         )
         for sent in range(2, 12):
             raw = call(sender)
-            assert comet.rpc.broadcast([raw])[0].admitted
+            assert app.hand_in(raw) == [""]
             until(lambda sent=sent: nonce(app.chain, sender) == sent)
         until(lambda: app.server.stats()["snapshots_made"] > 0)
         # The first header's time is that of the genesis, long ago.
@@ -219,8 +237,14 @@ def test_one_validator_orders_and_a_late_node_takes_its_snapshot(tmp_path: Path)
             assert until(late_comet.height) >= restored.height
             assert nonce(late.chain, sender) == 11
             # It goes on with the others, and what it stored is enough to start again.
-            assert late_comet.rpc.broadcast([call(sender)])[0].admitted
+            # Its own pool proposes nothing here: the validator's node is handed what comes in, as nodes do.
+            raw = call(sender)
+            assert (late.hand_in(raw), app.hand_in(raw)) == ([""], [""])
             until(lambda: nonce(late.chain, sender) == 12)
+            assert late.server.waiting() == (0, 0, False)
+            assert comet.rpc.call("num_unconfirmed_txs")["total"] in ("0", "1"), "the bell, if anything"
+            refused = comet.rpc.call("broadcast_tx_sync", tx=base64.b64encode(call(sender)).decode())
+            assert refused["codespace"] == "tx.not-here"
         with Store.open(tmp_path / "b" / "store") as store:
             again, row = open_chain(genesis, store)
             assert nonce(again, sender) == 12
@@ -231,10 +255,10 @@ def test_the_validators_are_those_the_members_voted_in(tmp_path: Path) -> None:
     cometbft()
     members = make_members()
     senders = [account(member) for member in members]
-    with running(tmp_path / "a", members[0], genesis_of(members, 1)) as (app, comet):
+    with running(tmp_path / "a", members[0], genesis_of(members, 1)) as (app, _comet):
 
         def send(*raws: bytes) -> None:
-            until(lambda: all(one.admitted for one in comet.rpc.broadcast(raws)))
+            assert not any(app.hand_in(*raws))
             until(lambda: all(nonce(app.chain, sender) == sender.nonce for sender in senders))
 
         # The first height's time is that of the genesis, long ago; the second one's is now.
@@ -263,13 +287,24 @@ def test_an_application_killed_at_every_step_loses_nothing(tmp_path: Path) -> No
     (tmp_path / "genesis.json").write_bytes(genesis)
     path = tmp_path / "app.sock"
 
-    def application(death: str = "") -> subprocess.Popen[bytes]:
-        files = [str(tmp_path / "genesis.json"), str(tmp_path / "store"), str(path), death]
-        process = subprocess.Popen([sys.executable, "-m", "tests.native_chain.abci_node", *files])
+    comet = Comet(tmp_path / "home", members[0], genesis, app=f"unix://{path}")
+
+    def application(death: str = "") -> subprocess.Popen[str]:
+        files = [str(tmp_path / "genesis.json"), str(tmp_path / "store"), str(path), comet.settings.rpc, death]
+        command = [sys.executable, "-m", "tests.native_chain.abci_node", *files]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         until(path.exists)
         return process
 
-    comet = Comet(tmp_path / "home", members[0], genesis, app=f"unix://{path}")
+    def ask(words: str) -> str:
+        """The answer of the application; nothing where it died over it."""
+        assert app.stdin is not None
+        assert app.stdout is not None
+        with suppress(BrokenPipeError):
+            print(words, file=app.stdin, flush=True)
+            return app.stdout.readline().strip()
+        return ""
+
     sent = [call(sender) for _ in range(8)]
     app = application("asked:1")
     try:
@@ -280,11 +315,12 @@ def test_an_application_killed_at_every_step_loses_nothing(tmp_path: Path) -> No
             path.unlink(missing_ok=True)
             app = application(step)
             until(lambda: comet.height() >= 1)
-            until(lambda number=number: comet.rpc.broadcast([sent[number]])[0].admitted)
+            ask(f"hand {sent[number].hex()}")
         until(lambda: comet.height() >= 4)
-        for raw in sent[3:]:
-            until(lambda raw=raw: comet.rpc.broadcast([raw])[0].admitted)
-        until(lambda: comet.rpc.mempool() == (0, 0))
+        # What waited in the memory of an application that was killed is handed in again by who handed it in.
+        for raw in sent:
+            assert ask(f"hand {raw.hex()}") in ("-", "tx.nonce-low")
+        until(lambda: ask(f"nonce {sender.account.hex()}") == str(len(sent)))
     finally:
         comet.stop()
         app.terminate()

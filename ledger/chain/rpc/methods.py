@@ -138,8 +138,8 @@ class Methods:
         if found is not None:
             block, index = found
             return shapes.transaction(read_transaction(block.transactions[index]), block, index)
-        waiting = self._chain.pool.get(hash_)
-        return None if waiting is None else shapes.transaction(read_transaction(waiting.raw), None)
+        waiting = self._chain.waiting_transaction(hash_)
+        return None if waiting is None else shapes.transaction(read_transaction(waiting), None)
 
     def _receipt(self, hash_: bytes) -> dict[str, Any] | None:
         found = self._chain.transaction(hash_)

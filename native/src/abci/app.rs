@@ -1,18 +1,20 @@
 //! The application: what its connections share, and which request goes where.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use alloy_primitives::{B256, keccak256};
+use alloy_primitives::B256;
 use sha2::{Digest, Sha256};
 use tendermint_proto::v0_38::abci::{
-    CheckTxType, RequestCheckTx, ResponseCheckTx, ResponseEcho, ResponseExtendVote, ResponseFlush, ResponseQuery,
-    ResponseVerifyVoteExtension, request, response, response_verify_vote_extension::VerifyStatus,
+    ResponseEcho, ResponseExtendVote, ResponseFlush, ResponseQuery, ResponseVerifyVoteExtension, request, response,
+    response_verify_vote_extension::VerifyStatus,
 };
 
+use super::ahead::Ahead;
 use super::finalize::Finalized;
 use super::handover::{Commit, Handover, Offer};
-use super::pool::{Pool, Reason};
+use super::pool::Pool;
 use super::row::Row;
 use super::server::Handler;
 use super::snapshot::Maker;
@@ -33,12 +35,18 @@ pub struct Application {
     pub(super) consensus: Mutex<Consensus>,
     pub(super) handover: Handover,
     pub(super) pool: Mutex<Pool>,
+    /// The last good proposal.
+    pub(super) ahead: Mutex<Option<Ahead>>,
+    /// The pool is ready for a block, or nothing is answered any more.
+    pub(super) wanted: Condvar,
     pub(super) stats: Arc<Stats>,
     /// None: this node makes and offers no snapshots.
     pub(super) snapshots: Option<Maker>,
     /// The snapshot that is being taken from others.
     pub(super) restoring: Mutex<Option<Restore>>,
     failure: Mutex<Option<Error>>,
+    /// Nothing is answered any more.
+    pub(super) closed: AtomicBool,
 }
 
 /// Where CometBFT stands.
@@ -73,10 +81,13 @@ impl Application {
             consensus: Mutex::new(Consensus { last, started, finalized: None }),
             handover: Handover::default(),
             pool: Mutex::default(),
+            ahead: Mutex::default(),
+            wanted: Condvar::new(),
             stats,
             snapshots,
             restoring: Mutex::default(),
             failure: Mutex::default(),
+            closed: AtomicBool::new(false),
         })
     }
 
@@ -124,7 +135,7 @@ impl Application {
         self.stats.left_out.add(commit.refused.len());
         self.stats.heights.add(1);
         self.stats.height.set(commit.height);
-        lock(&self.pool).advance();
+        self.settle(&commit);
         if let Some(maker) = &self.snapshots {
             maker.committed(commit.height, &self.chain, &self.stats);
         }
@@ -136,41 +147,9 @@ impl Application {
         lock(&self.failure).clone()
     }
 
-    /// Why CheckTx last refused each of these transactions, by keccak256.
-    pub fn refusals(&self, hashes: &[B256]) -> Vec<Option<Reason>> {
-        let pool = lock(&self.pool);
-        hashes.iter().map(|hash| pool.refusal(hash)).collect()
-    }
-
     /// Counters by name.
     pub fn stats(&self) -> Vec<(&'static str, u64)> {
         self.stats.read()
-    }
-
-    fn check_tx(&self, request: &RequestCheckTx) -> ResponseCheckTx {
-        let again = request.r#type == CheckTxType::Recheck as i32;
-        let (seen, dropped) = match again {
-            true => (&self.stats.recheck_tx, &self.stats.recheck_tx_dropped),
-            false => (&self.stats.check_tx, &self.stats.check_tx_refused),
-        };
-        seen.add(1);
-        let admitted = self.chain.admit(&request.tx).and_then(|(tx, from)| {
-            lock(&self.pool).enter(from, tx.nonce, tx.hash, again)?;
-            Ok(tx)
-        });
-        match admitted {
-            Ok(tx) => ResponseCheckTx { gas_wanted: signed(tx.gas), ..ResponseCheckTx::default() },
-            Err(error) => {
-                dropped.add(1);
-                let hash = keccak256(&request.tx);
-                match again {
-                    true => lock(&self.pool).leave(&hash),
-                    false => lock(&self.pool).refuse(hash, &error),
-                }
-                let (log, codespace) = (error.message, error.code.to_owned());
-                ResponseCheckTx { code: REFUSED, log, codespace, ..ResponseCheckTx::default() }
-            }
-        }
     }
 }
 
@@ -215,10 +194,14 @@ impl Handler for Application {
         if let Some(error) = failure {
             lock(&self.failure).get_or_insert_with(|| error.clone());
         }
+        self.closed.store(true, Ordering::Release);
+        self.wanted.notify_all();
         self.handover.close();
     }
 
     fn finish(&self) {
+        let ahead = lock(&self.ahead).take();
+        ahead.map(Ahead::end);
         if let Some(maker) = &self.snapshots {
             maker.finish();
         }

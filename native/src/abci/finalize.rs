@@ -15,6 +15,7 @@ use super::fail;
 use super::handover::{Commit, Offer};
 use super::row::Row;
 use super::start::{app_hash, update};
+use crate::chain::build::Built;
 use crate::chain::consortium::validators;
 use crate::chain::engine::Executed;
 use crate::error::Error;
@@ -33,17 +34,12 @@ impl Application {
         let height = expected_height(&consensus, request.height)?;
         let time_ms = milliseconds(request.time.as_ref())?;
         self.chain.check_next_version()?;
-        self.chain.drop_pending();
-        let (block, refused) = if request.txs.is_empty() {
-            (None, Vec::new())
-        } else {
-            match self.chain.finalize(&request.txs, time_ms, height, usize::MAX)? {
-                Ok(block) => {
-                    let refused = block.refused.clone();
-                    (Some(block), refused)
-                }
-                Err(refused) => (None, refused),
+        let (block, refused) = match self.executed(height, time_ms, &request.txs)? {
+            Ok(block) => {
+                let refused = block.refused.clone();
+                (Some(block), refused)
             }
+            Err(refused) => (None, refused),
         };
         let tx_results = results(request.txs.len(), block.as_deref(), &refused);
         let last = &consensus.last;
@@ -67,6 +63,17 @@ impl Application {
             app_hash: app_hash(&hash),
             ..ResponseFinalizeBlock::default()
         })
+    }
+
+    /// The pending block of these transactions: made ahead, or now.
+    fn executed(&self, height: u64, time_ms: u64, txs: &[Bytes]) -> Result<Built, Error> {
+        let ahead = lock(&self.ahead).take();
+        if let Some(made) = ahead.and_then(|ahead| ahead.take(height, time_ms, txs)) {
+            self.stats.executed_ahead.add(1);
+            return Ok(made);
+        }
+        self.chain.drop_pending();
+        if txs.is_empty() { Ok(Err(Vec::new())) } else { self.chain.finalize(txs, time_ms, height, usize::MAX) }
     }
 
     /// Answered once the caller has stored it. Errors: `abci.order`, `abci.stopped`.
@@ -107,7 +114,7 @@ fn expected_height(consensus: &Consensus, asked: i64) -> Result<u64, Error> {
     }
 }
 
-fn milliseconds(time: Option<&Timestamp>) -> Result<u64, Error> {
+pub(super) fn milliseconds(time: Option<&Timestamp>) -> Result<u64, Error> {
     time.and_then(|time| {
         let seconds = u64::try_from(time.seconds).ok()?.checked_mul(1000)?;
         Some(seconds + u64::from(u32::try_from(time.nanos).ok().filter(|nanos| *nanos < 1_000_000_000)? / 1_000_000))

@@ -8,8 +8,11 @@
 //! | `app` | the application: what is shared, and which request goes where |
 //! | `start` | Info, InitChain |
 //! | `proposal` | PrepareProposal, ProcessProposal |
+//! | `ahead` | a good proposal is executed while it is voted on |
 //! | `finalize` | FinalizeBlock, Commit |
-//! | `pool` | CheckTx: one waiting transaction per sender and nonce, and why others were refused |
+//! | `pool` | what waits for a block, by sender and nonce, and why others no longer do |
+//! | `entry` | transactions come in, CometBFT is told that they wait: CheckTx |
+//! | `bell` | the one transaction that CometBFT's own mempool ever holds |
 //! | `handover` | a Commit waits until the caller has stored it |
 //! | `row` | the stored consensus row |
 //! | `snapshot` | the state for nodes that join late |
@@ -17,7 +20,10 @@
 //!
 //! Nothing here writes to the chain's store: `next_commit` hands out what has to be stored, `committed` says it is.
 
+mod ahead;
 pub mod app;
+pub mod bell;
+mod entry;
 mod fail;
 mod finalize;
 pub mod frame;

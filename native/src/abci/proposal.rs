@@ -6,8 +6,13 @@ use tendermint_proto::v0_38::abci::{
     response_process_proposal::ProposalStatus,
 };
 
-use super::app::Application;
+use super::ahead::Ahead;
+use super::app::{Application, lock};
+use super::finalize::milliseconds;
 use crate::error::Error;
+
+/// Transactions of a proposal at most: what waits behind them is executed while the next proposal travels.
+const MOST: usize = 500;
 
 impl Application {
     /// Errors: `chain.version`.
@@ -16,8 +21,10 @@ impl Application {
         self.stats.proposals_made.add(1);
         let room = usize::try_from(request.max_tx_bytes).unwrap_or(0);
         let turn = u64::try_from(request.height).unwrap_or(0);
-        let chosen = self.chain.choose(&request.txs, room, size, turn);
-        let txs: Vec<Bytes> = chosen.into_iter().map(|index| request.txs[index].clone()).collect();
+        // Of what CometBFT offers, which is the bell, nothing.
+        let runs = lock(&self.pool).runs();
+        let chosen = self.chain.choose(runs, MOST, room, size, turn);
+        let txs: Vec<Bytes> = chosen.into_iter().map(|tx| tx.raw.0.clone()).collect();
         Ok(ResponsePrepareProposal { txs })
     }
 
@@ -26,13 +33,27 @@ impl Application {
         self.chain.check_next_version()?;
         self.stats.proposals_judged.add(1);
         let status = match self.chain.judge_all(&request.txs) {
-            Ok(()) => ProposalStatus::Accept,
+            Ok(()) => {
+                self.begin(request);
+                ProposalStatus::Accept
+            }
             Err(_) => {
                 self.stats.proposals_refused.add(1);
                 ProposalStatus::Reject
             }
         };
         Ok(ResponseProcessProposal { status: status as i32 })
+    }
+
+    /// Execute a good proposal while it is voted on.
+    fn begin(&self, request: &RequestProcessProposal) {
+        let (Ok(height), Ok(time_ms)) = (u64::try_from(request.height), milliseconds(request.time.as_ref())) else {
+            return;
+        };
+        if !request.txs.is_empty() {
+            let mut ahead = lock(&self.ahead);
+            *ahead = Some(Ahead::begin(&self.chain, height, time_ms, request.txs.clone(), ahead.take()));
+        }
     }
 }
 

@@ -51,7 +51,7 @@ impl Application {
     pub(super) fn info(&self) -> ResponseInfo {
         let consensus = lock(&self.consensus);
         // Asked when CometBFT starts, with an empty mempool.
-        lock(&self.pool).clear();
+        lock(&self.pool).bell.lost();
         let last = &consensus.last;
         ResponseInfo {
             data: "civicledger".into(),

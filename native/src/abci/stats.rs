@@ -28,20 +28,26 @@ counters! {
     transactions,
     /// Transactions of decided blocks that were left out.
     left_out,
-    /// Transactions checked for the first time.
-    check_tx,
+    /// Transactions handed in.
+    handed_in,
     /// Of those, refused.
+    handed_in_refused,
+    /// Waiting transactions that the rules no longer admitted.
+    dropped,
+    /// Times the bell was handed to CometBFT.
+    bells,
+    /// Times it asked about the bell, and nothing was ready.
+    bells_refused,
+    /// What it asked about and was no bell: refused.
     check_tx_refused,
-    /// Waiting transactions checked again.
-    recheck_tx,
-    /// Of those, dropped.
-    recheck_tx_dropped,
     /// Proposals made.
     proposals_made,
     /// Proposals of others judged.
     proposals_judged,
     /// Of those, refused.
     proposals_refused,
+    /// Blocks that were executed while they were voted on.
+    executed_ahead,
     /// Validators told to CometBFT as changed.
     validator_updates,
     /// Snapshots written.

@@ -11,6 +11,7 @@ use super::engine::{Chain, Executed};
 use super::evm::{BlockHashes, Machine};
 use super::fail;
 use super::rules::{self, Judge, block_full};
+use super::standing::Standing;
 use super::store::block_rows;
 use super::tx::Transaction;
 use super::window::{Held, Snapshot};
@@ -20,7 +21,7 @@ use crate::error::{Class, Error};
 const CHUNK: usize = 32;
 
 /// A decoded transaction with its sender.
-pub(super) type Opened = Result<(Arc<Transaction>, Address), Error>;
+pub type Opened = Result<(Arc<Transaction>, Address), Error>;
 
 /// A pending block, or why each transaction was left out.
 pub type Built = Result<Arc<Executed>, Vec<(usize, Error)>>;
@@ -34,7 +35,7 @@ struct Ran {
 
 impl Chain {
     /// Decode and recover, once per transaction while it waits. What was opened before fits the limits: they never change.
-    pub(super) fn open(&self, raw: &[u8]) -> Opened {
+    pub fn open(&self, raw: &[u8]) -> Opened {
         if let Some(known) = self.known.get(raw) {
             return Ok(known);
         }
@@ -48,9 +49,24 @@ impl Chain {
     pub fn admit(&self, raw: &[u8]) -> Result<(Arc<Transaction>, Address), Error> {
         let (tx, from) = self.open(raw)?;
         let head = self.head();
-        let standing = self.standings.of(&head, self.limits(), from);
-        standing.judge(&head.state, self.limits(), &tx, from)?;
+        self.judge_waiting(&head, &self.standing(&head, from), &tx, from)?;
         Ok((tx, from))
+    }
+
+    /// What the head's state says of a sender.
+    pub fn standing(&self, head: &Snapshot, from: Address) -> Standing {
+        self.standings.of(head, self.limits(), from)
+    }
+
+    /// Whether a transaction may wait at this head. Errors: `tx.*`.
+    pub fn judge_waiting(
+        &self,
+        head: &Snapshot,
+        standing: &Standing,
+        tx: &Transaction,
+        from: Address,
+    ) -> Result<(), Error> {
+        standing.judge(&head.state, self.limits(), tx, from)
     }
 
     /// Admission on the committed state: (hash, sender, nonce). Errors: `tx.*`.

@@ -24,7 +24,7 @@
 //! | `call` | calls and gas estimates |
 
 pub mod block;
-mod build;
+pub mod build;
 pub mod call;
 mod combine;
 pub mod consortium;
@@ -39,7 +39,7 @@ pub mod propose;
 mod recover;
 mod recovery;
 pub mod rules;
-mod standing;
+pub mod standing;
 pub mod state;
 pub mod store;
 pub mod trie;

@@ -1,6 +1,7 @@
 //! Proposals of a BFT network: what a proposer chooses, and what the others judge, both without executing.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use alloy_primitives::{Address, B256};
 use rayon::prelude::*;
@@ -9,6 +10,7 @@ use super::build::Opened;
 use super::consortium::check_version;
 use super::engine::Chain;
 use super::rules::{Judge, member_of};
+use super::tx::Transaction;
 use crate::error::Error;
 
 /// Transactions of a proposal that are decoded together before they are judged.
@@ -21,43 +23,38 @@ impl Chain {
         check_version(&head.state, head.sealed.header.number + 1)
     }
 
-    /// Indices of what goes into the next block, in its order: from each sender a contiguous run of nonces, one by one in
-    /// turn by member, as long as the rules admit it and the sum of `size` of the transactions' lengths stays within
+    /// What goes into the next block, in its order, of each sender's transactions by nonce: contiguous runs, one by one
+    /// in turn by member, `most` at most, as long as the rules admit it and the sum of `size` of the transactions' lengths stays within
     /// `room`. The members' turns start with another one for every `turn`.
-    pub fn choose<R: AsRef<[u8]> + Sync>(
+    pub fn choose(
         &self,
-        raws: &[R],
+        runs: Vec<(Address, Vec<Arc<Transaction>>)>,
+        most: usize,
         room: usize,
         size: impl Fn(usize) -> usize,
         turn: u64,
-    ) -> Vec<usize> {
+    ) -> Vec<Arc<Transaction>> {
         let head = self.head();
-        let opened = self.open_all(raws);
-        let mut members: HashMap<Address, Option<B256>> = HashMap::new();
-        let mut queues: BTreeMap<B256, BTreeMap<(Address, u64), usize>> = BTreeMap::new();
-        for (index, entry) in opened.iter().enumerate() {
-            let Ok((tx, from)) = entry else { continue };
-            let member = members.entry(*from).or_insert_with(|| member_of(&head.state, *from));
-            if let Some(member) = member {
-                // Of two with one nonce the first that came stays.
-                queues.entry(*member).or_default().entry((*from, tx.nonce)).or_insert(index);
-            }
+        let mut queues: BTreeMap<B256, BTreeMap<(Address, u64), Arc<Transaction>>> = BTreeMap::new();
+        for (from, run) in runs {
+            let Some(member) = member_of(&head.state, from) else { continue };
+            queues.entry(member).or_default().extend(run.into_iter().map(|tx| ((from, tx.nonce), tx)));
         }
-        let mut turns: VecDeque<VecDeque<usize>> =
-            queues.into_values().map(|queue| queue.into_values().collect()).collect();
+        let mut turns: VecDeque<_> = queues.into_values().map(BTreeMap::into_iter).collect();
         if !turns.is_empty() {
             turns.rotate_left((turn % turns.len() as u64) as usize);
         }
         let mut judge = Judge::new(&head.state, self.limits());
         let (mut chosen, mut used) = (Vec::new(), 0_usize);
-        while let Some(mut queue) = turns.pop_front() {
+        while chosen.len() < most
+            && let Some(mut queue) = turns.pop_front()
+        {
             // What is not admitted is passed over: later nonces of its sender are then ahead, and not admitted either.
-            while let Some(index) = queue.pop_front() {
-                let Ok((tx, from)) = &opened[index] else { continue };
+            while let Some(((from, _), tx)) = queue.next() {
                 let after = used.saturating_add(size(tx.raw.len()));
-                if after <= room && judge.admit(tx, *from).is_ok() {
+                if after <= room && judge.admit(&tx, from).is_ok() {
                     used = after;
-                    chosen.push(index);
+                    chosen.push(tx);
                     turns.push_back(queue);
                     break;
                 }

@@ -123,7 +123,8 @@ pub(super) fn judge_nonce(tx: &Transaction, next: u64) -> Result<(), Error> {
     Ok(())
 }
 
-pub(super) fn next_nonce(state: &State, from: Address) -> u64 {
+/// The nonce an account uses next.
+pub fn next_nonce(state: &State, from: Address) -> u64 {
     state.account(&from).map_or(0, |account| account.fields.nonce)
 }
 

@@ -27,6 +27,11 @@ impl Standing {
         Self { member: member_of(&head.state, from), next: next_nonce(&head.state, from), share }
     }
 
+    /// The nonce the sender uses next.
+    pub fn next(&self) -> u64 {
+        self.next
+    }
+
     /// Admission: every rule that looks at one transaction, and a nonce that may wait. Errors: `tx.*`.
     pub fn judge(&self, state: &State, limits: &Limits, tx: &Transaction, from: Address) -> Result<(), Error> {
         judge_as(state, limits, self.share, tx, from, self.member)?;

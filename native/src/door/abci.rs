@@ -4,14 +4,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alloy_primitives::B256;
+use alloy_primitives::{Address, B256};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
 use super::args::{Bytes, Count, Fixed};
+use super::blob::Blob;
 use super::chain::Chain;
 use super::executed::ExecutedBlock;
 use super::fault::{call, call_detached};
+use crate::abci::bell::BELL;
 use crate::abci::pool::Reason;
 use crate::abci::snapshot::folder::Folder;
 use crate::abci::snapshot::{EVERY, Maker};
@@ -62,10 +64,7 @@ impl AbciServer {
     }
 
     fn next_commit(&self, py: Python<'_>, timeout: f64) -> PyResult<Option<AbciCommit>> {
-        let wait = call(|| match timeout {
-            0.0..=LONGEST_WAIT => Ok(Duration::from_secs_f64(timeout)),
-            _ => Err(Error::new(Class::InvalidInput, "input.range", "the timeout is from 0 to 3,600 seconds")),
-        })?;
+        let wait = call(|| seconds(timeout))?;
         let commit = call_detached(py, || Ok(self.application.next_commit(wait)))?;
         Ok(commit.map(AbciCommit))
     }
@@ -97,9 +96,48 @@ impl AbciServer {
         })
     }
 
+    /// Takes the GIL away for as long as it works; many together are opened in parallel.
+    fn hand_in<'py>(&self, py: Python<'py>, raws: Vec<Blob>, own: bool) -> PyResult<Vec<Answer<'py>>> {
+        let taken = call_detached(py, || Ok(self.application.hand_in(&raws, own)))?;
+        let answer = |(hash, answer): (B256, Result<(), Error>)| {
+            let (code, message) = answer.err().map_or(("", String::new()), |error| (error.code, error.message));
+            (PyBytes::new(py, hash.as_slice()), code, message)
+        };
+        Ok(taken.into_iter().map(answer).collect())
+    }
+
+    fn next_bell(&self, py: Python<'_>, timeout: f64) -> PyResult<bool> {
+        let wait = call(|| seconds(timeout))?;
+        call_detached(py, || Ok(self.application.next_bell(wait)))
+    }
+
+    #[getter]
+    fn bell<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, BELL)
+    }
+
+    fn waiting(&self, py: Python<'_>) -> PyResult<(usize, usize, bool)> {
+        call_detached(py, || Ok(self.application.waiting()))
+    }
+
+    fn find<'py>(&self, py: Python<'py>, hash: Fixed<32>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let found = call_detached(py, || Ok(self.application.find(&B256::from(hash.0))))?;
+        Ok(found.map(|tx| PyBytes::new(py, &tx.raw)))
+    }
+
+    fn own<'py>(&self, py: Python<'py>, age: f64) -> PyResult<Vec<Bound<'py, PyBytes>>> {
+        let age = call(|| seconds(age))?;
+        let own = call_detached(py, || Ok(self.application.own(age)))?;
+        Ok(own.iter().map(|tx| PyBytes::new(py, &tx.raw)).collect())
+    }
+
+    fn pending_nonce(&self, py: Python<'_>, address: Fixed<20>) -> PyResult<u64> {
+        call_detached(py, || Ok(self.application.pending_nonce(&Address::from(address.0))))
+    }
+
     fn refusals(&self, py: Python<'_>, hashes: Vec<Fixed<32>>) -> PyResult<Vec<Option<Reason>>> {
         let hashes: Vec<_> = hashes.iter().map(|hash| B256::from(hash.0)).collect();
-        call_detached(py, || Ok(self.application.refusals(&hashes)))
+        call_detached(py, || Ok(self.application.reasons(&hashes)))
     }
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
@@ -110,6 +148,16 @@ impl AbciServer {
         Ok(out)
     }
 }
+
+fn seconds(number: f64) -> Result<Duration, Error> {
+    match number {
+        0.0..=LONGEST_WAIT => Ok(Duration::from_secs_f64(number)),
+        _ => Err(Error::new(Class::InvalidInput, "input.range", "the time is from 0 to 3,600 seconds")),
+    }
+}
+
+/// Hash, code and message of one answer; no code where it was taken.
+type Answer<'py> = (Bound<'py, PyBytes>, &'static str, String);
 
 /// A Commit that waits to be stored.
 #[pyclass(frozen, module = "ledger._native")]

@@ -14,7 +14,6 @@ from ledger.chain.bindings import Contracts
 from ledger.chain.devnet import DevMember
 from ledger.chain.engine import COMETBFT, EmbeddedChain
 from ledger.chain.genesis import contract_addresses
-from ledger.chain.mempool import Admission
 from ledger.errors import FatalError, InvalidInputError, LedgerError, UnavailableError
 from ledger.storage.chainstate import ChainStore, ConsensusCommit, ExecutedBlock
 from ledger.storage.store import Store
@@ -181,63 +180,65 @@ def test_a_snapshot_takes_the_place_of_every_row_and_its_head_needs_no_block(
         assert EmbeddedChain.open(ChainStore(opened), genesis, engine=COMETBFT).head().height == 4
 
 
-class Pool:
-    """CometBFT's pool, as far as a node sees it."""
+class Spread:
+    """The validators' nodes, as far as a node's own chain sees them."""
 
     def __init__(self) -> None:
-        self.held: list[bytes] = []
-        self.full = False
+        self.handed: list[bytes] = []
+        self.away = False
 
-    def __call__(self, raws: list[bytes]) -> list[Admission]:
-        if self.full:
-            return [Admission(hash=embedded.keccak256(raw), code="tx.pool-full", message="full") for raw in raws]
-        self.held += raws
-        return [Admission(hash=embedded.keccak256(raw)) for raw in raws]
+    def __call__(self, raws: list[bytes]) -> None:
+        if self.away:
+            raise UnavailableError("chain.no-validator", "nobody answers")
+        self.handed += raws
 
 
 @pytest.fixture
-def forwarded(open_chain: Callable[..., EmbeddedChain], bench: Bench, tmp_path: Path) -> tuple[Bench, Pool]:
-    """A node of a CometBFT network whose pool the test plays."""
-    pool = Pool()
-    chain = open_chain(tmp_path / "node", forward=pool, engine=COMETBFT)
+def forwarded(
+    open_chain: Callable[..., EmbeddedChain], bench: Bench, genesis: bytes, tmp_path: Path
+) -> tuple[Bench, Spread, embedded.AbciServer]:
+    """A node of a CometBFT network without its CometBFT: the test decides what is in a block."""
+    chain, spread = open_chain(tmp_path / "node", engine=COMETBFT), Spread()
+    server = embedded.open_application(chain.native, genesis, None)
+    assert chain.forwarding is not None
+    with pytest.raises(UnavailableError) as early:
+        chain.submit(bench.publish(1, "A"))
+    assert (early.value.code, chain.waiting()) == ("chain.starting", (0, 0, False))
+    chain.forwarding.attach(server, spread)
     contracts = Contracts.at(chain.call, contract_addresses())
-    return Bench(chain=chain, contracts=contracts, members=bench.members), pool
+    return Bench(chain=chain, contracts=contracts, members=bench.members), spread, server
 
 
-def test_what_the_state_refuses_never_reaches_the_pool(forwarded: tuple[Bench, Pool]) -> None:
-    node, pool = forwarded
-    good, far = node.publish(1, "A"), node.publish(2, "B", nonce=90)
-    answers = node.chain.submit_many([good, b"\x02rubbish", far])
-    assert [answer.code for answer in answers] == ["", "tx.malformed", "tx.nonce-gap"]
-    assert [answer.hash for answer in answers] == [embedded.keccak256(raw) for raw in (good, b"\x02rubbish", far)]
-    assert pool.held == [good]
+def test_what_the_pool_refuses_is_handed_to_nobody(forwarded: tuple[Bench, Spread, embedded.AbciServer]) -> None:
+    node, spread, _ = forwarded
+    good, far, rival = node.publish(1, "A"), node.publish(2, "B", nonce=90), node.publish(1, "C", nonce=0)
+    raws = [good, b"\x02rubbish", far, rival, good]
+    answers = node.chain.submit_many(raws)
+    assert [answer.code for answer in answers] == ["", "tx.malformed", "tx.nonce-gap", "tx.nonce-taken", ""]
+    assert [answer.hash for answer in answers] == [embedded.keccak256(raw) for raw in raws]
+    assert spread.handed == [good, good]
+    # What another member's node hands over stays here; only what was refused is answered.
+    theirs = node.publish(2, "D")
+    assert node.chain.forwarding is not None
+    assert [one.code for one in node.chain.forwarding.receive([theirs, far])] == ["tx.nonce-gap"]
+    assert spread.handed == [good, good]
+    assert node.chain.waiting() == (2, len(good) + len(theirs), True)
+    assert node.chain.waiting_transaction(embedded.keccak256(theirs)) == theirs
+    assert node.chain.waiting_transaction(bytes(32)) is None
 
 
-def test_what_waits_counts_for_the_next_nonce_and_is_handed_in_again(forwarded: tuple[Bench, Pool]) -> None:
-    node, pool = forwarded
+def test_what_waits_counts_for_the_next_nonce(forwarded: tuple[Bench, Spread, embedded.AbciServer]) -> None:
+    node, spread, server = forwarded
     address = node.members[1].account.address
     raws = [node.publish(1, "A")]
     node.chain.submit(raws[0])
     assert node.chain.pending_nonce(address) == 1
     raws.append(node.publish(1, "B"))
     node.chain.submit(raws[1])
-    assert node.chain.forwarding is not None
-    pool.held.clear()
-    assert node.chain.forwarding.again() == 2
-    assert pool.held == raws
-    # Another transaction with that nonce came to the validators by another way.
-    rival = node.publish(1, "C", nonce=0)
-    node.chain.adopt(decide(node.chain, 1, rival), node.chain.native.commit)
-    assert node.chain.forwarding.again() == 1
     assert node.chain.pending_nonce(address) == 2
-    assert node.chain.submit_many([raws[0]])[0].code == "tx.nonce-low"
-    assert node.chain.submit_many([rival])[0].admitted, "what is in a block already is no error"
-
-
-def test_what_the_pool_refuses_is_not_remembered(forwarded: tuple[Bench, Pool]) -> None:
-    node, pool = forwarded
-    pool.full = True
-    with pytest.raises(UnavailableError) as refused:
-        node.chain.submit(node.publish(1, "A"))
-    assert refused.value.code == "tx.pool-full"
-    assert node.chain.pending_nonce(node.members[1].account.address) == 0
+    assert server.own(0.0) == raws == spread.handed
+    # Nobody who proposes blocks answers: the caller hears of it, and it waits all the same.
+    spread.away = True
+    with pytest.raises(UnavailableError) as away:
+        node.chain.submit(node.publish(1, "C"))
+    assert (away.value.code, node.chain.waiting()[0]) == ("chain.no-validator", 3)

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from ledger.errors import ConflictError, FatalError, LedgerError, UnavailableError
-from node.chain import consensus
 from node.chain.board import CometBoard
 from node.chain.consensus import BftOrderer
 from node.metrics import Metrics
@@ -44,6 +43,16 @@ class Server:
         self.waiting: queue.Queue[Commit] = queue.Queue()
         self.stopped = threading.Event()
         self.broken: tuple[str, str] | None = None
+        self.bell = b"ding"
+        self.bells: queue.Queue[bool] = queue.Queue()
+
+    def next_bell(self, timeout: float) -> bool:
+        if self.stopped.is_set() or self.broken:
+            return False
+        try:
+            return self.bells.get(timeout=min(timeout, 0.01))
+        except queue.Empty:
+            return False
 
     def listen(self, path: str) -> None:
         self.tell(f"listen {path}")
@@ -95,6 +104,20 @@ class Process:
             self.tell("process stopped")
 
 
+class Rpc:
+    """CometBFT's door."""
+
+    def __init__(self, tell: Recorded) -> None:
+        self.tell = tell
+        self.away = False
+
+    def ring(self, bell: bytes) -> None:
+        if self.away:
+            self.tell("unheard")
+            raise UnavailableError("comet.unreachable", "not there yet")
+        self.tell(f"rung {bell!r}")
+
+
 class Chain:
     """The engine: stores, then answers."""
 
@@ -102,7 +125,6 @@ class Chain:
         self.tell = tell
         self.genesis_digest = b"\x11" * 32
         self.error: LedgerError | None = None
-        self.forwarding = SimpleNamespace(again=lambda: self.tell("again") or 0)
 
     def head(self) -> Any:
         return SimpleNamespace(height=0, header=b"", hash=b"\x00" * 32)
@@ -121,6 +143,7 @@ class Bench:
     process: Process
     chain: Chain
     board: CometBoard
+    rpc: Rpc
     orderer: BftOrderer
     fatal: list[LedgerError]
 
@@ -133,7 +156,7 @@ class Bench:
 @pytest.fixture
 def bench() -> Iterator[Bench]:
     tell = Recorded()
-    server, process, chain = Server(tell), Process(tell), Chain(tell)
+    server, process, chain, rpc = Server(tell), Process(tell), Chain(tell), Rpc(tell)
     board = CometBoard(
         clock=lambda: NOW_MS + 5_000,
         block_hash=lambda height: None,
@@ -147,12 +170,15 @@ def bench() -> Iterator[Bench]:
         chain=chain,  # type: ignore[arg-type]
         board=board,
         server=server,  # type: ignore[arg-type]
-        comet=SimpleNamespace(process=process, rpc=None, app_socket="/app.sock"),  # type: ignore[arg-type]
+        comet=SimpleNamespace(process=process, rpc=rpc, app_socket="/app.sock"),  # type: ignore[arg-type]
         watch=SimpleNamespace(step=lambda: 60.0, view=lambda: None),  # type: ignore[arg-type]
+        handing=SimpleNamespace(loops=lambda: (), stop=lambda: None),  # type: ignore[arg-type]
         metrics=Metrics(),
         on_fatal=fatal.append,
     )
-    made = Bench(tell=tell, server=server, process=process, chain=chain, board=board, orderer=orderer, fatal=fatal)
+    made = Bench(
+        tell=tell, server=server, process=process, chain=chain, board=board, rpc=rpc, orderer=orderer, fatal=fatal
+    )
     yield made
     made.orderer.stop()
     for loop in made.orderer.loops():
@@ -211,10 +237,8 @@ def test_a_cometbft_that_died_is_a_problem_of_the_loop_not_of_the_node(bench: Be
     tending = next(loop for loop in bench.orderer.loops() if loop.name == "cometbft")
     eventually(lambda: tending.problem is not None)
     assert bench.fatal == []
-    bench.process.alive, bench.process.restarts = True, 1
-    eventually(lambda: "again" in bench.tell.events)
+    bench.process.alive, bench.process.problem = True, None
     eventually(lambda: tending.problem is None)
-    assert bench.tell.events.count("again") == 1, "its pool is filled once"
 
 
 def test_a_start_that_was_refused_is_tried_again(bench: Bench) -> None:
@@ -234,26 +258,14 @@ def test_a_cometbft_that_will_never_run_ends_the_node(bench: Bench) -> None:
     assert bench.fatal[0].code == "comet.other-genesis"
 
 
-def test_transactions_wait_for_a_cometbft_that_is_starting() -> None:
-    tries: list[list[bytes]] = []
-
-    def forward(raws: list[bytes]) -> list[Any]:
-        tries.append(raws)
-        if len(tries) < 3:
-            raise UnavailableError("comet.unreachable", "not there yet")
-        return ["admitted"]
-
-    assert consensus.patiently(forward)([b"one"]) == ["admitted"]
-    assert tries == [[b"one"]] * 3
-
-
-def test_a_cometbft_that_stays_away_and_other_failures_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(consensus, "_START_S", 0.0)
-    for code in ("comet.unreachable", "comet.answer"):
-
-        def forward(raws: list[bytes], code: str = code) -> list[Any]:
-            raise UnavailableError(code, "no")
-
-        with pytest.raises(UnavailableError) as away:
-            consensus.patiently(forward)([b"one"])
-        assert away.value.code == code
+def test_the_bell_is_rung_when_something_waits_whether_or_not_cometbft_hears_it(bench: Bench) -> None:
+    bench.begin()
+    eventually(lambda: "process started" in bench.tell.events)
+    bench.rpc.away = True
+    bench.server.bells.put(True)
+    eventually(lambda: "unheard" in bench.tell.events)
+    bench.rpc.away = False
+    bench.server.bells.put(True)
+    eventually(lambda: "rung b'ding'" in bench.tell.events)
+    ringing = next(loop for loop in bench.orderer.loops() if loop.name == "bell")
+    assert (ringing.problem, bench.fatal) == (None, [])

@@ -41,7 +41,7 @@ def view(*missing_s: int, **changes: Any) -> ConsensusView:
     made = ConsensusView(
         at_ms=NOW, height=500, time_ms=NOW - 2_000, grown_ms=NOW - 1_000, heights_per_s=0.5, round=0, step="propose",
         catching_up=False, peers=CODES[:there], mempool_txs=0, mempool_bytes=0, mempool_limit_txs=20_000,
-        validators=states, quorum=3 * there > 8, process=RUNNING,
+        mempool_ready=False, validators=states, quorum=3 * there > 8, process=RUNNING,
     )  # fmt: skip
     return replace(made, **changes)
 
@@ -91,8 +91,11 @@ def test_idle_is_not_halted() -> None:
 
 
 def test_transactions_that_wait_are_a_stall() -> None:
-    assert set(found(view(mempool_txs=5, grown_ms=NOW - 3_000))) == {"consensus.live"}
-    stalled = found(view(mempool_txs=5, grown_ms=NOW - 20_000, round=3, step="prevote"))["consensus.stalled"]
+    assert set(found(view(mempool_txs=5, mempool_ready=True, grown_ms=NOW - 3_000))) == {"consensus.live"}
+    # What waits for an earlier nonce waits for its sender.
+    assert set(found(view(mempool_txs=5, grown_ms=NOW - 20_000))) == {"consensus.live"}
+    waiting = view(mempool_txs=5, mempool_ready=True, grown_ms=NOW - 20_000, round=3, step="prevote")
+    stalled = found(waiting)["consensus.stalled"]
     assert stalled.severity == "problem"
     assert "5 transactions wait and no block came for 20 s" in stalled.message
     assert "round 3 prevote" in stalled.message

@@ -137,7 +137,7 @@ def network(view: StatusView, missing: int) -> StatusView:
     consensus = ConsensusView(
         at_ms=now, height=1_234, time_ms=now - 1_000, grown_ms=now - 1_000, heights_per_s=1.0, round=0, step="propose",
         catching_up=False, peers=("a", "b"), mempool_txs=7, mempool_bytes=2_048, mempool_limit_txs=20_000,
-        validators=states, quorum=missing < 2,
+        mempool_ready=False, validators=states, quorum=missing < 2,
         process=ProcessView(running=True, pid=1, restarts=2, last_error="address in use", since_ms=now - 9_000),
     )  # fmt: skip
     rows = tuple(

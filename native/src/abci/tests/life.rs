@@ -18,18 +18,15 @@ fn hash(node: &Node) -> Vec<u8> {
 }
 
 #[test]
-fn a_height_goes_from_the_mempool_to_the_head() {
+fn a_height_goes_from_the_pool_to_the_head() {
     let mut node = Node::found(2);
     let mut client = node.connect();
     let info = client.info();
     assert_eq!((info.last_block_height, info.last_block_app_hash.len(), info.app_version), (0, 0, 1));
     assert_eq!(client.init_chain(node.init_request()).expect("taken").to_vec(), hash(&node));
     let raws = [write(&member(1), 0, 7, 70), write(&member(2), 0, 8, 80)];
-    for raw in &raws {
-        let checked = client.check(raw, false);
-        assert_eq!((checked.code, checked.codespace.as_str(), checked.gas_wanted), (0, "", 200_000));
-    }
-    let proposal = client.prepare(1, 1 << 20, &raws);
+    assert_eq!(node.hand_in(&raws), ["", ""]);
+    let proposal = client.prepare(1, 1 << 20);
     assert_eq!(proposal.len(), 2);
     assert!(client.process(1, &proposal));
     let finalized = node.height(&mut client, 1, &proposal);

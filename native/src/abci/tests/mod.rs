@@ -3,6 +3,7 @@
 mod crashes;
 mod frames;
 mod life;
+mod pool;
 mod proposals;
 mod snapshots;
 mod validators;
@@ -23,6 +24,7 @@ use tendermint_proto::v0_38::abci::{
     request, response,
 };
 
+use super::bell::BELL;
 use super::handover::Commit;
 use super::snapshot::Maker;
 use super::start::{app_state, update};
@@ -179,6 +181,12 @@ impl Node {
         finalized
     }
 
+    /// Hand in as the own member's; the code of each, empty where it waits.
+    pub fn hand_in(&self, raws: &[Vec<u8>]) -> Vec<&'static str> {
+        let taken = self.application.hand_in(raws, true);
+        taken.into_iter().map(|(_, answer)| answer.err().map_or("", |error| error.code)).collect()
+    }
+
     pub fn root(&self) -> B256 {
         self.chain.head().state.root()
     }
@@ -232,8 +240,9 @@ impl Client {
         }
     }
 
-    pub fn prepare(&mut self, height: i64, room: i64, txs: &[Vec<u8>]) -> Vec<Vec<u8>> {
-        let txs = txs.iter().map(|raw| raw.clone().into()).collect();
+    /// CometBFT offers what its mempool holds.
+    pub fn prepare(&mut self, height: i64, room: i64) -> Vec<Vec<u8>> {
+        let txs = vec![BELL.into()];
         let request = RequestPrepareProposal { max_tx_bytes: room, txs, height, ..RequestPrepareProposal::default() };
         match self.ask(request::Value::PrepareProposal(request)) {
             Ok(response::Value::PrepareProposal(answer)) => answer.txs.iter().map(|raw| raw.to_vec()).collect(),
@@ -244,7 +253,7 @@ impl Client {
     /// Whether the proposal is accepted.
     pub fn process(&mut self, height: i64, txs: &[Vec<u8>]) -> bool {
         let txs = txs.iter().map(|raw| raw.clone().into()).collect();
-        let request = RequestProcessProposal { txs, height, ..RequestProcessProposal::default() };
+        let request = RequestProcessProposal { txs, height, time: time(height), ..RequestProcessProposal::default() };
         match self.ask(request::Value::ProcessProposal(request)) {
             Ok(response::Value::ProcessProposal(answer)) => answer.status == 1,
             other => panic!("{other:?}"),
@@ -253,15 +262,17 @@ impl Client {
 
     pub fn finalize(&mut self, height: i64, txs: &[Vec<u8>]) -> Result<ResponseFinalizeBlock, String> {
         let txs = txs.iter().map(|raw| raw.clone().into()).collect();
-        // 700 ms past a full second: a block's time is the second.
-        let seconds = (GENESIS_MS / 1000) as i64 + height;
-        let time = Some(Timestamp { seconds, nanos: 700_000_000 });
-        let request = RequestFinalizeBlock { txs, height, time, ..RequestFinalizeBlock::default() };
+        let request = RequestFinalizeBlock { txs, height, time: time(height), ..RequestFinalizeBlock::default() };
         match self.ask(request::Value::FinalizeBlock(request))? {
             response::Value::FinalizeBlock(answer) => Ok(answer),
             other => panic!("{other:?}"),
         }
     }
+}
+
+/// The time of a height, 700 ms past a full second: a block's time is the second.
+fn time(height: i64) -> Option<Timestamp> {
+    Some(Timestamp { seconds: (GENESIS_MS / 1000) as i64 + height, nanos: 700_000_000 })
 }
 
 /// (code, codespace) of each.

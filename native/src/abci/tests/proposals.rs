@@ -1,10 +1,9 @@
-//! What is proposed, what is accepted, and what the mempool is told.
+//! What is proposed, and what is accepted.
 
 use alloy_consensus::TxEip1559;
 use alloy_primitives::Bytes;
 
 use super::*;
-use crate::chain::rules::CONSORTIUM;
 use crate::chain::tests::{BLOCK_GAS, CHAIN_ID, draft, put, sign, store_address, write};
 
 const ROOM: i64 = 1 << 20;
@@ -57,24 +56,23 @@ fn what_is_proposed_is_accepted_by_everybody() {
     let node = Node::found(3);
     let mut client = node.begin();
     let pool = [
-        write(&member(9), 0, 1, 1),
         write(&member(1), 2, 1, 12),
         write(&member(1), 0, 1, 10),
-        write(&member(1), 0, 1, 99),
         write(&member(2), 1, 1, 21),
         write(&member(1), 1, 1, 11),
-        b"?".to_vec(),
         write(&member(3), 0, 1, 30),
-        heavy(3, 1, BLOCK_GAS),
-        write(&member(3), 2, 1, 32),
+        heavy(3, 2, 30_000),
     ];
-    let proposal = client.prepare(1, ROOM, &pool);
-    // Runs from the committed nonce: of member 1 three, of member 2 none (its nonce 0 is not here), of member 3 one.
+    assert_eq!(node.hand_in(&pool), [""; 6]);
+    let proposal = client.prepare(1, ROOM);
+    // Runs from the committed nonce: of member 1 three, of member 2 none (its nonce 0 is not here), of member 3 one. The
+    // bell, which CometBFT offers, is not among them.
     let mut places: Vec<_> =
         proposal.iter().map(|raw| pool.iter().position(|other| other == raw).expect("of the pool")).collect();
     assert!(client.process(1, &proposal));
     places.sort_unstable();
-    assert_eq!(places, [1, 2, 5, 7]);
+    assert_eq!(places, [0, 1, 3, 4]);
+    assert!(!client.process(1, &[&proposal[..], &[BELL.to_vec()]].concat()), "a proposal with the bell");
 }
 
 #[test]
@@ -100,9 +98,10 @@ fn members_take_turns_and_the_first_turn_goes_around() {
     let senders = |proposal: &[Vec<u8>]| -> Vec<usize> {
         proposal.iter().map(|raw| pool.iter().position(|other| other == raw).expect("of the pool") / 4).collect()
     };
+    assert_eq!(node.hand_in(&pool), [""; 12]);
     let mut firsts = Vec::new();
     for height in 1..=3 {
-        let order = senders(&client.prepare(height, ROOM, &pool));
+        let order = senders(&client.prepare(height, ROOM));
         assert_eq!(order.len(), 12);
         // Round after round the same order.
         assert!(order.chunks(3).all(|round| round == &order[..3] && round.iter().sum::<usize>() == 3), "{order:?}");
@@ -111,14 +110,14 @@ fn members_take_turns_and_the_first_turn_goes_around() {
     firsts.sort_unstable();
     assert_eq!(firsts, [0, 1, 2]);
     // Room for five: nobody has more than two. A transaction takes a tag and its length beside its bytes.
-    let room = client.prepare(1, ROOM, &pool)[..5].iter().map(|raw| raw.len() as i64 + 3).sum();
-    let order = senders(&client.prepare(1, room, &pool));
+    let room = client.prepare(1, ROOM)[..5].iter().map(|raw| raw.len() as i64 + 3).sum();
+    let order = senders(&client.prepare(1, room));
     assert_eq!(order.len(), 5);
     assert!((0..3).all(|member| order.iter().filter(|sender| **sender == member).count() <= 2), "{order:?}");
-    assert!(client.prepare(1, room - 1, &pool).len() <= 5);
-    assert_ne!(client.prepare(1, room - 1, &pool), client.prepare(1, room, &pool));
-    assert!(client.prepare(1, 0, &pool).is_empty());
-    assert!(client.prepare(1, -1, &pool).is_empty());
+    assert!(client.prepare(1, room - 1).len() <= 5);
+    assert_ne!(client.prepare(1, room - 1), client.prepare(1, room));
+    assert!(client.prepare(1, 0).is_empty());
+    assert!(client.prepare(1, -1).is_empty());
 }
 
 #[test]
@@ -128,7 +127,8 @@ fn a_block_of_proposals_respects_the_gas_of_all() {
     let quarter = BLOCK_GAS / 4;
     let pool: Vec<_> =
         (1..=5).flat_map(|n| [heavy(n, 0, quarter / 2), heavy(n, 1, quarter / 2), heavy(n, 2, 30_000)]).collect();
-    let proposal = client.prepare(1, ROOM, &pool);
+    assert_eq!(node.hand_in(&pool), [""; 15]);
+    let proposal = client.prepare(1, ROOM);
     // Eight halves of a quarter fill the block; nobody has three.
     assert_eq!(proposal.len(), 8);
     assert!(client.process(1, &proposal));
@@ -137,54 +137,40 @@ fn a_block_of_proposals_respects_the_gas_of_all() {
 }
 
 #[test]
-fn a_nonce_is_taken_once_while_its_transaction_waits() {
-    let mut node = Node::found(2);
+fn a_proposal_has_a_bounded_number_of_transactions() {
+    let node = Node::found(9);
     let mut client = node.begin();
-    let (first, second) = (write(&member(1), 0, 1, 1), write(&member(1), 0, 1, 2));
-    let code = |client: &mut Client, raw: &[u8], again| client.check(raw, again).codespace;
-    assert_eq!(code(&mut client, &first, false), "");
-    assert_eq!(code(&mut client, &first, false), "", "the same one again");
-    let refused = client.check(&second, false);
-    assert_eq!((refused.code, refused.codespace.as_str()), (1, "tx.nonce-taken"));
-    assert!(refused.log.contains(&format!("{}", keccak256(&first))), "{}", refused.log);
-    for nonce in 1..=64 {
-        assert_eq!(code(&mut client, &write(&member(1), nonce, 1, 1), false), "");
+    for n in 1..=9 {
+        let raws: Vec<_> = (0..65).map(|nonce| heavy(n, nonce, 30_000)).collect();
+        assert!(node.hand_in(&raws).iter().all(|code| code.is_empty()));
     }
-    assert_eq!(code(&mut client, &write(&member(1), 65, 1, 1), false), "tx.nonce-gap");
-    // A height passes; CometBFT checks again what it still has: the first, and not the one of nonce 5.
-    node.height(&mut client, 1, &[]);
-    assert_eq!(code(&mut client, &first, true), "");
-    assert_eq!(code(&mut client, &second, false), "tx.nonce-taken");
-    assert_eq!(code(&mut client, &write(&member(1), 5, 9, 9), false), "", "its place is free");
-    // In a block: dropped when checked again, and never taken again.
-    node.height(&mut client, 2, std::slice::from_ref(&first));
-    assert_eq!(code(&mut client, &first, true), "tx.nonce-low");
-    assert_eq!(code(&mut client, &second, false), "tx.nonce-low");
-    // A CometBFT that starts anew has an empty mempool.
-    assert_eq!(code(&mut client, &write(&member(1), 1, 1, 1), false), "");
-    let third = write(&member(1), 1, 2, 2);
-    assert_eq!(code(&mut client, &third, false), "tx.nonce-taken");
-    client.info();
-    assert_eq!(code(&mut client, &third, false), "");
-    // What was refused when checked again is no refusal of it; what is admitted now is none either.
-    let reasons = node.application.refusals(&[keccak256(&first), keccak256(&second), keccak256(&third)]);
-    let reasons: Vec<_> = reasons.into_iter().map(|reason| reason.map_or("", |(code, _)| code)).collect();
-    assert_eq!(reasons, ["", "tx.nonce-low", ""]);
-    let stats: BTreeMap<_, _> = node.application.stats().into_iter().collect();
-    assert_eq!((stats["recheck_tx"], stats["recheck_tx_dropped"], stats["check_tx_refused"]), (2, 1, 5));
+    let proposal = client.prepare(1, 4 << 20);
+    assert_eq!(proposal.len(), 500);
+    assert!(client.process(1, &proposal));
 }
 
 #[test]
-fn a_suspended_member_is_out_of_the_mempool_and_of_proposals() {
+fn what_was_voted_on_is_executed_once_and_anything_else_when_it_is_decided() {
     let mut node = Node::found(2);
     let mut client = node.begin();
-    let waiting = write(&member(2), 0, 1, 1);
-    assert_eq!(client.check(&waiting, false).code, 0);
-    let suspend = sign(&member(1), draft(0, Some(CONSORTIUM), put(mapping(member(2).id, 1), U256::from(2))));
-    // In the same block the parent state still holds it.
-    assert!(client.process(1, &[suspend.clone(), waiting.clone()]));
-    node.height(&mut client, 1, &[suspend]);
-    assert_eq!(client.check(&waiting, true).codespace, "tx.not-member");
-    assert!(!client.process(2, std::slice::from_ref(&waiting)));
-    assert!(client.prepare(2, ROOM, &[waiting]).is_empty());
+    let ahead = |node: &Node| node.application.stats().iter().find(|(name, _)| *name == "executed_ahead").map(|s| s.1);
+    let (first, other) = ([write(&member(1), 0, 1, 1)], [write(&member(2), 0, 1, 2)]);
+    assert!(client.process(1, &first));
+    node.height(&mut client, 1, &first);
+    assert_eq!((ahead(&node), node.chain.head().sealed.header.number), (Some(1), 1));
+    // Two rounds were proposed, and something else was decided.
+    assert!(client.process(2, &[write(&member(1), 1, 1, 3)]));
+    assert!(client.process(2, &[write(&member(1), 1, 1, 4)]));
+    node.height(&mut client, 2, &other);
+    assert_eq!((ahead(&node), node.chain.head().sealed.header.number), (Some(1), 2));
+    // Nothing was decided.
+    assert!(client.process(3, &[write(&member(1), 1, 1, 3)]));
+    node.height(&mut client, 3, &[]);
+    assert_eq!((ahead(&node), node.chain.head().sealed.header.number), (Some(1), 2));
+    // The same transactions at another height make another block.
+    let late = [write(&member(1), 1, 1, 5)];
+    assert!(client.process(5, &late));
+    node.height(&mut client, 4, &late);
+    assert_eq!((ahead(&node), node.chain.head().sealed.consensus_height()), (Some(1), 4));
+    assert!(node.chain.pending().is_none());
 }

@@ -1,0 +1,43 @@
+//! A proposal that was found good is executed while the validators still vote on it: mostly it is what they decide.
+
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use prost::bytes::Bytes;
+
+use crate::chain::build::Built;
+use crate::chain::engine::Chain;
+use crate::error::Error;
+
+/// A block under way, and what it is made of.
+pub struct Ahead {
+    height: u64,
+    time_ms: u64,
+    txs: Vec<Bytes>,
+    made: JoinHandle<Result<Built, Error>>,
+}
+
+impl Ahead {
+    /// Begin, after `before` has ended: there is one pending block.
+    pub fn begin(chain: &Arc<Chain>, height: u64, time_ms: u64, txs: Vec<Bytes>, before: Option<Self>) -> Self {
+        let (chain, raws) = (Arc::clone(chain), txs.clone());
+        let made = thread::spawn(move || {
+            before.map(Self::end);
+            chain.finalize(&raws, time_ms, height, usize::MAX)
+        });
+        Self { height, time_ms, txs, made }
+    }
+
+    /// What it came to, if it is this very block; it is pending then.
+    pub fn take(self, height: u64, time_ms: u64, txs: &[Bytes]) -> Option<Built> {
+        let same = (self.height, self.time_ms) == (height, time_ms) && self.txs == txs;
+        let made = self.made.join();
+        // What failed here fails again, where it is told.
+        made.ok()?.ok().filter(|_| same)
+    }
+
+    /// Wait for its end.
+    pub fn end(self) {
+        drop(self.made.join());
+    }
+}
