@@ -298,19 +298,15 @@ class ExecutedBlock:
 # --- the ABCI application (CometBFT v0.38, docs/formats.md) -------------------------------------------------------------
 @final
 class AbciServer:
-    """ABCI 2.0 application over a unix socket, mode 0600, around one Chain. All protocol work is native, on its own
-    threads; only storing is Python: what ``next_commit`` hands out goes into one synced batch, then ``committed`` is
-    called and CometBFT gets its answer. Nothing else may execute or commit on that chain."""
+    """ABCI 2.0 application over a unix socket, mode 0600, around one Chain, on threads of its own. Only storing is Python:
+    what ``next_commit`` hands out goes into one synced batch, then ``committed`` is called and CometBFT answered."""
 
+    # fmt: off
     def __init__(
-        self,
-        chain: Chain,
-        genesis: bytes,
-        consensus: bytes | None,
-        *,
-        snapshots: str | None = None,
-        snapshot_every: int = 1000,
+        self, chain: Chain, genesis: bytes, consensus: bytes | None, *,
+        snapshots: str | None = None, snapshot_every: int = 1000,
     ) -> None:
+        # fmt: on
         """``consensus``: the consensus row of the last stored commit, None before the first. ``snapshots``: a folder for
         snapshots of every ``snapshot_every`` consensus heights, of which the newest two are kept; None makes none.
         Raises InvalidInputError(abci.genesis), FatalError(abci.row-version | abci.row | abci.row-mismatch),
@@ -321,8 +317,7 @@ class AbciServer:
         ConflictError(abci.socket-busy | abci.listening), UnavailableError(abci.socket | abci.stopped)."""
 
     def next_commit(self, timeout: float) -> AbciCommit | None:
-        """What has to be stored, the same until it is; None after ``timeout`` seconds, and at once after ``stop``,
-        ``fail`` or a failure."""
+        """What has to be stored, the same until it is; None after ``timeout`` seconds, and at once when closed."""
 
     def committed(self) -> None:
         """It is stored: the block is the head now, CometBFT is answered. Raises ConflictError(abci.no-commit),
@@ -330,47 +325,33 @@ class AbciServer:
 
     def fail(self, message: str) -> None:
         """It could not be stored: nothing is answered any more, the connections close, ``failure`` is abci.store."""
-
     def stop(self) -> None:
         """Close the socket and join all threads. May be called again."""
-
     def failure(self) -> tuple[str, str] | None:
-        """(code, message) when the application stopped by itself: abci.genesis, abci.order, abci.height, abci.time,
-        abci.store, abci.socket, chain.version, native.panic."""
+        """(code, message) when the application stopped by itself: abci.*, chain.version, native.panic."""
 
     def hand_in(self, raws: Sequence[bytes], own: bool) -> list[tuple[bytes, str, str]]:
-        """Take transactions into the pool that proposals are made from: (hash, code, message) of each in order, no code
-        where it waits now (or did already). ``own``: not from another member's node. Codes: tx.*, tx.nonce-taken,
-        tx.pool-full (65 of a sender, 20,000 or 64 MiB in all)."""
+        """Into the pool that proposals are made from: (hash, code, message) of each, no code where it waits now.
+        ``own``: not from another member's node. At most 65 of a sender, 20,000 or 64 MiB in all."""
+
+    bell: bytes
+    """The one transaction that CometBFT's own mempool takes."""
 
     def next_bell(self, timeout: float) -> bool:
-        """True as soon as CometBFT has to be handed ``bell`` because something waits that the next block can hold, and
-        again every half second while no height comes; False after ``timeout`` seconds, and at once when closed."""
-
-    @property
-    def bell(self) -> bytes:
-        """The one transaction that CometBFT's own mempool takes."""
+        """True when CometBFT has to be handed ``bell``: something waits that the next block can hold; again every half
+        second without a height. False after ``timeout`` seconds, and at once when closed."""
 
     def waiting(self) -> tuple[int, int, bool]:
         """(transactions, bytes) in the pool, and whether the next block can hold any of them."""
-
-    def find(self, hash: bytes) -> bytes | None:
-        """A waiting transaction by its hash."""
-
+    def find(self, hash: bytes) -> bytes | None: ...
     def own(self, age: float) -> list[bytes]:
         """What was handed in as ``own`` and waits for at least ``age`` seconds, each sender's by nonce."""
-
-    def pending_nonce(self, address: bytes) -> int:
-        """The first nonce of an account that neither a block nor a waiting transaction uses."""
-
+    def pending_nonce(self, address: bytes) -> int: ...
     def refusals(self, hashes: Sequence[bytes]) -> list[tuple[str, str] | None]:
-        """Why each transaction had to leave the pool without a block (code, message); None when it had not, came back,
-        or it is more than ten thousand such ago."""
+        """Why each had to leave the pool without a block (code, message); the last ten thousand are remembered."""
 
     def stats(self) -> dict[str, int]:
-        """Counters since the start: height, heights, blocks, transactions, left_out, handed_in, handed_in_refused,
-        dropped, bells, bells_refused, check_tx_refused, proposals_made, proposals_judged, proposals_refused,
-        validator_updates, snapshots_made, snapshots_failed, chunks_served, chunks_applied, chunks_refused."""
+        """Counters since the start, and ``height``: the names are those of native/src/abci/stats.rs."""
 
 @final
 class AbciCommit:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from scripts.benches import chain
-from scripts.benches.chain_bars import rows
+from scripts.benches.chain_bars import limit, rows
 from scripts.benches.chain_load import MemberSupply, Queue, SampleCounter, SampleSupply, longest_pause, sample_pair
 from scripts.benches.chain_page import page
 
@@ -31,8 +31,10 @@ def report(*, per_second: int, ratio: float, seconds: float, share: float, heigh
     }
     idle["share_of_core"] = {"dept-1": seconds / 1_000, "dept-2": 0.001}
     return {
+        "hardware": {"cores": 2},
         "contract_writes": {
             "writes": 4_000,
+            "cpu_seconds": 1.0,
             "block": 500,
             "gas_per_write": 300_000,
             "writes_per_second": per_second * 5,
@@ -81,6 +83,11 @@ def test_every_bar_is_judged_by_its_figure() -> None:
 def test_only_what_was_measured_is_in_the_table() -> None:
     full = report(per_second=1_000, ratio=1, seconds=1, share=1, heights=1)
     assert [row.met for row in rows({"eth_call": full["eth_call"]})] == [True, True]
+    # The limit is of the same run, or there is none.
+    assert limit(full) == 2_000
+    network = [row.figure for row in rows({"network": full["network"]})]
+    assert not any("limit" in figure for figure in network)
+    assert any("limit of 2,000/s" in row.figure for row in rows(full))
 
 
 def test_a_report_becomes_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -88,7 +95,8 @@ def test_a_report_becomes_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[s
     full |= {"command": "scripts/bench chain", "began": "2026-11-22T10:00:00+00:00", "hardware": MACHINE}
     full["bars"] = [row.to_dict() for row in rows(full)]
     text = page(full)
-    assert "| contract writes, share of the key-value sample | >= 25% | 30% | yes |" in text
+    assert "| contract writes, share of the limit of 2,000/s | >= 50% | 50% (4 times the processor time" in text
+    assert "| contract writes, share of the key-value sample | none | 30% |" in text
     assert "1,000,000 against 10,000 slots | <= 1.50 x | 1.60 x (median of 4; least 1.60 x) | **no** |" in text
     assert "| dept-1, 10.0 s | 1.0 | 2.0 | 0.10% |" in text
     file = tmp_path / "chain.json"

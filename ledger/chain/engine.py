@@ -51,11 +51,11 @@ class EmbeddedChain:
     ) -> None:
         self.native = native
         self.store = store
-        #: Who orders the transactions: ``solo`` or ``cometbft``.
-        self.engine = engine
+        self.engine = engine  #: Who orders the transactions: ``solo`` or ``cometbft``.
         self.pool = Mempool()
         #: On a CometBFT network what waits is not in ``pool`` but where proposals are made.
         self.forwarding = Forwarding() if engine == COMETBFT else None
+        self._waits: Mempool | Forwarding = self.forwarding or self.pool
         self._forward = self.forwarding.submit if self.forwarding else forward
         self._writing = threading.Lock()
         self._waiting = Waiting()
@@ -164,19 +164,15 @@ class EmbeddedChain:
 
     def pending_nonce(self, address: bytes) -> int:
         """The next nonce of an account behind what waits in the pool here."""
-        waiting = self.pool if self.forwarding is None else self.forwarding
-        return waiting.next_nonce(address, self.nonce(address))
+        return self._waits.next_nonce(address, self.nonce(address))
 
     def waiting(self) -> tuple[int, int, bool]:
         """(transactions, bytes) that wait here for a block, and whether the next one can hold any of them."""
-        return self.pool.size() if self.forwarding is None else self.forwarding.size()
+        return self._waits.size()
 
     def waiting_transaction(self, transaction: bytes) -> bytes | None:
         """A transaction that waits here, by hash."""
-        if self.forwarding is not None:
-            return self.forwarding.find(transaction)
-        entry = self.pool.get(transaction)
-        return None if entry is None else entry.raw
+        return self._waits.find(transaction)
 
     # --- submitting ---------------------------------------------------------------------------------------------------
     def submit(self, raw: bytes) -> bytes:
@@ -225,8 +221,8 @@ class EmbeddedChain:
             receipt = self.receipt(transaction)
             if receipt is None and self._stopped is not None:
                 raise self._stopped
-            if receipt is None:
-                self._require_hope(transaction)
+            for gone in self._waits.refused(() if receipt else (transaction,)):
+                raise gone.error()
             receipt = receipt or waiter.wait(timeout)
         finally:
             self._waiting.leave(transaction, waiter)
@@ -238,11 +234,6 @@ class EmbeddedChain:
             )
         return receipt
 
-    def _require_hope(self, transaction: bytes) -> None:
-        """Raise why it had to leave the pool, if it had."""
-        for refused in [] if self.forwarding is None else self.forwarding.refused([transaction]):
-            raise refused.error()
-
     def subscribe(self, callback: Callable[[StoredBlock], None]) -> Callable[[], None]:
         """Call ``callback`` with every block after it is committed, in order, on the committing thread (so it must be
         short and must not make blocks). Returns the function that ends the subscription."""
@@ -252,8 +243,8 @@ class EmbeddedChain:
     def produce(self, now_ms: int) -> StoredBlock | None:
         """Make the next block from the pool (the sequencer's step); None when nothing valid waits.
 
-        Raises FatalError(chain.write-failed) when the block could not be stored: the engine then stays stopped until
-        the folder is opened again, because only what is on disk can say whether the block exists.
+        Raises FatalError(chain.write-failed): the engine then stays stopped until the folder is opened again, because
+        only what is on disk can say whether the block exists.
         """
         with self._writing:
             self._require_running()
@@ -324,9 +315,8 @@ class EmbeddedChain:
             for transaction, code, message in commit.refused:
                 if code not in _KEEP:  # those are handed in again by who waits for them
                     self._waiting.refuse(transaction, Admission(hash=transaction, code=code, message=message).error())
-            if self.forwarding is not None:
-                for refused in self.forwarding.refused(self._waiting.transactions()):
-                    self._waiting.refuse(refused.hash, refused.error())
+            for gone in self._waits.refused(self._waiting.transactions()):
+                self._waiting.refuse(gone.hash, gone.error())
             return block
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ The native core judges a transaction (signature, member, nonce window); this mod
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from ledger.errors import ConflictError, InvalidInputError, LedgerError, NotAllowedError, UnavailableError
@@ -84,6 +84,11 @@ class Mempool:
     def get(self, transaction: bytes) -> Pooled | None:
         """A waiting transaction by hash."""
         return self._by_hash.get(transaction)
+
+    def find(self, transaction: bytes) -> bytes | None:
+        """A waiting transaction's bytes, by hash."""
+        entry = self._by_hash.get(transaction)
+        return None if entry is None else entry.raw
 
     def add(self, entry: Pooled) -> None:
         """Keep an admitted transaction; the same one again changes nothing.
@@ -165,6 +170,10 @@ class Mempool:
             while committed in queue:
                 committed += 1
             return committed
+
+    def refused(self, _transactions: Sequence[bytes]) -> list[Admission]:
+        """None: who waits for a transaction hears from the block that left it out."""
+        return []
 
     def discard(self, transactions: Iterable[bytes]) -> None:
         """Forget transactions that are in a block or can never be."""

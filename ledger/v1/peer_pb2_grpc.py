@@ -64,7 +64,7 @@ class BlockServiceServicer:
     """
 
     def SubmitTransactions(self, request, context):
-        """Sequencer only: admission of transactions; answers after they are in the pool.
+        """Admission of transactions; answers after they are in the pool: the sequencer's, or on a BFT network any node's.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

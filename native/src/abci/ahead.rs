@@ -22,7 +22,9 @@ impl Ahead {
     pub fn begin(chain: &Arc<Chain>, height: u64, time_ms: u64, txs: Vec<Bytes>, before: Option<Self>) -> Self {
         let (chain, raws) = (Arc::clone(chain), txs.clone());
         let made = thread::spawn(move || {
-            before.map(Self::end);
+            if let Some(before) = before {
+                before.end();
+            }
             chain.finalize(&raws, time_ms, height, usize::MAX)
         });
         Self { height, time_ms, txs, made }

@@ -201,7 +201,9 @@ impl Handler for Application {
 
     fn finish(&self) {
         let ahead = lock(&self.ahead).take();
-        ahead.map(Ahead::end);
+        if let Some(ahead) = ahead {
+            ahead.end();
+        }
         if let Some(maker) = &self.snapshots {
             maker.finish();
         }

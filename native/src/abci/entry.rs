@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use alloy_primitives::{Address, B256, keccak256};
 use rayon::prelude::*;
-use tendermint_proto::v0_38::abci::{CheckTxType, RequestCheckTx, ResponseCheckTx};
+use tendermint_proto::v0_38::abci::{RequestCheckTx, ResponseCheckTx};
 
 use super::app::{Application, REFUSED, lock};
 use super::bell::BELL;
@@ -14,7 +14,7 @@ use super::handover::Commit;
 use super::pool::Reason;
 use crate::chain::rules::next_nonce;
 use crate::chain::tx::Transaction;
-use crate::error::Error;
+use crate::error::{Class, Error};
 
 /// A transaction's hash, and why it does not wait here.
 pub type Taken = (B256, Result<(), Error>);
@@ -116,7 +116,9 @@ impl Application {
     pub(super) fn check_tx(&self, request: &RequestCheckTx) -> ResponseCheckTx {
         if request.tx != BELL {
             self.stats.check_tx_refused.add(1);
-            return refusal("tx.not-here", "transactions are given to a member's node, not to CometBFT");
+            let error = Error::new(Class::NotAllowed, "tx.not-here", "transactions are not given to CometBFT")
+                .hint("give it to a member's node: its JSON-RPC, gRPC or command line");
+            return refusal(error);
         }
         let mut pool = lock(&self.pool);
         let hangs = pool.ready();
@@ -126,11 +128,16 @@ impl Application {
             return ResponseCheckTx::default();
         }
         self.stats.bells_refused.add(1);
-        let again = request.r#type == CheckTxType::Recheck as i32;
-        refusal("tx.none-wait", if again { "nothing waits any more" } else { "nothing waits" })
+        refusal(Error::new(Class::Conflict, "tx.none-wait", "nothing waits that the next block can hold"))
     }
 }
 
-fn refusal(code: &str, log: &str) -> ResponseCheckTx {
-    ResponseCheckTx { code: REFUSED, log: log.into(), codespace: code.into(), ..ResponseCheckTx::default() }
+fn refusal(error: Error) -> ResponseCheckTx {
+    ResponseCheckTx {
+        code: REFUSED,
+        log: error.message,
+        info: error.hint,
+        codespace: error.code.to_owned(),
+        ..ResponseCheckTx::default()
+    }
 }

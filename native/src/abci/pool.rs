@@ -73,8 +73,8 @@ impl Pool {
                 Err(error.hint("another transaction with this nonce waits for its block; use the next nonce"))
             }
             Entry::Vacant(_) if full => {
-                let error = Error::new(Class::Unavailable, "tx.pool-full", "too many transactions wait already");
-                Err(error.hint("wait for the next blocks and send again"))
+                Err(Error::new(Class::Unavailable, "tx.pool-full", "too many transactions wait already")
+                    .hint("wait for the next blocks and send again"))
             }
             Entry::Vacant(place) => {
                 place.insert(Place { tx, own, since: Instant::now() });

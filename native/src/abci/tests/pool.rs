@@ -112,13 +112,13 @@ fn the_pool_is_bounded_in_all_and_the_same_one_again_needs_no_room() {
 fn only_the_own_members_are_handed_on_again() {
     let node = Node::found(2);
     let (own, theirs) = (write(&member(1), 0, 1, 1), write(&member(2), 0, 1, 1));
-    node.application.hand_in(&[own.clone()], true);
+    node.application.hand_in(std::slice::from_ref(&own), true);
     node.application.hand_in(&[theirs.clone(), own.clone()], false);
     let again = |age| node.application.own(age).iter().map(|tx| tx.raw.to_vec()).collect::<Vec<_>>();
-    assert_eq!(again(Duration::ZERO), [own.clone()]);
+    assert_eq!(again(Duration::ZERO), [own]);
     assert!(again(Duration::from_secs(3_600)).is_empty());
     // What came from another node first, and then from the own people, is theirs as well.
-    node.application.hand_in(&[theirs.clone()], true);
+    node.application.hand_in(&[theirs], true);
     assert_eq!(again(Duration::ZERO).len(), 2);
 }
 
