@@ -309,8 +309,7 @@ class AbciServer:
         # fmt: on
         """``consensus``: the consensus row of the last stored commit, None before the first. ``snapshots``: a folder for
         snapshots of every ``snapshot_every`` consensus heights, of which the newest two are kept; None makes none.
-        Raises InvalidInputError(abci.genesis), FatalError(abci.row-version | abci.row | abci.row-mismatch),
-        UnavailableError(abci.snapshots)."""
+        Raises InvalidInputError(abci.genesis), FatalError(abci.row*), UnavailableError(abci.snapshots)."""
 
     def listen(self, path: str) -> None:
         """Raises InvalidInputError(abci.socket-path) also when the path is over 107 bytes long,
@@ -320,8 +319,7 @@ class AbciServer:
         """What has to be stored, the same until it is; None after ``timeout`` seconds, and at once when closed."""
 
     def committed(self) -> None:
-        """It is stored: the block is the head now, CometBFT is answered. Raises ConflictError(abci.no-commit),
-        FatalError(abci.pending)."""
+        """It is stored: the block is the head. Raises ConflictError(abci.no-commit), FatalError(abci.pending)."""
 
     def fail(self, message: str) -> None:
         """It could not be stored: nothing is answered any more, the connections close, ``failure`` is abci.store."""
@@ -331,8 +329,7 @@ class AbciServer:
         """(code, message) when the application stopped by itself: abci.*, chain.version, native.panic."""
 
     def hand_in(self, raws: Sequence[bytes], own: bool) -> list[tuple[bytes, str, str]]:
-        """Into the pool that proposals are made from: (hash, code, message) of each, no code where it waits now.
-        ``own``: not from another member's node. At most 65 of a sender, 20,000 or 64 MiB in all."""
+        """Into the pool of proposals: (hash, code, message) of each, no code where it waits. ``own``: of this member."""
 
     bell: bytes
     """The one transaction that CometBFT's own mempool takes."""
