@@ -93,7 +93,7 @@ def verify(
     """
     found = _read(sdjwt, holder_spki)
     if found.issued_at > now_s + SKEW_SECONDS:
-        _refuse(
+        _unproven(
             "licence.binding-early",
             "the key binding was made in the future",
             hint="compare the clocks of both sides; a minute's difference is allowed",
@@ -103,14 +103,14 @@ def verify(
     if max_age_s is not None:
         check_age(found, now_s, max_age_s)
     if audience is not None and found.audience != audience:
-        _refuse(
+        _unproven(
             "licence.binding-audience",
             "presented to somebody else",
             expected=audience,
             actual=ascii(found.audience)[:80],
         )
     if nonce is not None and found.nonce != nonce:
-        _refuse("licence.binding-nonce", "not the answer to this verifier's question: another nonce")
+        _unproven("licence.binding-nonce", "not the answer to this verifier's question: another nonce")
     return found
 
 
@@ -118,14 +118,16 @@ def check_age(bound: KeyBinding, now_s: int, max_age_s: int = MAX_AGE_SECONDS) -
     """Refuse a key binding older than ``max_age_s`` and the skew. Raises: UntrustedError(licence.binding-old)."""
     ends = bound.claims.get("exp")
     if ends is not None and (type(ends) is not int or ends + SKEW_SECONDS <= now_s):
-        _refuse("licence.binding-old", "the key binding has ended by its own exp", actual=ascii(ends)[:40])
+        _unproven("licence.binding-old", "the key binding has ended by its own exp", actual=ascii(ends)[:40])
     if bound.issued_at < now_s - max_age_s - SKEW_SECONDS:
-        _refuse("licence.binding-old", "the key binding is too old", expected=now_s - max_age_s, actual=bound.issued_at)
+        _unproven(
+            "licence.binding-old", "the key binding is too old", expected=now_s - max_age_s, actual=bound.issued_at
+        )
 
 
 def _read(sdjwt: Presented, holder_spki: bytes) -> KeyBinding:
     if sdjwt.key_binding is None:
-        _refuse("licence.binding-missing", "the holder did not prove that the licence is its own")
+        _unproven("licence.binding-missing", "the holder did not prove that the licence is its own")
     try:
         token = jws.parse(sdjwt.key_binding)
         claims = token.claims()
@@ -152,11 +154,11 @@ def _read(sdjwt: Presented, holder_spki: bytes) -> KeyBinding:
     try:
         token.verify(holder_spki)
     except LedgerError:
-        _refuse("licence.binding-signature", "the key binding is not signed with the holder's key")
+        _unproven("licence.binding-signature", "the key binding is not signed with the holder's key")
     binding = _claims(claims)
     digest = b64.encode(sdjwt.suite.digest(sdjwt.presented.encode("ascii")))
     if claims["sd_hash"] != digest:
-        _refuse("licence.binding-hash", "the key binding is of another presentation", digest, claims["sd_hash"][:43])
+        _unproven("licence.binding-hash", "the key binding is of another presentation", digest, claims["sd_hash"][:43])
     return binding
 
 
@@ -230,5 +232,5 @@ def _cnf(code: str, message: str) -> InvalidInputError:
     )
 
 
-def _refuse(code: str, message: str, expected: object = None, actual: object = None, hint: str = _HINT) -> NoReturn:
+def _unproven(code: str, message: str, expected: object = None, actual: object = None, hint: str = _HINT) -> NoReturn:
     raise UntrustedError(code, message, hint=hint, expected=expected, actual=actual)

@@ -118,13 +118,13 @@ def read(opened: Opened) -> Credential:
     """
     for item in opened.disclosures:
         if item.path[0] in NEVER_HIDDEN:
-            raise _refusal("licence.hidden-claim", "a claim is selectively disclosable that may not be", item.path[0])
+            raise _malformed("licence.hidden-claim", "a claim is selectively disclosable that may not be", item.path[0])
     claims = opened.claims
     type_code = parse_vct(claims.get("vct"))
     issuer = parse_issuer(claims.get("iss"))
     not_before, expires = _time(claims, "nbf"), _time(claims, "exp")
     if not_before is not None and expires is not None and expires <= not_before:
-        raise _refusal("licence.time-order", "the licence ends before it begins")
+        raise _malformed("licence.time-order", "the licence ends before it begins")
     return Credential(
         issuer=issuer,
         type_code=type_code,
@@ -145,19 +145,19 @@ def parse_issuer(iss: Any) -> str:
             return parse_uscc(iss.removeprefix(ISSUER_PREFIX))
         except LedgerError:
             pass
-    raise _refusal("licence.iss", f"the issuer is not named as {ISSUER_PREFIX}<code>", iss)
+    raise _malformed("licence.iss", f"the issuer is not named as {ISSUER_PREFIX}<code>", iss)
 
 
 def parse_vct(vct: Any) -> str:
     """The type code in a ``vct`` claim. Raises: InvalidInputError(licence.vct-missing | licence.vct)."""
     if vct is None:
-        raise _refusal("licence.vct-missing", "the licence does not say what type it is of")
+        raise _malformed("licence.vct-missing", "the licence does not say what type it is of")
     if isinstance(vct, str) and vct.startswith(TYPE_PREFIX) and vct.endswith(":1"):
         try:
             return identifier.parse_type_code(vct[len(TYPE_PREFIX) : -2])
         except LedgerError:
             pass
-    raise _refusal("licence.vct", f"the type is not named as {TYPE_PREFIX}<type code>:1", vct)
+    raise _malformed("licence.vct", f"the type is not named as {TYPE_PREFIX}<type code>:1", vct)
 
 
 def _time(claims: Mapping[str, Any], name: str) -> int | None:
@@ -165,21 +165,21 @@ def _time(claims: Mapping[str, Any], name: str) -> int | None:
         return None
     value = claims[name]
     if type(value) is not int or not 0 <= value <= _MAX_TIME:
-        raise _refusal("licence.time-claim", f"{name} is not a time in seconds", value)
+        raise _malformed("licence.time-claim", f"{name} is not a time in seconds", value)
     return value
 
 
 def _status(status: Any) -> StatusPlace:
     place = status.get("status_list") if isinstance(status, dict) else None
     if not isinstance(place, dict):
-        raise _refusal("licence.status-reference", "status names no status list")
+        raise _malformed("licence.status-reference", "status names no status list")
     index, uri = place.get("idx"), place.get("uri")
     if type(index) is not int or not 0 <= index <= MAX_INDEX:
-        raise _refusal("licence.status-place", "the place in the status list is no number from 0 on", index)
+        raise _malformed("licence.status-place", "the place in the status list is no number from 0 on", index)
     if not isinstance(uri, str) or len(uri) > MAX_URI or not _URI.match(uri):
-        raise _refusal("licence.status-address", "the status list has no https address", uri)
+        raise _malformed("licence.status-address", "the status list has no https address", uri)
     return StatusPlace(uri=uri, index=index)
 
 
-def _refusal(code: str, message: str, actual: object = None) -> InvalidInputError:
+def _malformed(code: str, message: str, actual: object = None) -> InvalidInputError:
     return InvalidInputError(code, message, hint=_HINT, actual=None if actual is None else ascii(actual)[:80])

@@ -31,7 +31,7 @@ class Jws:
         """The key named in the header. Raises: InvalidInputError(licence.kid)."""
         kid = self.header.get("kid")
         if not isinstance(kid, str) or not 1 <= len(kid) <= 128:
-            raise _refusal(
+            raise _malformed(
                 "licence.kid", "the header does not name the key it was signed with", "1 to 128 characters", kid
             )
         return kid
@@ -42,7 +42,7 @@ class Jws:
         Source: RFC 8725, 3.11.
         """
         if self.header.get("typ") != typ:
-            raise _refusal("licence.typ", "a token of another type", typ, self.header.get("typ"))
+            raise _malformed("licence.typ", "a token of another type", typ, self.header.get("typ"))
 
     def verify(self, spki: bytes) -> None:
         """Check the signature. Raises: UntrustedError(licence.signature), InvalidInputError(licence.key)."""
@@ -52,7 +52,7 @@ class Jws:
         """The payload as a JSON object. Raises: InvalidInputError(licence.payload | licence.json*)."""
         value = strictjson.read(self.payload)
         if not isinstance(value, dict):
-            raise _refusal("licence.payload", "the payload is not a JSON object", "object", type(value).__name__)
+            raise _malformed("licence.payload", "the payload is not a JSON object", "object", type(value).__name__)
         return value
 
 
@@ -64,16 +64,16 @@ def parse(text: str) -> Jws:
     """
     parts = text.split(".")
     if len(parts) != 3:
-        raise _refusal("licence.segments", "a signed token has three parts", 3, len(parts))
+        raise _malformed("licence.segments", "a signed token has three parts", 3, len(parts))
     header = strictjson.read(b64.decode(parts[0]))
     if not isinstance(header, dict):
-        raise _refusal("licence.header", "the header is not a JSON object", "object", type(header).__name__)
+        raise _malformed("licence.header", "the header is not a JSON object", "object", type(header).__name__)
     suite = _suite(header)
     if "crit" in header:
-        raise _refusal("licence.crit", "the header demands an extension that is unknown here", None, header["crit"])
+        raise _malformed("licence.crit", "the header demands an extension that is unknown here", None, header["crit"])
     signature = b64.decode(parts[2])
     if len(signature) != SIGNATURE_BYTES:
-        raise _refusal(
+        raise _malformed(
             "licence.signature-length",
             f"a signature has {SIGNATURE_BYTES} bytes, r and s",
             SIGNATURE_BYTES,
@@ -100,14 +100,14 @@ def make(header: Mapping[str, Any], payload: Mapping[str, Any], signer: Signer) 
 
 def _suite(header: Mapping[str, Any]) -> Suite:
     if "alg" not in header:
-        raise _refusal("licence.alg-missing", "the header names no algorithm")
+        raise _malformed("licence.alg-missing", "the header names no algorithm")
     alg = header["alg"]
     if isinstance(alg, str) and alg.lower() == "none":
-        raise _refusal("licence.alg-none", "not signed: its algorithm is none")
+        raise _malformed("licence.alg-none", "not signed: its algorithm is none")
     return suite_of(alg)
 
 
-def _refusal(code: str, message: str, expected: object = None, actual: object = None) -> InvalidInputError:
+def _malformed(code: str, message: str, expected: object = None, actual: object = None) -> InvalidInputError:
     return InvalidInputError(
         code,
         message,

@@ -110,17 +110,17 @@ def parse(text: str) -> SdJwt:
     what :func:`ledger.licences.jws.parse` raises. Source: RFC 9901, section 4.
     """
     if len(text) > MAX_BYTES:
-        raise _refusal("licence.size", f"longer than {MAX_BYTES} characters", MAX_BYTES, len(text))
+        raise _malformed("licence.size", f"longer than {MAX_BYTES} characters", MAX_BYTES, len(text))
     issued, tilde, rest = text.partition("~")
     if not tilde:
-        raise _refusal("licence.no-tilde", "a token without the ~ that a licence has after its signed part")
+        raise _malformed("licence.no-tilde", "a token without the ~ that a licence has after its signed part")
     *disclosures, last = rest.split("~")
     if len(disclosures) > MAX_DISCLOSURES:
-        raise _refusal(
+        raise _malformed(
             "licence.disclosures", f"more than {MAX_DISCLOSURES} disclosures", MAX_DISCLOSURES, len(disclosures)
         )
     if "" in disclosures:
-        raise _refusal("licence.empty-disclosure", "two ~ with nothing in between")
+        raise _malformed("licence.empty-disclosure", "two ~ with nothing in between")
     signed = jws.parse(issued)
     return SdJwt(
         issued=issued,
@@ -156,7 +156,7 @@ def open_claims(sdjwt: SdJwt) -> Opened:
     suite = sdjwt.jws.suite
     named = sdjwt.claims.get(SD_ALG, "sha-256")
     if named != suite.sd_alg:
-        raise _refusal("licence.sd-alg", "digests by a hash that is not accepted here", suite.sd_alg, named)
+        raise _malformed("licence.sd-alg", "digests by a hash that is not accepted here", suite.sd_alg, named)
     opening = _Opening(sdjwt.disclosures, suite)
     claims = opening.object(sdjwt.claims, (), ())
     opening.check_all_used()
@@ -172,7 +172,7 @@ class _Opening:
         self.given: dict[str, str] = {}
         for text in disclosures:
             if not text.isascii():
-                raise _refusal("licence.base64", "a disclosure is not base64url without padding")
+                raise _malformed("licence.base64", "a disclosure is not base64url without padding")
             self.given[b64.encode(suite.digest(text.encode("ascii")))] = text
         if len(self.given) != len(disclosures):
             raise untrusted("licence.disclosure-twice", "the same disclosure came twice")
@@ -201,17 +201,17 @@ class _Opening:
         """Steps 3.c.ii, 3.e and 3.f."""
         # Disclosures in disclosures could nest deeper than any of them does alone.
         if len(path) > strictjson.MAX_DEPTH:
-            raise _refusal("licence.json-depth", f"nested deeper than {strictjson.MAX_DEPTH}")
+            raise _malformed("licence.json-depth", f"nested deeper than {strictjson.MAX_DEPTH}")
         opened: dict[str, Any] = {}
         for name, item in value.items():
             if name == SD:
                 continue
             if name == ELEMENT:
-                raise _refusal("licence.array-placeholder", "the name ... stands outside an element of an array")
+                raise _malformed("licence.array-placeholder", "the name ... stands outside an element of an array")
             if name != SD_ALG:
                 opened[name] = self.value(item, (*path, name), parents)
             elif path:
-                raise _refusal("licence.sd-alg-nested", "_sd_alg stands below the top level")
+                raise _malformed("licence.sd-alg-nested", "_sd_alg stands below the top level")
         for digest in self._digests(value):
             text = self._take(digest)
             if text is not None:
@@ -226,7 +226,7 @@ class _Opening:
     def array(self, value: list[Any], path: Path, parents: tuple[str, ...]) -> list[Any]:
         """Steps 3.c.iii and 3.d: what is not disclosed is left out."""
         if len(path) > strictjson.MAX_DEPTH:
-            raise _refusal("licence.json-depth", f"nested deeper than {strictjson.MAX_DEPTH}")
+            raise _malformed("licence.json-depth", f"nested deeper than {strictjson.MAX_DEPTH}")
         opened: list[Any] = []
         for place, item in enumerate(value):
             here = (*path, place)
@@ -234,10 +234,10 @@ class _Opening:
                 opened.append(self.value(item, here, parents))
                 continue
             if len(item) != 1:
-                raise _refusal("licence.array-placeholder", "the name ... stands beside other names")
+                raise _malformed("licence.array-placeholder", "the name ... stands beside other names")
             digest = item[ELEMENT]
             if not isinstance(digest, str):
-                raise _refusal("licence.array-digest", "the digest of an array's element is not a text")
+                raise _malformed("licence.array-digest", "the digest of an array's element is not a text")
             text = self._take(digest)
             if text is not None:
                 self.found.append(Disclosure(text=text, path=here, parents=parents))
@@ -249,10 +249,10 @@ class _Opening:
             return []
         listed = value[SD]
         if not isinstance(listed, list):
-            raise _refusal("licence.sd-array", "_sd is not an array", "array", type(listed).__name__)
+            raise _malformed("licence.sd-array", "_sd is not an array", "array", type(listed).__name__)
         for digest in listed:
             if not isinstance(digest, str):
-                raise _refusal("licence.sd-digest", "a digest in _sd is not a text", "text", type(digest).__name__)
+                raise _malformed("licence.sd-digest", "a digest in _sd is not a text", "text", type(digest).__name__)
         return listed
 
     def _take(self, digest: str) -> str | None:
@@ -270,34 +270,34 @@ def read_disclosure(text: str) -> list[Any]:
     """
     value = strictjson.read(b64.decode(text))
     if not isinstance(value, list):
-        raise _refusal("licence.disclosure-form", "a disclosure is not an array", "array", type(value).__name__)
+        raise _malformed("licence.disclosure-form", "a disclosure is not an array", "array", type(value).__name__)
     if value and not isinstance(value[0], str):
-        raise _refusal("licence.salt", "the salt of a disclosure is not a text", "text", type(value[0]).__name__)
+        raise _malformed("licence.salt", "the salt of a disclosure is not a text", "text", type(value[0]).__name__)
     return value
 
 
 def _property(text: str) -> tuple[str, Any]:
     parts = read_disclosure(text)
     if len(parts) != 3:
-        raise _refusal("licence.disclosure-length", "a claim's disclosure has three parts", 3, len(parts))
+        raise _malformed("licence.disclosure-length", "a claim's disclosure has three parts", 3, len(parts))
     _, name, value = parts
     if not isinstance(name, str):
-        raise _refusal("licence.claim-name-type", "the name of a claim is not a text", "text", type(name).__name__)
+        raise _malformed("licence.claim-name-type", "the name of a claim is not a text", "text", type(name).__name__)
     if name == SD:
-        raise _refusal("licence.claim-name", "a disclosure may not be named _sd")
+        raise _malformed("licence.claim-name", "a disclosure may not be named _sd")
     if name == ELEMENT:
-        raise _refusal("licence.claim-name-dots", "a disclosure may not be named ...")
+        raise _malformed("licence.claim-name-dots", "a disclosure may not be named ...")
     return name, value
 
 
 def _element(text: str) -> Any:
     parts = read_disclosure(text)
     if len(parts) != 2:
-        raise _refusal("licence.element-length", "an element's disclosure has two parts", 2, len(parts))
+        raise _malformed("licence.element-length", "an element's disclosure has two parts", 2, len(parts))
     return parts[1]
 
 
-def _refusal(code: str, message: str, expected: object = None, actual: object = None) -> InvalidInputError:
+def _malformed(code: str, message: str, expected: object = None, actual: object = None) -> InvalidInputError:
     return InvalidInputError(
         code,
         message,

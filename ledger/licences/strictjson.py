@@ -37,16 +37,16 @@ def read(data: bytes) -> Any:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise _refusal("licence.json-text", f"not UTF-8 text: byte {error.start}") from None
+        raise _malformed("licence.json-text", f"not UTF-8 text: byte {error.start}") from None
     _check_depth(text)
     try:
         value = _DECODER.decode(text)
     except _TwiceError as error:
-        raise _refusal("licence.json-duplicate", f"the name {error} stands twice in one object") from None
+        raise _malformed("licence.json-duplicate", f"the name {error} stands twice in one object") from None
     except _NumberError:
-        raise _refusal("licence.json-number", "a number that readers read differently") from None
+        raise _malformed("licence.json-number", "a number that readers read differently") from None
     except (ValueError, RecursionError):
-        raise _refusal("licence.json", "not JSON") from None
+        raise _malformed("licence.json", "not JSON") from None
     if "\\u" in text:
         _check_surrogates(value)
     return value
@@ -95,7 +95,7 @@ def _check_depth(text: str) -> None:
         if character in "[{":
             depth += 1
             if depth > MAX_DEPTH:
-                raise _refusal("licence.json-depth", f"nested deeper than {MAX_DEPTH}")
+                raise _malformed("licence.json-depth", f"nested deeper than {MAX_DEPTH}")
         elif character in "]}":
             depth -= 1
 
@@ -104,8 +104,8 @@ def _check_surrogates(value: Any) -> None:
     try:
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError:
-        raise _refusal("licence.json-text", "half of a surrogate pair in a text") from None
+        raise _malformed("licence.json-text", "half of a surrogate pair in a text") from None
 
 
-def _refusal(code: str, message: str) -> InvalidInputError:
+def _malformed(code: str, message: str) -> InvalidInputError:
     return InvalidInputError(code, message, hint=_HINT)
