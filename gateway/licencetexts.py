@@ -63,7 +63,6 @@ LICENCE_TEXTS: Final[Mapping[str, Mapping[str, str]]] = {
         "chain": "链上状态",
         "list": "状态列表",
         "view_chain": "高度 {height}，{age}",
-        "view_none": "没有可用的链上状态。",
         "view_status": "第 {version} 版，{age}",
         "device": "本机复算",
         "device_note": "以下由您自己的浏览器重新计算，不依赖网关的结论。它只核对算术：签名与所给公钥相符、"
@@ -83,7 +82,7 @@ LICENCE_TEXTS: Final[Mapping[str, Mapping[str, str]]] = {
         "yes": "是",
         "no": "否",
         "footer": "本页不留存证照内容，不设跟踪，不连接其他网站。图片只用于识别二维码，识别后即弃。",
-        "offline": "离线核验：civicledger licence verify 文件",
+        "command": "命令行核验：civicledger licence verify 文件",
     },
     "en": {
         "title": "Check a licence",
@@ -143,7 +142,6 @@ LICENCE_TEXTS: Final[Mapping[str, Mapping[str, str]]] = {
         "chain": "Chain state",
         "list": "Status list",
         "view_chain": "height {height}, {age}",
-        "view_none": "no chain state was at hand.",
         "view_status": "version {version}, {age}",
         "device": "Recomputed on this device",
         "device_note": "Your own browser computed this again, without trusting the gateway's verdict. It checks the "
@@ -166,6 +164,6 @@ LICENCE_TEXTS: Final[Mapping[str, Mapping[str, str]]] = {
         "no": "no",
         "footer": "This page keeps no licence, tracks nobody and asks no other site. A picture serves to read its "
         "QR code and is dropped at once.",
-        "offline": "Offline: civicledger licence verify FILE",
+        "command": "On the command line: civicledger licence verify FILE",
     },
 }

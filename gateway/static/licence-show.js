@@ -1,7 +1,7 @@
 // The verdict as the reader sees it: a sign and words first, then every check, what was disclosed, and what it rests on.
 const texts = JSON.parse(document.body.dataset.texts);
 const language = document.body.dataset.language;
-const UNSURE = ["status-unknown", "issue-time-unproven", "malformed"];
+const UNSURE = ["status-unknown", "issue-time-unproven", "recipient-needed", "malformed"];
 const SIGNS = { good: "✓", bad: "✗", warn: "!" };
 const MARKS = { pass: "ok", fail: "broken", warn: "noted", skip: "skipped" };
 
@@ -95,14 +95,11 @@ const restsOn = (verdict) => {
   if (verdict.issuer) rows.push([texts.issuer, [said(verdict.issuer_name), verdict.issuer].filter(Boolean).join(" · ")]);
   if (verdict.type) rows.push([texts.type, [said(verdict.type_title), verdict.type].filter(Boolean).join(" · ")]);
   const { view, status } = verdict;
-  const chain = view && view.height !== null && view.height !== undefined
-    ? filled(texts.view_chain, { height: view.height, age: ago(view.age_ms) })
-    : texts.view_none;
-  rows.push([texts.chain, chain]);
+  if (view) rows.push([texts.chain, filled(texts.view_chain, { height: view.height, age: ago(view.age_ms) })]);
   if (status && status.version !== undefined && status.version !== null) {
     rows.push([texts.list, filled(texts.view_status, { version: status.version, age: ago(Date.now() - status.time) })]);
   }
-  return panel(texts.view, rowsOf(rows));
+  return rows.length ? panel(texts.view, rowsOf(rows)) : "";
 };
 
 const deviceLine = (item) => {

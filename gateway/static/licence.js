@@ -66,6 +66,8 @@ const judge = async (text, current) => {
   const verdict = await answer.json();
   if (!current()) return null;
   if (!answer.ok) throw new Refused(answer.status, verdict);
+  // A copy cannot be judged before the reader says for whom.
+  if (verdict.code === "recipient-needed") byId("more").open = true;
   return show(result, verdict, recheck(verdict.presentation || shown, verdict.key));
 };
 

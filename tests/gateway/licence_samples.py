@@ -118,6 +118,7 @@ def samples(now_s: int | None = None) -> tuple[KnownIssuer, dict[str, Sample]]:
             device={"key": "skip", "disclosures": "pass"},
         ),
         "copy": Sample(text=copy, code="valid", recipient=RECIPIENT, device=bound_here),
+        "copy-unnamed": Sample(text=copy, code="recipient-needed", failed="purpose", device=bound_here),
         "copy-elsewhere": Sample(
             text=copy, code="wrong-recipient", recipient=OTHER, failed="purpose", device=bound_here
         ),

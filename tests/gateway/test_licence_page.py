@@ -295,9 +295,13 @@ def test_a_file_with_the_text_is_judged_and_one_of_something_else_is_not_sent(ta
 
 @ONCE
 def test_for_whom_is_asked_in_one_spelling_and_remembered_here(tab: Tab) -> None:
-    assert tab.paste(tab.gateway.shown["copy"].text, "9111000060003734") is None
+    copy = tab.gateway.shown["copy"]
+    assert not tab.page.locator("#recipient").is_visible()
+    assert tab.paste(copy.text) == "recipient-needed"
+    assert tab.page.locator("#recipient").is_visible()
+    assert tab.paste(copy.text, "9111000060003734") is None
     assert tab.page.locator("#recipient").get_attribute("aria-invalid") == "true"
-    assert tab.paste(tab.gateway.shown["copy"].text, OTHER.lower()) == "wrong-recipient"
+    assert tab.paste(copy.text, OTHER.lower()) == "wrong-recipient"
     tab.page.reload()
     assert tab.page.input_value("#recipient") == OTHER
 
