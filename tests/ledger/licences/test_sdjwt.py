@@ -249,3 +249,46 @@ def names_in(value: Any) -> list[str]:
 @given(st.binary() | st.text().map(str.encode))
 def test_no_bytes_break_the_reader_of_json(data: bytes) -> None:
     assert refusal(lambda: strictjson.read(data)).partition("-")[0] in ("", "licence.json")
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b'{"a":1e400}', "licence.json-number"),
+        (b'{"a":-Infinity}', "licence.json-number"),
+        (b'{"a":9007199254740992}', "licence.json-number"),
+        (b'{"a":1' + b"0" * 5_000 + b"}", "licence.json-number"),
+        (b'["\\ud800"]', "licence.json-text"),
+        (b'{"\\udc00":1}', "licence.json-text"),
+        (b'{"a":{"b":1,"\\u0062":2}}', "licence.json-duplicate"),
+        (b"[" * 17 + b"]" * 17, "licence.json-depth"),
+        (b"[" * 60_000, "licence.json-depth"),
+        (b'{"a":' * 17 + b"1" + b"}" * 17, "licence.json-depth"),
+        (b'"' + b'\\"' * 30_000 + b"[" * 20, "licence.json"),
+        (b"\xef\xbb\xbf{}", "licence.json"),
+        (b"[1] 2", "licence.json"),
+        (b"", "licence.json"),
+    ],
+)
+def test_json_with_two_readings_or_none(data: bytes, code: str) -> None:
+    assert refusal(lambda: strictjson.read(data)) == code
+
+
+@pytest.mark.parametrize("data", [b'["\\ud83d\\ude00"]', b'["[[[[[[[[[[[[[[[[[[[["]', b" [1.5, -0, 9007199254740991] "])
+def test_json_that_everybody_reads_alike(data: bytes) -> None:
+    assert strictjson.read(data) == json.loads(data)
+
+
+def test_disclosures_in_disclosures_nest_no_deeper_than_the_rest() -> None:
+    for wrap in (lambda inner: {"a": Hidden(inner)}, lambda inner: [Hidden(inner)]):
+        claims: Any = 1
+        for _ in range(16):
+            claims = wrap(claims)
+        assert opened(issue({"x": claims if isinstance(claims, list) else claims["a"]})).hidden == 0
+        assert refusal(lambda deep=claims: opened(issue({"x": [deep]}))) == "licence.json-depth"
+
+
+def test_every_element_of_an_array_can_be_chosen() -> None:
+    text = issue({"list": [{"a": Hidden(1)}, {"a": Hidden(2), "b": Hidden(3)}], "open": [[1], [2]]})
+    assert opened(issuing.present(text, [("list", None, "a")])).claims["list"] == [{"a": 1}, {"a": 2}]
+    assert opened(issuing.present(text, [("open", None, 0), ("open", 1)])).claims["list"] == [{}, {}]
