@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from hypothesis import given
 from jwcrypto.jwk import JWK
 from openvc.errors import OpenvcError
 from openvc.keys import P256SigningKey
@@ -25,6 +26,7 @@ from ledger.licences import binding, credential, issuing, sdjwt
 from ledger.licences.issuing import Hidden
 from ledger.licences.suites import Signer, es256_signer
 from tests.ledger.licences import licence_city as city
+from tests.ledger.licences.claim_strategies import credentials, plain
 from tests.ledger.licences.licence_keys import HOLDER, ISSUER, salts
 from tests.ledger.licences.negatives import CLAIMS, FORM, Bad
 
@@ -80,6 +82,13 @@ def test_the_reference_opens_nested_claims_and_decoys() -> None:
         "a": {"b": ["甲", {"c": None}]},
         "d": [1],
     }
+
+
+@given(credentials)
+def test_the_reference_reads_any_claims_as_we_do(claims: dict[str, Any]) -> None:
+    text = issuing.issue(claims, typ="x", signer=ISSUER, salts=salts(), decoys=1)
+    read = SDJWTVerifier(text, lambda *_: JWK(**jwk(ISSUER))).get_verified_payload()
+    assert read == plain(claims) == sdjwt.open_claims(sdjwt.parse(text)).claims
 
 
 def test_the_reference_presents_what_we_issued() -> None:
