@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,11 +15,11 @@ from gateway.licences.trusts import IssuerTrusts
 from gateway.metrics import Metrics
 from ledger.errors import InvalidInputError, LedgerError
 from ledger.identifiers import parse_uscc
-from ledger.licences import verify
+from ledger.licences.batch import judge_batch
+from ledger.licences.judging import Terms
 from ledger.licences.slip import is_slip
 from ledger.licences.slipverdict import judge_slip
 from ledger.licences.statustoken import VerifiedStatusList
-from ledger.licences.suites import kid_of
 from ledger.licences.trust import IssuerTrust
 from ledger.licences.verdict import Verdict
 
@@ -63,13 +63,20 @@ class _Known:
         self.key: IssuerKey | None = None
 
     def issuer(self, kid: str, iss: str, vct: str) -> IssuerTrust | None:
-        self.trust = self.trusts.trust(kid, iss, vct)
-        if self.trust is not None:
-            self.key = self.trusts.key(self.trust.issuer, kid_of(self.trust.spki))
+        self.trust, self.key = self.trusts.judged_by(kid, iss, vct)
         return self.trust
 
     def status(self, uri: str) -> VerifiedStatusList | None:
         return None if self.trust is None else self.lists.newest(self.trust.issuer, uri).content
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Opened:
+    """A question with its nonce spent and its reference resolved. ``left``: what waited behind it, or ""."""
+
+    text: str
+    terms: Terms
+    left: str
 
 
 class LicenceDesk:
@@ -99,27 +106,20 @@ class LicenceDesk:
             NotFoundError: ``licence.reference-unknown``.
             UnavailableError: ``chain.*``, ``node.*``, ``licence.*``: the chain or the issuer was away too long.
         """
-        nonce = self._nonce(asked)
-        recipient = parse_uscc(asked.recipient) if asked.recipient else None
-        # What is pasted ends in line breaks; a blank may belong to a slip's text.
-        text = asked.licence.strip("\r\n\t")
-        presentation = self._references.presentation(text) if is_reference(text) else ""
-        known, now = _Known(self.trusts, self.lists), self._clock()
-        if is_slip(text):
-            verdict = judge_slip(text, now_ms=now, trust=known.issuer, status=known.status, copy_recipient=recipient)
-        else:
-            verdict = verify.judge(
-                presentation or text.strip(),
-                now_ms=now,
+        opened = self._open(asked)
+        known = _Known(self.trusts, self.lists)
+        if is_slip(opened.text):
+            terms = opened.terms
+            verdict = judge_slip(
+                opened.text,
+                now_ms=terms.now_ms,
                 trust=known.issuer,
                 status=known.status,
-                audience=asked.audience or None,
-                nonce=nonce,
-                require_binding=asked.require_binding or bool(asked.nonce or asked.audience),
-                copy_recipient=recipient,
+                copy_recipient=terms.copy_recipient,
             )
-        self._metrics.licence_judged(verdict.code)
-        return Judged(verdict=verdict, key=known.key, presentation=presentation)
+        else:
+            verdict = next(self._verdicts([opened.text], opened.terms, known))
+        return self._judged(verdict, known.key, opened.left)
 
     def judge_many(self, asked: Sequence[Presented]) -> list[Judged | LedgerError]:
         """Judgements in order; where one could not be made, why.
@@ -130,15 +130,57 @@ class LicenceDesk:
             raise InvalidInputError(
                 "licence.batch", f"a message has 1 to {MAX_BATCH} licences", expected=MAX_BATCH, actual=len(asked)
             )
-        return [self._one(item) for item in asked]
+        plain = [item for item in asked if self._is_plain(item)]
+        return self._together(plain) if len(plain) == len(asked) else [self._one(item) for item in asked]
 
     # --- inside -------------------------------------------------------------------------------------------------------
+
+    def _is_plain(self, asked: Presented) -> bool:
+        """Whether nothing is asked of a licence that others in its batch are not asked."""
+        special = asked.nonce or asked.audience or asked.recipient or asked.require_binding
+        return not (special or is_slip(asked.licence) or is_reference(asked.licence))
+
+    def _together(self, asked: Sequence[Presented]) -> list[Judged | LedgerError]:
+        """Licences of which nothing special is asked, opened natively in one go."""
+        known = _Known(self.trusts, self.lists)
+        verdicts = self._verdicts([item.licence.strip() for item in asked], Terms(now_ms=self._clock()), known)
+        judged: list[Judged | LedgerError] = []
+        try:
+            for verdict in verdicts:
+                judged.append(self._judged(verdict, known.key, ""))
+                known.key = None
+        except LedgerError:
+            # An issuer away ends the batch's own judging: whoever is left is judged alone, and gets its own reason.
+            judged += [self._one(item) for item in asked[len(judged) :]]
+        return judged
 
     def _one(self, asked: Presented) -> Judged | LedgerError:
         try:
             return self.judge(asked)
         except LedgerError as error:
             return error
+
+    def _verdicts(self, texts: Sequence[str], terms: Terms, known: _Known) -> Iterator[Verdict]:
+        return judge_batch(texts, terms=terms, trust=known.issuer, status=known.status, keys=self.trusts.at_hand())
+
+    def _judged(self, verdict: Verdict, key: IssuerKey | None, left: str) -> Judged:
+        self._metrics.licence_judged(verdict.code)
+        return Judged(verdict=verdict, key=key, presentation=left)
+
+    def _open(self, asked: Presented) -> _Opened:
+        nonce = self._nonce(asked)
+        recipient = parse_uscc(asked.recipient) if asked.recipient else None
+        # What is pasted ends in line breaks; a blank may belong to a slip's text.
+        text = asked.licence.strip("\r\n\t")
+        left = self._references.presentation(text) if is_reference(text) else ""
+        terms = Terms(
+            now_ms=self._clock(),
+            audience=asked.audience or None,
+            nonce=nonce,
+            require_binding=asked.require_binding or bool(asked.nonce or asked.audience),
+            copy_recipient=recipient,
+        )
+        return _Opened(text=left or (text if is_slip(text) else text.strip()), terms=terms, left=left)
 
     def _nonce(self, asked: Presented) -> str | None:
         if len(asked.audience) > MAX_AUDIENCE:

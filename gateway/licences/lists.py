@@ -52,7 +52,7 @@ class StatusLists:
 
         Raises: UntrustedError, InvalidInputError(licence.*), UnavailableError(node.* | chain.*), NotFoundError.
         """
-        return self._kept.get((issuer, list_number(uri), uri)).value
+        return self._kept.get((issuer, 0, uri)).value
 
     def by_number(self, issuer: str, number: int, time_s: int | None = None) -> KeptList:
         """An issuer's list by number: the newest, or as it spoke at a second. Raises: as :meth:`newest`."""
@@ -68,6 +68,7 @@ class StatusLists:
 
     def _read(self, name: tuple[str, int, str], before: KeptList | None) -> KeptList:
         issuer, number, uri = name
+        number = number or list_number(uri)
         token = self._nodes.token(issuer, number)
         at = self._state.moment()
         if before is not None and before.token == token:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from gateway.licences.kept import Kept
@@ -18,6 +18,8 @@ FRESH_MS: Final = 2_000
 #: Issuers with a key and a type that are known at one time.
 MAX_TRUSTS: Final = 1_024
 MAX_ISSUERS: Final = 256
+#: Keys handed to the native part with every licence: each costs it a little.
+MAX_AT_HAND: Final = 32
 #: A key proves itself by its digest for ever.
 _FOR_EVER_MS: Final = 1 << 62
 _DIGEST_BYTES: Final = 32
@@ -34,6 +36,7 @@ class IssuerTrusts:
         self._clock = clock
         self._max_age_ms = max_age_ms
         self._keys = Kept(self._read_keys, clock, size=MAX_ISSUERS, fresh_ms=FRESH_MS, keep_ms=_FOR_EVER_MS)
+        self._at_hand: dict[str, bytes] = {}
         self._trusts = Kept(self._read_trust, clock, size=MAX_TRUSTS, fresh_ms=FRESH_MS, keep_ms=max_age_ms)
 
     def trust(self, kid: str, iss: str, vct: str) -> IssuerTrust | None:
@@ -41,8 +44,14 @@ class IssuerTrusts:
 
         Raises: UnavailableError(chain.stale | chain.* | node.*), UntrustedError(state.* | node.*).
         """
-        found = self._trusts.get((kid, iss, vct)).value
-        if found is not None and self._clock() - found.view_time_ms > self._max_age_ms:
+        return self.judged_by(kid, iss, vct)[0]
+
+    def judged_by(self, kid: str, iss: str, vct: str) -> tuple[IssuerTrust, IssuerKey] | tuple[None, None]:
+        """The same with the key as its issuer publishes it. Raises: as :meth:`trust`."""
+        found, key = self._trusts.get((kid, iss, vct)).value
+        if found is None or key is None:
+            return None, None
+        if self._clock() - found.view_time_ms > self._max_age_ms:
             raise UnavailableError(
                 "chain.stale",
                 "the newest signed time of the chain is too long ago to judge licences by",
@@ -50,7 +59,11 @@ class IssuerTrusts:
                 expected=f"at most {self._max_age_ms} ms",
                 actual=self._clock() - found.view_time_ms,
             )
-        return found
+        return found, key
+
+    def at_hand(self) -> Mapping[str, bytes]:
+        """Keys in recent use, SubjectPublicKeyInfo by kid: what can be opened without asking anybody."""
+        return self._at_hand
 
     def keys(self, uscc: str) -> dict[str, IssuerKey]:
         """An issuer's keys by kid, as its node publishes them; also while it is away.
@@ -76,22 +89,22 @@ class IssuerTrusts:
     def _read_keys(self, uscc: str, before: dict[str, IssuerKey] | None) -> dict[str, IssuerKey]:
         return (before or {}) | self._nodes.keys(uscc)
 
-    def _read_trust(self, name: tuple[str, str, str], _before: IssuerTrust | None) -> IssuerTrust | None:
+    def _read_trust(self, name: tuple[str, str, str], _before: object) -> tuple[IssuerTrust | None, IssuerKey | None]:
         kid, iss, vct = name
         try:
             digest, issuer, code = _digest_of(kid), credential.parse_issuer(iss), credential.parse_vct(vct)
         except InvalidInputError:
             # Nothing of this city is called so.
-            return None
+            return None, None
         if len(digest) == _SHORT_BYTES:
             named = [key for key in self.keys(issuer).values() if key.digest.startswith(digest)]
             if len(named) != 1:
-                return None
+                return None, None
             kid, digest = named[0].kid, named[0].digest
         at = self._state.moment()
         key = self._state.key(at, digest, issuer)
         if key is None:
-            return None
+            return None, None
         standing = self._state.standing(at, code, issuer)
         ended_ms, kind = key_end(key)
         try:
@@ -99,7 +112,8 @@ class IssuerTrusts:
         except NotFoundError as error:
             # A member without an address here: the key may be good, but nobody here has it.
             raise UnavailableError(error.code, error.message, hint=error.hint) from error
-        return IssuerTrust(
+        self._use(published)
+        trust = IssuerTrust(
             issuer=issuer,
             spki=published.spki,
             key_from_ms=key.valid_from * 1000,
@@ -111,6 +125,13 @@ class IssuerTrusts:
             view_time_ms=at.time_ms,
             proven=Proven.STORAGE_PROOF,
         )
+        return trust, published
+
+    def _use(self, key: IssuerKey) -> None:
+        kept = {kid: spki for kid, spki in self._at_hand.items() if kid != key.kid}
+        newest = list(kept.items())[-(MAX_AT_HAND - 1) :]
+        # Replaced as a whole: a batch under way keeps the keys it began with.
+        self._at_hand = dict(newest) | {key.kid: key.spki}
 
 
 def key_end(key: KeyInfo) -> tuple[int | None, KeyEnd | None]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final
 
 from ledger.licences import texts, texts_refusals
@@ -51,6 +52,9 @@ GRAVITY: Final = (
     "wrong-audience",
     "replayed",
 )
+
+#: Lines whose detail is of one presentation.
+_OF_ONE: Final = frozenset({"holder", "audience", "purpose"})
 
 #: The verdicts under which a licence may be relied on.
 ACCEPTED: Final = frozenset({"valid", "valid-when-issued"})
@@ -157,18 +161,29 @@ def worst(checks: Iterable[Check], *, when_issued: bool) -> str:
 
 
 def _line(check: Check) -> dict[str, Any]:
+    if check.name in _OF_ONE:
+        return _shown(check.name, check.outcome, check.code, tuple(check.detail.items()))
+    return _kept(check.name, check.outcome, check.code, tuple(check.detail.items()))
+
+
+def _shown(name: str, outcome: Outcome, code: str, detail: tuple[tuple[str, str], ...]) -> dict[str, Any]:
     line: dict[str, Any] = {
-        "name": check.name,
-        "label": _both(texts.CHECKS[check.name]),
-        "outcome": check.outcome.value,
-        "code": check.code,
-        "text": _both(texts_refusals.line(check.name, check.code, check.detail)),
+        "name": name,
+        "label": _both(texts.CHECKS[name]),
+        "outcome": outcome.value,
+        "code": code,
+        "text": _both(texts_refusals.line(name, code, dict(detail))),
     }
-    if check.outcome is Outcome.FAIL:
-        line["todo"] = _both(texts.todo(texts_refusals.verdict_of(check.name, check.code)))
+    if outcome is Outcome.FAIL:
+        line["todo"] = _both(texts.todo(texts_refusals.verdict_of(name, code)))
     return line
 
 
+#: Lines that say the same of very many licences are made once; nobody writes into them.
+_kept = lru_cache(maxsize=4_096)(_shown)
+
+
+@lru_cache(maxsize=512)
 def _label(name: str) -> dict[str, str]:
     found = LABELS.get(name)
     return _both((found.zh, found.en) if found else (name, name))

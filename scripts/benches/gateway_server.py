@@ -7,6 +7,7 @@ until its standard input ends.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from datetime import UTC, datetime, timedelta
@@ -44,8 +45,7 @@ class _Echo(grpc.GenericRpcHandler):
 
 def main() -> int:
     """Serve until standard input ends."""
-    clock = lambda: time.time_ns() // 1_000_000  # noqa: E731
-    issuer = MemoryIssuer(clock)
+    issuer = MemoryIssuer(lambda: time.time_ns() // 1_000_000)
     metrics = Metrics()
     desk, issuers = issuer.desk(metrics)
     answers = GrpcAnswers(metrics, RateLimit(_RATE, _BURST, time.monotonic))
@@ -61,7 +61,7 @@ def main() -> int:
         "certificate": certificate.decode(),
         "plain": plain,
         "bound": [issuer.bound(text, audience=AUDIENCE, nonce=NONCE) for text in plain],
-        "pid": __import__("os").getpid(),
+        "pid": os.getpid(),
     }
     print(json.dumps(told), flush=True)
     sys.stdin.read()

@@ -122,9 +122,9 @@ def run(sizes: Sizes, names: Sequence[str], scratch: Path, bar: Bar) -> Figures:
     return report | {"seconds": seconds}
 
 
-def print_table(report: Figures, console: Console) -> None:
+def print_table(report: Figures, console: Console, title: str = "department log") -> None:
     """The bars, for people."""
-    table = Table("figure", "bar", "measured", "met", title="department log")
+    table = Table("figure", "bar", "measured", "met", title=title)
     for row in report["bars"]:
         table.add_row(row["figure"], row["bar"], row["measured"], {True: "yes", False: "NO", None: ""}[row["met"]])
     console.print(table)
