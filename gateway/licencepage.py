@@ -1,30 +1,50 @@
-"""The page *check a licence*: one template; everything it shows comes to the browser as a verdict's JSON."""
+"""The pages *check a licence* and *my licence*: what they show is a verdict's JSON, or a file of the reader's own."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 
+from jinja2 import Template
+
 from gateway.licencetexts import LICENCE_TEXTS
 from gateway.page import StaticFile, addresses, environment
 from gateway.texts import TEXTS
+from gateway.wallettexts import WALLET_TEXTS
+from ledger.licences.fields import COMMON
+from ledger.licences.templates import TEMPLATES
 
 
-class LicencePage:
-    """Renders the page in a language."""
+class LicencePages:
+    """Renders the pages in a language."""
 
     def __init__(self, static: Mapping[str, StaticFile]) -> None:
-        self._template = environment().get_template("licence.html")
+        templates = environment()
+        self._check = templates.get_template("licence.html")
+        self._wallet = templates.get_template("wallet.html")
         self._static = addresses(static)
 
-    def render(self, language: str) -> str:
-        """The whole page."""
-        texts = LICENCE_TEXTS[language]
+    def check(self, language: str) -> str:
+        """*Check a licence*."""
+        return self._render(self._check, LICENCE_TEXTS[language], language)
+
+    def wallet(self, language: str) -> str:
+        """*My licence*, with the labels of every field a licence may have."""
+        fields = [*COMMON.values(), *(field for form in TEMPLATES.values() for field in form.own)]
+        labels = {field.name: field.zh if language == "zh" else field.en for field in fields}
+        return self._render(self._wallet, WALLET_TEXTS[language], language, labels=_json(labels))
+
+    def _render(self, template: Template, texts: Mapping[str, str], language: str, **more: str) -> str:
         shared = {key: TEXTS[language][key] for key in ("theme", "other_language", "ago_s", "ago_m", "ago_h", "ago_d")}
-        return self._template.render(
-            t=texts | shared,
+        return template.render(
+            t={**texts, **shared},
             language=language,
             other="en" if language == "zh" else "zh",
             static=self._static,
-            script_texts=json.dumps(texts | shared, ensure_ascii=False),
+            script_texts=_json({**texts, **shared}),
+            **more,
         )
+
+
+def _json(value: Mapping[str, str]) -> str:
+    return json.dumps(value, ensure_ascii=False)

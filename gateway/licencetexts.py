@@ -82,6 +82,7 @@ LICENCE_TEXTS: Final[Mapping[str, Mapping[str, str]]] = {
         "yes": "是",
         "no": "否",
         "footer": "本页不留存证照内容，不设跟踪，不连接其他网站。图片只用于识别二维码，识别后即弃。",
+        "wallet_page": "我有证照，要出示给别人",
         "command": "命令行核验：civicledger licence verify 文件",
     },
     "en": {
@@ -164,6 +165,7 @@ LICENCE_TEXTS: Final[Mapping[str, Mapping[str, str]]] = {
         "no": "no",
         "footer": "This page keeps no licence, tracks nobody and asks no other site. A picture serves to read its "
         "QR code and is dropped at once.",
+        "wallet_page": "I hold a licence and want to show it",
         "command": "On the command line: civicledger licence verify FILE",
     },
 }

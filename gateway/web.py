@@ -17,7 +17,7 @@ from gateway import answers
 from gateway.bodies import UPLOAD_S, bounded_body, client_of, whole_number
 from gateway.chain import page_of
 from gateway.city import City
-from gateway.licencepage import LicencePage
+from gateway.licencepage import LicencePages
 from gateway.licences.routes import LicenceRoutes
 from gateway.limits import RateLimit
 from gateway.metrics import Metrics
@@ -30,6 +30,8 @@ from ledger.errors import STATUS, FatalError, InvalidInputError, LedgerError, No
 from ledger.evidence import tilehttp
 from ledger.evidence.tiles import parse_tile_path
 from ledger.identifiers import parse_uscc
+from ledger.licences.qr import symbol
+from ledger.licences.reference import make_reference, parse_token
 
 logger = structlog.get_logger("gateway.web")
 
@@ -72,7 +74,7 @@ class Web:
         self._verifier = verifier
         self._page = page
         self._static = static
-        self._licence_page = LicencePage(static)
+        self._licence_pages = LicencePages(static)
         self._metrics = metrics
         self._limit = limit
         self._verify_limit = verify_limit
@@ -87,6 +89,8 @@ class Web:
                 self._route("/licence", self._licence),
                 # Where a reference URL leads a phone's own camera: the page asks for the verdict by its address.
                 self._route("/R/{token}", self._licence),
+                self._route("/wallet", self._wallet),
+                self._route("/wallet/code/{token}", self._code),
                 self._route("/static/{name}", self._file),
                 self._route("/healthz", self._healthz),
                 self._route("/metrics", self._render_metrics),
@@ -115,7 +119,7 @@ class Web:
         return HTMLResponse(self._page.fragment(*self._shown(request)), headers=_NO_CACHE)
 
     def _shown(self, request: Request) -> tuple[CityView | None, LedgerError | None, str, int]:
-        language = choose(request.query_params.get("lang"), request.headers.get("accept-language"))
+        language = _language(request)
         try:
             return self._city.view(), self._city.problem, language, self._clock()
         except LedgerError as error:
@@ -123,9 +127,17 @@ class Web:
             return None, problem, language, self._clock()
 
     def _licence(self, request: Request) -> Response:
-        language = choose(request.query_params.get("lang"), request.headers.get("accept-language"))
-        page = self._licence_page.render(language)
+        page = self._licence_pages.check(_language(request))
         return HTMLResponse(page, headers=_NO_CACHE | CAMERA | {"Vary": "Accept-Language"})
+
+    def _wallet(self, request: Request) -> Response:
+        page = self._licence_pages.wallet(_language(request))
+        return HTMLResponse(page, headers=_NO_CACHE | {"Vary": "Accept-Language"})
+
+    def _code(self, request: Request) -> Response:
+        token = parse_token(request.path_params["token"])
+        url = make_reference(request.headers.get("host", ""), token).url
+        return Response(symbol(url).svg(), media_type="image/svg+xml", headers=_NO_STORE)
 
     def _file(self, request: Request) -> Response:
         file = self._static.get(request.path_params["name"])
@@ -240,6 +252,10 @@ class Web:
             response.headers.setdefault(name, value)
         self._metrics.answered(path, response.status_code, time.monotonic() - started)
         return response
+
+
+def _language(request: Request) -> str:
+    return choose(request.query_params.get("lang"), request.headers.get("accept-language"))
 
 
 def _resource(request: Request, data: bytes, kind: tilehttp.Kind) -> Response:

@@ -7,14 +7,14 @@ const MAX_DISCLOSURES = 1000;
 
 const fromBase64 = (text) =>
   Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (character) => character.charCodeAt(0));
-const toBase64Url = (bytes) =>
+export const toBase64Url = (bytes) =>
   btoa(String.fromCharCode(...new Uint8Array(bytes)))
     .replace(/\+/g, "-")
     .replace(/\//g, "_")
     .replace(/=+$/, "");
-const json = (part) => JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(fromBase64(part)));
+export const json = (part) => JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(fromBase64(part)));
 const sha256 = (bytes) => crypto.subtle.digest("SHA-256", bytes);
-const digestOf = async (text) => toBase64Url(await sha256(utf8.encode(text)));
+export const digestOf = async (text) => toBase64Url(await sha256(utf8.encode(text)));
 
 // r || s over the bytes, by a P-256 key: `form` is "spki" (DER) or "jwk".
 const signedBy = async (form, key, signature, message) => {
@@ -29,7 +29,7 @@ const jwtSigned = async (jwt, form, key) => {
 };
 
 // Every digest that a value refers to: in `_sd` of an object, in `{"...": digest}` of an array, at any depth.
-const digestsIn = (value, found) => {
+export const digestsIn = (value, found) => {
   if (Array.isArray(value)) {
     for (const item of value) {
       if (item && typeof item === "object" && typeof item["..."] === "string") found.add(item["..."]);

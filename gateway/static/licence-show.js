@@ -5,14 +5,14 @@ const UNSURE = ["status-unknown", "issue-time-unproven", "recipient-needed", "ma
 const SIGNS = { good: "✓", bad: "✗", warn: "!" };
 const MARKS = { pass: "ok", fail: "broken", warn: "noted", skip: "skipped" };
 
-const element = (tag, className, ...content) => {
+export const element = (tag, className, ...content) => {
   const made = document.createElement(tag);
   if (className) made.className = className;
   made.append(...content.filter((part) => part !== undefined && part !== null && part !== ""));
   return made;
 };
 const said = (words) => (typeof words === "string" ? words : (words && words[language]) || "");
-const filled = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+export const filled = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 
 const ago = (ms) => {
   const seconds = Math.max(0, Math.floor(ms / 1000));
@@ -65,7 +65,7 @@ const checksOf = (verdict) => {
   return panel(texts.checks, list);
 };
 
-const plain = (value) => {
+export const plain = (value) => {
   if (value === "长期") return texts.long_term;
   if (value === true || value === false) return value ? texts.yes : texts.no;
   if (Array.isArray(value)) return value.map(plain).join("、");
@@ -73,7 +73,7 @@ const plain = (value) => {
   return String(value);
 };
 
-const rowsOf = (rows) => {
+export const rowsOf = (rows) => {
   const list = element("dl", "subject");
   for (const [name, value] of rows) list.append(element("div", "", element("dt", "", name), element("dd", "", value)));
   return list;
@@ -82,7 +82,7 @@ const rowsOf = (rows) => {
 // The licence and its holder first, then what it says, then who issued it and how it is numbered.
 const FIRST = ["ZZMC", "CZZT", "CZZTDMLXDM", "CZZTDM", "ZZBH", "ZZYXQQSRQ", "ZZYXQJZRQ"];
 const LAST = ["ZZBFJG", "ZZBFJGDM", "ZZBFRQ", "ZZLXDM", "ZZBS"];
-const rank = ({ name }) => (FIRST.includes(name) ? FIRST.indexOf(name) - 100 : 100 * LAST.includes(name) + LAST.indexOf(name));
+export const rank = ({ name }) => (FIRST.includes(name) ? FIRST.indexOf(name) - 100 : 100 * LAST.includes(name) + LAST.indexOf(name));
 
 const fieldsOf = (verdict) => {
   const rows = [...verdict.claims].sort((a, b) => rank(a) - rank(b)).map((claim) => [said(claim.label) || claim.name, plain(claim.value)]);

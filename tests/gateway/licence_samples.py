@@ -14,7 +14,7 @@ from ledger.licences.copies import CopyTerms, make_copy
 from ledger.licences.slip import Slip
 from ledger.licences.status import Status, StatusList
 from ledger.licences.statustoken import ListKey
-from ledger.licences.suites import ES256
+from ledger.licences.suites import ES256, Signer
 from ledger.licences.trust import Accreditation, IssuerTrust, Proven
 from tests.ledger.licences.licence_keys import HOLDER, ISSUER, STRANGER, salts
 from tests.ledger.licences.rows import ROWS
@@ -130,8 +130,12 @@ def samples(now_s: int | None = None) -> tuple[KnownIssuer, dict[str, Sample]]:
     }
 
 
-def _licence(now_s: int, place: int, *, until: str = "长期", stranger: bool = False) -> str:
-    """The whole licence, as its holder keeps it."""
+def held(holder: Signer) -> str:
+    """A good licence of the issuer, as the holder of that key keeps it."""
+    return _licence(int(time.time()), _GOOD, holder=holder)
+
+
+def _licence(now_s: int, place: int, *, until: str = "长期", stranger: bool = False, holder: Signer = HOLDER) -> str:
     first = "2020-01-01" if until != "长期" else "2026-01-01"
     values = templates.check(_FORM, ROWS[_FORM.id] | {"ZZYXQQSRQ": first, "ZZYXQJZRQ": until})
     claims = credential.licence_claims(
@@ -141,7 +145,7 @@ def _licence(now_s: int, place: int, *, until: str = "长期", stranger: bool = 
         issuer_name="上海市浦东新区市场监督管理局",
         issued_at=now_s - 30 * _DAY_S,
         status=credential.StatusPlace(uri=URI, index=place),
-        holder_spki=HOLDER.spki,
+        holder_spki=holder.spki,
     )
     return issuing.issue(
         claims, typ=credential.TYP, signer=STRANGER if stranger else ISSUER, salts=salts(f"{place}{until}{stranger}")

@@ -1,37 +1,22 @@
-"""The page *check a licence* in a real browser, before a gateway that judges with what it knows of one issuer."""
+"""The pages *check a licence* and *my licence* in a real browser, before a gateway that knows one issuer."""
 
 from __future__ import annotations
 
 import io
-import json
 import os
-import ssl
-import time
 from collections.abc import Iterator
-from http.client import HTTPSConnection
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
-import segno
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from PIL import Image
 
-from gateway.licences.judging import LicenceDesk
-from gateway.licences.routes import LicenceRoutes
-from gateway.limits import RateLimit
-from gateway.metrics import Metrics
-from gateway.page import Page, load_static
-from gateway.verifying import Verifier
-from gateway.web import Web
-from ledger.connections import PromptConnection
-from ledger.webserver import HttpServer
-from node.identity.tls import make_named_certificate
+from ledger.licences import b64
+from node.cli.walletfile import Wallet, new_holder_key, write_wallet
 from tests.chromium import PATIENCE_MS, broken_rules, chromium, picture
-from tests.gateway.licence_samples import OTHER, Sample, samples
-from tests.gateway.test_web import Starting
+from tests.gateway.licence_samples import OTHER, Sample, held, samples
+from tests.gateway.licence_tabs import Gateway, Tab, code_of, fits, lines
 
 pytestmark = pytest.mark.browser
 
@@ -47,74 +32,12 @@ CASES = [(tab, name) for name in NAMES for tab in (ALL if PICTURED else PAIRS if
 ONCE = pytest.mark.parametrize("tab", ["phone-en-light"], indirect=True)
 
 
-class Gateway:
-    """An HTTPS server with the gateway's routes; ``shown``: what is held out to its readers."""
-
-    def __init__(self, folder: Path) -> None:
-        self.issuer, self.shown = samples()
-        metrics, static = Metrics(), load_static()
-
-        def limit() -> RateLimit:
-            return RateLimit(1000.0, 10_000, time.monotonic)
-
-        def clock() -> int:
-            return time.time_ns() // 1_000_000
-
-        desk = LicenceDesk(self.issuer, self.issuer, metrics, clock)  # type: ignore[arg-type]
-        routes = LicenceRoutes(desk, None, limit())  # type: ignore[arg-type]
-        verifier = Verifier(folder / "policy.json", clock, metrics)
-        web = Web(Starting(), verifier, Page(static), static, metrics, limit(), limit(), clock, routes)  # type: ignore[arg-type]
-        self.certificate, context = _tls(folder)
-        self.server = HttpServer(
-            web.app(),
-            "127.0.0.1",
-            0,
-            context,
-            name="https",
-            connection=PromptConnection,
-            keep_alive_s=30,
-            grace_s=5,
-            settings="gateway.toml",
-        )
-
-    @property
-    def url(self) -> str:
-        return f"https://localhost:{self.server.port}"
-
-    def post(self, path: str, value: object) -> Any:
-        """The JSON that a client without a browser gets."""
-        context = ssl.create_default_context(cadata=self.certificate.decode())
-        connection = HTTPSConnection("localhost", self.server.port, context=context, timeout=180)
-        try:
-            connection.request("POST", path, json.dumps(value), {"Content-Type": "application/json"})
-            return json.loads(connection.getresponse().read())
-        finally:
-            connection.close()
-
-
-def _tls(folder: Path) -> tuple[bytes, ssl.SSLContext]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    certificate = make_named_certificate(key, ("localhost",), time.time_ns() // 1_000_000, 1)
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    file = folder / "tls.pem"
-    file.write_bytes(pem + certificate)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(file)
-    return certificate, context
-
-
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     running = Gateway(tmp_path_factory.mktemp("licence-page"))
     running.server.start()
     yield running
     running.server.close()
-
-
-def code_of(text: str) -> bytes:
-    out = io.BytesIO()
-    segno.make(text, error="m").save(out, kind="png", scale=4, border=4)
-    return out.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -136,52 +59,6 @@ def browser(filmed: Path) -> Iterator[Any]:
         yield opened
 
 
-class Tab:
-    """The page in one size, language and theme, and everything it complained about or asked of others."""
-
-    def __init__(self, context: Any, gateway: Gateway, name: str) -> None:
-        self.name = name
-        self.language = name.split("-")[1]
-        self.gateway = gateway
-        self.page = context.new_page()
-        self.complaints: list[str] = []
-        self.asked: list[str] = []
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("console", self._heard)
-        self.page.on("request", lambda request: self.asked.append(request.url))
-        self.page.goto(gateway.url + "/licence")
-
-    def _heard(self, message: Any) -> None:
-        if message.type in ("error", "warning"):
-            self.complaints.append(message.text)
-
-    def forgive(self) -> None:
-        """The browser itself reports a request that failed; that the page says so is what was tested."""
-        self.complaints = [text for text in self.complaints if "Failed to load resource" not in text]
-
-    @property
-    def result(self) -> Any:
-        return self.page.locator("#result")
-
-    def verdict(self) -> str | None:
-        """The code of the verdict shown, once the page is done with it; None where it is no verdict on a licence."""
-        self.page.wait_for_selector("#result[aria-busy=false] .verdict")
-        code = self.page.locator("#result .verdict").get_attribute("data-code")
-        return None if code is None else str(code)
-
-    def paste(self, text: str, recipient: str = "") -> str | None:
-        if recipient:
-            self.page.evaluate("document.getElementById('more').open = true")
-            self.page.fill("#recipient", recipient)
-        self.page.fill("#text", text)
-        self.page.click("#check")
-        return self.verdict()
-
-    def choose(self, name: str, content: bytes, kind: str) -> str | None:
-        self.page.set_input_files("#file", {"name": name, "mimeType": kind, "buffer": content})
-        return self.verdict()
-
-
 @pytest.fixture
 def tab(request: pytest.FixtureRequest, browser: Any, gateway: Gateway) -> Iterator[Tab]:
     device, language, theme = request.param.split("-")
@@ -198,16 +75,6 @@ def tab(request: pytest.FixtureRequest, browser: Any, gateway: Gateway) -> Itera
     assert opened.complaints == []
     assert [url for url in opened.asked if not url.startswith(gateway.url + "/")] == []
     context.close()
-
-
-def fits(page: Any) -> bool:
-    """Nothing sticks out to the right."""
-    return bool(page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"))
-
-
-def lines(tab: Tab, attribute: str) -> dict[str, str]:
-    found = tab.page.locator(f"#result [data-{attribute}]")
-    return {item.get_attribute(f"data-{attribute}"): item.get_attribute("data-outcome") for item in found.all()}
 
 
 @pytest.mark.parametrize("tab", ALL if PICTURED else PAIRS, indirect=True)
@@ -382,3 +249,91 @@ def test_where_no_camera_is_allowed_the_page_says_what_else_there_is(tab: Tab) -
     assert tab.verdict() is None
     assert "use a picture" in tab.result.inner_text()
     assert tab.page.locator("#finder").is_hidden()
+
+
+@pytest.fixture(scope="module")
+def wallet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A wallet file as the command writes it."""
+    pem, holder = new_holder_key()
+    file = tmp_path_factory.mktemp("wallet") / "wallet.json"
+    write_wallet(file, Wallet(licence=held(holder), holder_key=pem))
+    return file
+
+
+def open_wallet(tab: Tab, file: Path) -> None:
+    tab.page.goto(tab.gateway.url + "/wallet")
+    tab.page.set_input_files("#wallet", str(file))
+    tab.page.wait_for_selector("#choice:not([hidden])")
+
+
+@pytest.mark.parametrize("tab", ALL if PICTURED else FEW, indirect=True)
+def test_a_holder_shows_what_is_chosen_and_nothing_else(tab: Tab, wallet: Path) -> None:
+    open_wallet(tab, wallet)
+    page = tab.page
+    assert page.locator("#held").inner_text() == "食品经营许可证"
+    assert not page.locator("#no-key").is_visible()
+    tab.asked.clear()
+    page.check("#fields input[value=CZZT]")
+    page.check("#fields input[value=KZ_JYCS]")
+    page.fill("#to", OTHER)
+    picture(page, f"wallet-{tab.name}-choice")
+    assert (fits(page), broken_rules(page), tab.asked) == (True, [], [])
+    page.click("#show")
+    page.wait_for_selector("#result img.code")
+    page.wait_for_function("document.querySelector('#result img.code').naturalWidth > 0")
+    picture(page, f"wallet-{tab.name}-code")
+    assert (fits(page), broken_rules(page)) == (True, [])
+    sent, *more = tab.sent
+    assert more == []
+    assert "holder_key" not in sent
+    shown = [b64.decode(part).decode() for part in sent.split("~")[1:-1]]
+    assert sorted(text.split(",")[1].strip() for text in shown) == ['"CZZT"', '"KZ_JYCS"']
+    # The other side scans the code from the screen.
+    code = page.locator("#result img.code").screenshot()
+    page.goto(tab.gateway.url + "/licence")
+    assert tab.choose("photo.png", code, "image/png") == "valid"
+    assert lines(tab, "device") == dict.fromkeys(("key", "signature", "disclosures", "holder"), "pass")
+    assert "福州某某餐饮有限公司" in tab.result.inner_text()
+    assert lines(tab, "check")["holder"] == "pass"
+
+
+@ONCE
+def test_a_code_ends_after_five_minutes_and_the_wallet_when_it_is_closed(tab: Tab, wallet: Path) -> None:
+    tab.page.clock.install()
+    open_wallet(tab, wallet)
+    tab.page.check("#all")
+    tab.page.click("#show")
+    tab.page.wait_for_selector("#result img.code")
+    tab.page.clock.run_for(301_000)
+    tab.page.wait_for_selector("#result .verdict")
+    assert "This code has ended" in tab.result.inner_text()
+    tab.page.click("#forget")
+    assert tab.page.locator("#choice").is_hidden()
+    assert tab.page.locator("#fields input").count() == 0
+
+
+@ONCE
+def test_what_is_no_wallet_or_has_another_key_is_said(tab: Tab, wallet: Path, tmp_path: Path) -> None:
+    tab.page.goto(tab.gateway.url + "/wallet")
+    pem, _ = new_holder_key()
+    _, stranger = new_holder_key()
+    write_wallet(tmp_path / "other.json", Wallet(licence=held(stranger), holder_key=pem))
+    for content, said in (
+        (b"{}", "no wallet file"),
+        (b"\xff\xfe", "no wallet file"),
+        (b'{"v":1,"licence":"a.b.c~"}', "no wallet file"),
+        (b"x" * ((1 << 18) + 1), "no wallet file"),
+        ((tmp_path / "other.json").read_bytes(), "not the licence's"),
+        (wallet.read_bytes().replace(b"PRIVATE KEY-----\\n", b"PRIVATE KEY-----\\nAAAA"), "not the licence's"),
+    ):
+        tab.page.evaluate("document.getElementById('result').replaceChildren()")
+        tab.page.set_input_files("#wallet", {"name": "w.json", "mimeType": "application/json", "buffer": content})
+        tab.page.wait_for_selector("#result .verdict")
+        assert said in tab.result.inner_text()
+    assert tab.page.locator("#choice").is_hidden()
+    assert tab.sent == []
+
+
+def test_a_code_is_drawn_only_for_what_may_be_a_reference(gateway: Gateway) -> None:
+    assert gateway.get(f"/wallet/code/{'A' * 32}")[:4] == b"<svg"
+    assert b"licence.reference" in gateway.get("/wallet/code/x")

@@ -6,18 +6,22 @@ import re
 
 import pytest
 
-from gateway.licencepage import LicencePage
+from gateway.licencepage import LicencePages
 from gateway.licencetexts import LICENCE_TEXTS
 from gateway.page import load_static
 from gateway.texts import LANGUAGES
+from gateway.wallettexts import WALLET_TEXTS
 from ledger.licences.verdict import Outcome
 
-SCRIPTS = ("licence.js", "licence-show.js")
+PAGES = {"licence": LICENCE_TEXTS, "wallet": WALLET_TEXTS}
+#: licence-show.js draws verdicts; the wallet's page uses its drawing of values and refusals only.
+SCRIPTS = {"licence.js": LICENCE_TEXTS, "licence-show.js": LICENCE_TEXTS, "wallet.js": WALLET_TEXTS}
 GIVEN = {"theme", "other_language", "ago_s", "ago_m", "ago_h", "ago_d"}
 
 
-def test_both_languages_say_everything() -> None:
-    chinese, english = LICENCE_TEXTS["zh"], LICENCE_TEXTS["en"]
+@pytest.mark.parametrize("page", PAGES)
+def test_both_languages_say_everything(page: str) -> None:
+    chinese, english = PAGES[page]["zh"], PAGES[page]["en"]
     assert chinese.keys() == english.keys()
     for key, text in english.items():
         assert text
@@ -28,7 +32,7 @@ def test_both_languages_say_everything() -> None:
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_the_scripts_use_only_words_they_are_given(name: str) -> None:
     script = load_static()[name].data.decode()
-    assert set(re.findall(r"texts\.([a-z_]+)", script)) <= LICENCE_TEXTS["en"].keys() | GIVEN
+    assert set(re.findall(r"texts\.([a-z_]+)", script)) <= SCRIPTS[name]["en"].keys() | GIVEN
 
 
 def test_every_outcome_of_a_check_has_its_words() -> None:
@@ -36,10 +40,12 @@ def test_every_outcome_of_a_check_has_its_words() -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_the_page_is_whole_in_each_language(language: str) -> None:
+@pytest.mark.parametrize("page", PAGES)
+def test_the_page_is_whole_in_each_language(page: str, language: str) -> None:
     static = load_static()
-    page = LicencePage(static).render(language)
-    assert LICENCE_TEXTS[language]["lead"] in page
-    assert f"/static/licence.js?v={static['licence.js'].version}" in page
+    pages = LicencePages(static)
+    html = pages.check(language) if page == "licence" else pages.wallet(language)
+    assert PAGES[page][language]["lead"] in html
+    assert f"/static/{page}.js?v={static[f'{page}.js'].version}" in html
     # Nothing inline, nothing from elsewhere: the policy would refuse it, and the page would be silently less.
-    assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=|https?://", page)
+    assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=|https?://", html)

@@ -1,0 +1,161 @@
+"""A gateway that judges with what it knows of one issuer, and its pages in a browser's tab."""
+
+from __future__ import annotations
+
+import io
+import json
+import ssl
+import time
+from http.client import HTTPSConnection
+from pathlib import Path
+from typing import Any
+
+import segno
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from gateway.licences.judging import LicenceDesk
+from gateway.licences.routes import LicenceRoutes
+from gateway.limits import RateLimit
+from gateway.metrics import Metrics
+from gateway.page import Page, load_static
+from gateway.verifying import Verifier
+from gateway.web import Web
+from ledger.connections import PromptConnection
+from ledger.webserver import HttpServer
+from node.identity.tls import make_named_certificate
+from tests.gateway.licence_samples import samples
+from tests.gateway.test_web import Starting
+
+
+class Gateway:
+    """An HTTPS server with the gateway's routes; ``shown``: what is held out to its readers."""
+
+    def __init__(self, folder: Path) -> None:
+        self.issuer, self.shown = samples()
+        metrics, static = Metrics(), load_static()
+
+        def limit() -> RateLimit:
+            return RateLimit(1000.0, 10_000, time.monotonic)
+
+        def clock() -> int:
+            return time.time_ns() // 1_000_000
+
+        desk = LicenceDesk(self.issuer, self.issuer, metrics, clock)  # type: ignore[arg-type]
+        routes = LicenceRoutes(desk, None, limit())  # type: ignore[arg-type]
+        verifier = Verifier(folder / "policy.json", clock, metrics)
+        web = Web(Starting(), verifier, Page(static), static, metrics, limit(), limit(), clock, routes)  # type: ignore[arg-type]
+        self.certificate, context = _tls(folder)
+        self.server = HttpServer(
+            web.app(),
+            "127.0.0.1",
+            0,
+            context,
+            name="https",
+            connection=PromptConnection,
+            keep_alive_s=30,
+            grace_s=5,
+            settings="gateway.toml",
+        )
+
+    @property
+    def url(self) -> str:
+        return f"https://localhost:{self.server.port}"
+
+    def post(self, path: str, value: object) -> Any:
+        """The JSON that a client without a browser gets."""
+        return json.loads(self._ask("POST", path, json.dumps(value)))
+
+    def get(self, path: str) -> bytes:
+        """A body that a client without a browser gets."""
+        return self._ask("GET", path)
+
+    def _ask(self, method: str, path: str, body: str | None = None) -> bytes:
+        context = ssl.create_default_context(cadata=self.certificate.decode())
+        connection = HTTPSConnection("localhost", self.server.port, context=context, timeout=180)
+        try:
+            connection.request(method, path, body, {"Content-Type": "application/json"})
+            return connection.getresponse().read()
+        finally:
+            connection.close()
+
+
+def _tls(folder: Path) -> tuple[bytes, ssl.SSLContext]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    certificate = make_named_certificate(key, ("localhost",), time.time_ns() // 1_000_000, 1)
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    file = folder / "tls.pem"
+    file.write_bytes(pem + certificate)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    return certificate, context
+
+
+class Tab:
+    """The page in one size, language and theme: what it complained about, asked for (URLs) and sent (bodies)."""
+
+    def __init__(self, context: Any, gateway: Gateway, name: str) -> None:
+        self.name = name
+        self.language = name.split("-")[1]
+        self.gateway = gateway
+        self.page = context.new_page()
+        self.complaints: list[str] = []
+        self.asked: list[str] = []
+        self.sent: list[str] = []
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("console", self._heard)
+        self.page.on("request", self._asked)
+        self.page.goto(gateway.url + "/licence")
+
+    def _heard(self, message: Any) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+    def _asked(self, request: Any) -> None:
+        self.asked.append(request.url)
+        if request.method == "POST":
+            self.sent.append((request.post_data_buffer or b"").decode("utf-8", "replace"))
+
+    def forgive(self) -> None:
+        """The browser itself reports a request that failed; that the page says so is what was tested."""
+        self.complaints = [text for text in self.complaints if "Failed to load resource" not in text]
+
+    @property
+    def result(self) -> Any:
+        return self.page.locator("#result")
+
+    def verdict(self) -> str | None:
+        """The code of the verdict shown, once the page is done with it; None where it is no verdict on a licence."""
+        self.page.wait_for_selector("#result[aria-busy=false] .verdict")
+        code = self.page.locator("#result .verdict").get_attribute("data-code")
+        return None if code is None else str(code)
+
+    def paste(self, text: str, recipient: str = "") -> str | None:
+        if recipient:
+            self.page.evaluate("document.getElementById('more').open = true")
+            self.page.fill("#recipient", recipient)
+        self.page.fill("#text", text)
+        self.page.click("#check")
+        return self.verdict()
+
+    def choose(self, name: str, content: bytes, kind: str) -> str | None:
+        self.page.set_input_files("#file", {"name": name, "mimeType": kind, "buffer": content})
+        return self.verdict()
+
+
+def fits(page: Any) -> bool:
+    """Nothing sticks out to the right."""
+    return bool(page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"))
+
+
+def lines(tab: Tab, attribute: str) -> dict[str, str]:
+    """The lines of ``check`` or ``device`` by name, with their outcomes."""
+    found = tab.page.locator(f"#result [data-{attribute}]")
+    return {item.get_attribute(f"data-{attribute}"): item.get_attribute("data-outcome") for item in found.all()}
+
+
+def code_of(text: str) -> bytes:
+    """A QR code as PNG, a little larger than a screen shows it."""
+    out = io.BytesIO()
+    segno.make(text, error="m").save(out, kind="png", scale=4, border=4)
+    return out.getvalue()
