@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +16,15 @@ import grpc
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from ledger.errors import FatalError
-from node.city import attacks, steps
+from node.city import attacks, papers, steps
+from node.city.counter import Counter
 from node.city.data import divisions, holidays, own_files
 from node.city.found import City
+from node.city.story import Story
 from node.cli.connect import Connection, connect
 from node.cli.output import err
 from node.cli.texts import t
 from node.rpc.errors import from_rpc
-
-
-@dataclass(slots=True, kw_only=True)
-class Story:
-    """What happened, for the summary and for ``--json``."""
-
-    facts: dict[str, Any] = field(default_factory=dict)
-    lines: list[tuple[str, str]] = field(default_factory=list)
-
-    def tell(self, what: str, result: str, **facts: Any) -> None:
-        """One line of the summary and the facts behind it."""
-        self.lines.append((what, result))
-        self.facts.update(facts)
 
 
 class Demo:
@@ -48,6 +36,7 @@ class Demo:
         self._of = connections
         self._bulk = bulk
         self.story = Story()
+        self._papers = papers.Papers(city.folder, Counter(city.gateway_folder), connections, self.story)
 
     def run(self) -> Story:
         """Every step in order. Raises the first LedgerError; nothing is papered over."""
@@ -68,6 +57,7 @@ class Demo:
             (t("witness and anchor every log", "见证并锚定所有日志"), self._anchor),
             (t("the auditor asks who used what", "审计方查询谁用了什么"), self._audit),
             (t("make and verify a proof file", "制作并验证证明文件"), self._bundle),
+            *papers.chapters(self._papers),
             (t("attack 1: rewrite an entry on disk", "攻击一：改写磁盘上的记录"), self._attack_disk),
             (t("attack 2: anchor a rewritten log", "攻击二：锚定被改写的日志"), self._attack_anchor),
             (t("attack 3: a transaction by an outsider", "攻击三：外部人员提交交易"), self._attack_outsider),

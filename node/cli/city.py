@@ -199,6 +199,7 @@ def up(
             seconds = time.monotonic() - started
             if as_json:
                 print_json({"city": str(city.folder), "page": page, "seconds": round(seconds, 1), **story.facts})
+                sys.stdout.flush()  # with --keep somebody reads it while the city serves
             else:
                 table(t("What happened", "经过"), [t("step", "步骤"), t("result", "结果")], story.lines)
                 _next_commands(city, page, keep)
@@ -250,7 +251,35 @@ def _next_commands(city: City, page: str, keep: bool) -> None:
         ]
     else:
         lines.append(f"{command} city up {city.folder}")
-    out.print(t("[bold]next, try:[/]", "[bold]接下来可以试：[/]"))
+    _print_commands(t("next, try:", "接下来可以试："), lines)
+    if keep:
+        _print_commands(
+            t(
+                "licences (the holder is invented; wallets is the holder's side, and only the issuers' payload stores know more):",
+                "证照（持证人为虚构；wallets 为持证人一侧，此外只有颁发单位的 payloads 存有其信息）：",
+            ),
+            _licence_commands(city, page, command),
+        )
+
+
+def _licence_commands(city: City, page: str, command: str) -> list[str]:
+    wallets, labour = city.folder / "wallets", city.member_folder("labour")
+    return [
+        t(
+            f"open {page}licence and choose a file of {wallets}: driving-licence.png (or .txt), household-page.txt, "
+            "marriage-certificate.txt, copy.txt",
+            f"打开 {page}licence ，选择 {wallets} 中的文件：driving-licence.png（或 .txt）、household-page.txt、"
+            "marriage-certificate.txt、copy.txt",
+        ),
+        f"{command} licence show {wallets}/driving-licence.json",
+        f"{command} licence verify {wallets}/copy.txt --node {labour}",
+        f"{command} licence verify {wallets}/copy.txt --node {city.member_folder('civil')}",
+        f"{command} licence status --node {city.member_folder('civil')}",
+    ]
+
+
+def _print_commands(title: str, lines: list[str]) -> None:
+    out.print(title, style="bold")
     for line in lines:
         out.print(f"  {line}", soft_wrap=True, markup=False)
 

@@ -1,4 +1,7 @@
-"""The main job, as a user runs it: five nodes and a gateway as processes, then the proof file under attack."""
+"""The main job, as a user runs it: five nodes and a gateway as processes, then the proof file under attack.
+
+The city is told once for all tests (``conftest.py``).
+"""
 
 from __future__ import annotations
 
@@ -46,17 +49,6 @@ def civicledger(*arguments: str, timeout: float = 600.0) -> subprocess.Completed
         timeout=timeout,
         check=False,
     )
-
-
-@pytest.fixture(scope="module")
-def story(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    folder = tmp_path_factory.mktemp("main-job")
-    own = folder / "own.csv"
-    own.write_text("编号,name\n1,one\n2,two\n", "utf-8")
-    done = civicledger("city", "up", str(folder / "city"), "--demo", "--json", "--records", "5000", "--data", str(own))
-    assert done.returncode == 0, done.stderr[-3000:]
-    value: dict[str, Any] = json.loads(done.stdout)
-    return value
 
 
 def test_every_step_of_the_story_happened(story: dict[str, Any]) -> None:
