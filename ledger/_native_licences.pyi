@@ -37,6 +37,10 @@ class OpenedLicences:
         """(code, kid if it came so far) of one that was refused. None of one that holds, and where the text is not
         ASCII."""
 
+    def claims(self, at: int) -> tuple[str, str, dict[str, Any], tuple[str | int, ...], int, int] | None:
+        """Of one that holds, (kid, alg, claims, for every disclosure the top-level claim it is or lies in, hidden
+        digests, characters up to and including the last "~")."""
+
     def parts(
         self, at: int
     ) -> (

@@ -14,7 +14,7 @@ from ledger import _native
 from ledger.errors import LedgerError
 from ledger.licences import credential
 from ledger.licences.judging import StatusSource, Terms
-from ledger.licences.sdjwt import SEAL, Disclosure, VerifiedClaims
+from ledger.licences.sdjwt import SEAL, Disclosure, Opened, VerifiedClaims, VerifiedOpening, verified
 from ledger.licences.suites import Suite, kid_of, suite_of
 from ledger.licences.verdict import Verdict
 from ledger.licences.verify import TrustSource, judge_opened, judge_under, rejected
@@ -32,7 +32,7 @@ class Found:
     suite: Suite
     key_binding: str | None
     presented: str
-    opened: VerifiedClaims
+    opened: VerifiedOpening
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,25 +80,42 @@ def judge_batch(
         done = ahead.pop().result()
         ahead = [begin(following, known) for following in pieces[number + 1 : number + 2]]
         for place, text in enumerate(piece):
-            item = _item(done, place, text)
-            yield _judge(text, item, terms, trust, status)
+            yield _judge(done, place, text, terms, trust, status)
 
 
-def _judge(text: str, item: Found | Refused | None, terms: Terms, trust: TrustSource, status: StatusSource) -> Verdict:
-    if not isinstance(item, Found) or any(
-        shown.path[0] in credential.NEVER_HIDDEN for shown in item.opened.disclosures
-    ):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shown:
+    """What judging asks of the presentation that opened claims came in."""
+
+    kid: str
+    suite: Suite
+    key_binding: str | None
+    presented: str
+
+
+def _judge(
+    done: _native.OpenedLicences, place: int, text: str, terms: Terms, trust: TrustSource, status: StatusSource
+) -> Verdict:
+    found = done.claims(place)
+    # A hidden issuer or type counts as none.
+    if found is None or not credential.NEVER_HIDDEN.isdisjoint(found[3]):
         return judge_under(text, terms=terms, trust=trust, status=status)
-    claims = item.opened.claims
+    kid, alg, claims, names, hidden, end = found
     try:
         credential.parse_issuer(claims.get("iss"))
         credential.parse_vct(claims.get("vct"))
     except LedgerError as error:
         return rejected(error.code, now_ms=terms.now_ms)
-    known = trust(item.kid, claims["iss"], claims["vct"])
+    known = trust(kid, claims["iss"], claims["vct"])
     if known is None:
         return rejected("licence.unknown-key", now_ms=terms.now_ms)
-    return judge_opened(item, item.opened, trust=known, status=status, terms=terms)
+    return judge_opened(
+        _Shown(kid=kid, suite=suite_of(alg), key_binding=text[end:] or None, presented=text[:end]),
+        VerifiedClaims(claims=claims, names=names, hidden=hidden, seal=SEAL),
+        trust=known,
+        status=status,
+        terms=terms,
+    )
 
 
 def _item(done: _native.OpenedLicences, place: int, text: str) -> Found | Refused | None:
@@ -117,5 +134,5 @@ def _item(done: _native.OpenedLicences, place: int, text: str) -> Found | Refuse
         suite=suite_of(alg),
         key_binding=text[end:] or None,
         presented=text[:end],
-        opened=VerifiedClaims(claims=claims, disclosures=disclosures, hidden=hidden, seal=SEAL),
+        opened=verified(Opened(claims=claims, disclosures=disclosures, hidden=hidden)),
     )

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 from ledger import days
@@ -18,7 +19,7 @@ from ledger.identifiers import parse_uscc
 from ledger.licences import binding, identifier
 from ledger.licences.fields import COMMON, LONG_TERM, USCC_HOLDER
 from ledger.licences.issuing import Hidden
-from ledger.licences.sdjwt import SD_ALG, Opened
+from ledger.licences.sdjwt import SD_ALG, Claims
 from ledger.licences.templates import Template
 
 TYP: Final = "dc+sd-jwt"
@@ -109,16 +110,16 @@ def licence_claims(
     return claims
 
 
-def read(opened: Opened) -> Credential:
+def read(opened: Claims) -> Credential:
     """The licence in an opened SD-JWT.
 
     Raises: InvalidInputError(licence.hidden-claim | licence.vct-missing | licence.vct | licence.iss |
     licence.time-claim | licence.time-order | licence.cnf* | licence.status-reference | licence.status-place |
     licence.status-address).
     """
-    for item in opened.disclosures:
-        if item.path[0] in NEVER_HIDDEN:
-            raise _malformed("licence.hidden-claim", "a claim is selectively disclosable that may not be", item.path[0])
+    for name in opened.names:
+        if name in NEVER_HIDDEN:
+            raise _malformed("licence.hidden-claim", "a claim is selectively disclosable that may not be", name)
     claims = opened.claims
     type_code = parse_vct(claims.get("vct"))
     issuer = parse_issuer(claims.get("iss"))
@@ -140,11 +141,9 @@ def read(opened: Opened) -> Credential:
 
 def parse_issuer(iss: Any) -> str:
     """The USCC in an ``iss`` claim. Raises: InvalidInputError(licence.iss)."""
-    if isinstance(iss, str) and iss.startswith(ISSUER_PREFIX):
-        try:
-            return parse_uscc(iss.removeprefix(ISSUER_PREFIX))
-        except LedgerError:
-            pass
+    issuer = _issuer(iss) if isinstance(iss, str) else None
+    if issuer is not None:
+        return issuer
     raise _malformed("licence.iss", f"the issuer is not named as {ISSUER_PREFIX}<code>", iss)
 
 
@@ -152,12 +151,31 @@ def parse_vct(vct: Any) -> str:
     """The type code in a ``vct`` claim. Raises: InvalidInputError(licence.vct-missing | licence.vct)."""
     if vct is None:
         raise _malformed("licence.vct-missing", "the licence does not say what type it is of")
-    if isinstance(vct, str) and vct.startswith(TYPE_PREFIX) and vct.endswith(":1"):
-        try:
-            return identifier.parse_type_code(vct[len(TYPE_PREFIX) : -2])
-        except LedgerError:
-            pass
+    type_code = _type_code(vct) if isinstance(vct, str) else None
+    if type_code is not None:
+        return type_code
     raise _malformed("licence.vct", f"the type is not named as {TYPE_PREFIX}<type code>:1", vct)
+
+
+# Licences share their issuers and types.
+@lru_cache(maxsize=1_024)
+def _issuer(iss: str) -> str | None:
+    if not iss.startswith(ISSUER_PREFIX):
+        return None
+    try:
+        return parse_uscc(iss.removeprefix(ISSUER_PREFIX))
+    except LedgerError:
+        return None
+
+
+@lru_cache(maxsize=1_024)
+def _type_code(vct: str) -> str | None:
+    if not (vct.startswith(TYPE_PREFIX) and vct.endswith(":1")):
+        return None
+    try:
+        return identifier.parse_type_code(vct[len(TYPE_PREFIX) : -2])
+    except LedgerError:
+        return None
 
 
 def _time(claims: Mapping[str, Any], name: str) -> int | None:

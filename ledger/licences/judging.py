@@ -51,7 +51,7 @@ def check_issuer(trust: IssuerTrust, said: Credential, terms: Terms) -> Check:
         return _fail("issuer", "licence.key-not-yet", since=since)
     compromised = trust.key_ended_kind is KeyEnd.COMPROMISED
     if ended is None or (ended > terms.now_ms and not compromised):
-        return _pass("issuer", issuer=trust.issuer)
+        return passed("issuer", issuer=trust.issuer)
     if proven is not None and proven < ended:
         return Check(
             name="issuer",
@@ -80,7 +80,7 @@ def check_accredited(trust: IssuerTrust, said: Credential, terms: Terms) -> Chec
     if span is None or (proven is not None and proven + SKEW_MS < span.from_ms):
         return _fail("accredited", "licence.not-accredited-then", issued=when(claimed or terms.now_ms))
     if span.until_ms is None or span.until_ms > terms.now_ms:
-        return _pass("accredited", by=span.by, since=when(span.from_ms))
+        return passed("accredited", by=span.by, since=when(span.from_ms))
     return _ended(span, proven)
 
 
@@ -106,7 +106,7 @@ def check_time(said: Credential, terms: Terms) -> Check:
     until = when(said.expires * 1_000)
     if terms.now_ms - SKEW_MS >= said.expires * 1_000:
         return _fail("time", "licence.expired", until=until)
-    return _pass("time", until=until)
+    return passed("time", until=until)
 
 
 def check_status(said: Credential, source: StatusSource, terms: Terms) -> tuple[Check, VerifiedStatusList | None]:
@@ -127,7 +127,7 @@ def check_status(said: Credential, source: StatusSource, terms: Terms) -> tuple[
     except LedgerError as error:
         return _fail("status", error.code, **_list(found)), found
     if value == _VALID:
-        return _pass("status", **_list(found)), found
+        return passed("status", **_list(found)), found
     code = {_INVALID: "licence.revoked", _SUSPENDED: "licence.suspended"}.get(value, "licence.status-reserved")
     return _fail("status", code, **_list(found)), found
 
@@ -137,7 +137,7 @@ def check_holder(shown: Presented, said: Credential, terms: Terms) -> tuple[Chec
     if shown.key_binding is None:
         if terms.require_binding:
             return _fail("holder", "licence.binding-missing"), None
-        return Check(name="holder", outcome=Outcome.SKIP, code="unbound"), None
+        return _skip("holder", "unbound"), None
     if said.holder_spki is None:
         return _fail("holder", "licence.binding-unbound"), None
     try:
@@ -147,7 +147,7 @@ def check_holder(shown: Presented, said: Credential, terms: Terms) -> tuple[Chec
             binding.check_age(bound, terms.now_ms // 1_000)
     except LedgerError as error:
         return _fail("holder", error.code), None
-    return _pass("holder", time=when(bound.issued_at * 1_000)), bound
+    return passed("holder", time=when(bound.issued_at * 1_000)), bound
 
 
 def check_audience(bound: binding.KeyBinding | None, terms: Terms) -> Check:
@@ -157,19 +157,19 @@ def check_audience(bound: binding.KeyBinding | None, terms: Terms) -> Check:
     if bound is not None and copies.is_copy(bound.claims):
         expected = None
     if bound is None or (expected is None and terms.nonce is None):
-        return Check(name="audience", outcome=Outcome.SKIP, code="any")
+        return _skip("audience", "any")
     if expected is not None and bound.audience != expected:
         return _fail("audience", "licence.binding-audience", audience=ascii(bound.audience)[1:-1][:80])
     if terms.nonce is not None and bound.nonce != terms.nonce:
         return _fail("audience", "licence.binding-nonce")
-    return _pass("audience")
+    return passed("audience")
 
 
 def check_identifier(said: Credential) -> Check:
     """Whether the identifier, where it is shown, is of this type and issuer, and its check character right."""
     text = said.facts.get("ZZBS")
     if text is None:
-        return Check(name="identifier", outcome=Outcome.SKIP, code="hidden")
+        return _skip("identifier", "hidden")
     try:
         found = identifier.parse(text if isinstance(text, str) else "")
     except LedgerError as error:
@@ -179,7 +179,7 @@ def check_identifier(said: Credential) -> Check:
     if found.issuer not in (said.issuer, said.issuer[2:8], said.issuer[8:17]):
         return _fail("identifier", "licence.identifier-issuer")
     if found.rule is identifier.CheckRule.STANDARD:
-        return _pass("identifier")
+        return passed("identifier")
     if found.rule is identifier.CheckRule.WIDESPREAD:
         return Check(name="identifier", outcome=Outcome.WARN, code="licence.check-widespread")
     return _fail("identifier", "licence.check-wrong")
@@ -188,7 +188,7 @@ def check_identifier(said: Credential) -> Check:
 def check_purpose(bound: binding.KeyBinding | None, terms: Terms) -> Check:
     """Whether a copy made for one body and matter is shown to that body, in its time."""
     if bound is None or not copies.is_copy(bound.claims):
-        return Check(name="purpose", outcome=Outcome.SKIP, code="none")
+        return _skip("purpose", "none")
     try:
         copy = copies.copy_in(bound)
     except LedgerError:
@@ -207,7 +207,7 @@ def check_copy_terms(copy: copies.CopyTerms, terms: Terms) -> Check:
         return _fail("purpose", error.code, **detail)
     if terms.copy_recipient is None:
         return _fail("purpose", "licence.copy-unnamed", **detail)
-    return _pass("purpose", **detail)
+    return Check(name="purpose", outcome=Outcome.PASS, code="ok", detail=detail)
 
 
 def _list(found: VerifiedStatusList | None) -> dict[str, str]:
@@ -227,8 +227,16 @@ def _second(time_s: int) -> str:
     return datetime.fromtimestamp(time_s, UTC).astimezone(CST).isoformat(sep=" ")
 
 
-def _pass(name: str, **detail: str) -> Check:
+@lru_cache(maxsize=4_096)
+def passed(name: str, **detail: str) -> Check:
+    """The line of a check that passed."""
+    # Of a thousand licences nearly all lines say the same.
     return Check(name=name, outcome=Outcome.PASS, code="ok", detail=detail)
+
+
+@lru_cache(maxsize=64)
+def _skip(name: str, reason: str) -> Check:
+    return Check(name=name, outcome=Outcome.SKIP, code=reason)
 
 
 def _fail(name: str, reason: str, **detail: str) -> Check:

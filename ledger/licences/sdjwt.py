@@ -91,16 +91,42 @@ class Opened:
     disclosures: tuple[Disclosure, ...]
     hidden: int
 
+    @property
+    def names(self) -> tuple[Step, ...]:
+        """For every disclosure the top-level claim it is, or lies in."""
+        return tuple(item.path[0] for item in self.disclosures)
+
+
+class Claims(Protocol):
+    """What reading a licence asks of opened claims: see :class:`Opened`."""
+
+    @property
+    def claims(self) -> Mapping[str, Any]: ...
+    @property
+    def names(self) -> tuple[Step, ...]: ...
+    @property
+    def hidden(self) -> int: ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VerifiedClaims(Opened):
-    """An opened payload whose signature was checked: only :func:`verify`, and the batch that does the same natively,
-    build one."""
+class VerifiedClaims:
+    """Opened claims whose signature was checked: only :func:`verify`, and the batch that does the same natively, build
+    them. The fields are those of :class:`Opened`."""
 
+    claims: Mapping[str, Any]
+    names: tuple[Step, ...]
+    hidden: int
     seal: InitVar[Seal]
 
     def __post_init__(self, seal: Seal) -> None:
         SEAL.check(seal)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedOpening(VerifiedClaims):
+    """Verified claims, and the disclosures they were put together from."""
+
+    disclosures: tuple[Disclosure, ...]
 
 
 def parse(text: str) -> SdJwt:
@@ -132,7 +158,7 @@ def parse(text: str) -> SdJwt:
     )
 
 
-def verify(sdjwt: SdJwt, spki: bytes, *, typ: str) -> VerifiedClaims:
+def verify(sdjwt: SdJwt, spki: bytes, *, typ: str) -> VerifiedOpening:
     """Check type and signature under a key the caller trusts, then open the disclosures.
 
     Raises: InvalidInputError(licence.typ | …), UntrustedError(licence.signature), and what :func:`open_claims` raises.
@@ -141,7 +167,14 @@ def verify(sdjwt: SdJwt, spki: bytes, *, typ: str) -> VerifiedClaims:
     sdjwt.jws.require_typ(typ)
     sdjwt.jws.verify(spki)
     opened = open_claims(sdjwt)
-    return VerifiedClaims(claims=opened.claims, disclosures=opened.disclosures, hidden=opened.hidden, seal=SEAL)
+    return verified(opened)
+
+
+def verified(opened: Opened) -> VerifiedOpening:
+    """For verifiers: what they opened, after they checked the signature over it."""
+    return VerifiedOpening(
+        claims=opened.claims, names=opened.names, hidden=opened.hidden, disclosures=opened.disclosures, seal=SEAL
+    )
 
 
 def open_claims(sdjwt: SdJwt) -> Opened:

@@ -75,6 +75,7 @@ class Signer(Protocol):
         """r || s, 64 bytes."""
 
 
+@lru_cache(maxsize=1_024)
 def kid_of(spki: bytes) -> str:
     """The key's name in protected headers: base64url(SHA-256(SubjectPublicKeyInfo)) without padding."""
     return urlsafe_b64encode(hashlib.sha256(spki).digest()).rstrip(b"=").decode("ascii")

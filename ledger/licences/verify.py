@@ -97,8 +97,8 @@ def judge_opened(
     listed, found = judging.check_status(said, status, terms)
     issuer, accredited = judging.check_issuer(trust, said, terms), judging.check_accredited(trust, said, terms)
     checks = (
-        Check(name="structure", outcome=Outcome.PASS, code="ok"),
-        Check(name="signature", outcome=Outcome.PASS, code="ok", detail={"alg": parsed.suite.alg}),
+        judging.passed("structure"),
+        judging.passed("signature", alg=parsed.suite.alg),
         issuer,
         accredited,
         judging.check_time(said, terms),

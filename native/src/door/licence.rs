@@ -29,16 +29,22 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
 }
 
 #[pyfunction]
-fn licence_begin(texts: Vec<Bound<'_, PyString>>, keys: &Bound<'_, PyDict>, typ: String) -> PyResult<PendingLicences> {
+fn licence_begin(
+    py: Python<'_>,
+    texts: Vec<Bound<'_, PyString>>,
+    keys: &Bound<'_, PyDict>,
+    typ: String,
+) -> PyResult<PendingLicences> {
     // What is not ASCII is no licence; where it fails is for the Python code to say, which counts in characters.
     let texts: Vec<Option<String>> =
         texts.iter().map(|text| text.to_str().ok().filter(|text| text.is_ascii()).map(str::to_owned)).collect();
+    let count = texts.len();
     let mut known = HashMap::with_capacity(keys.len());
     for (kid, spki) in keys {
         known.insert(kid.extract::<String>()?, Key::read(spki.extract::<Bytes<'_>>()?.0));
     }
     let (done, waiting) = channel();
-    rayon::spawn(move || {
+    let work = move || {
         let opened = contain(|| {
             let plain: Vec<&str> = texts.iter().flatten().map(String::as_str).collect();
             let mut opened = batch::open(&plain, &known, &typ).into_iter();
@@ -46,7 +52,13 @@ fn licence_begin(texts: Vec<Bound<'_, PyString>>, keys: &Bound<'_, PyDict>, typ:
         });
         // Nobody waits any more: then nobody needs it.
         drop(done.send(opened));
-    });
+    };
+    // One alone is opened sooner than handed over.
+    if count > 1 {
+        rayon::spawn(work)
+    } else {
+        py.detach(work)
+    }
     Ok(PendingLicences(Mutex::new(waiting)))
 }
 
@@ -86,9 +98,24 @@ impl OpenedLicences {
         })
     }
 
+    fn claims<'py>(&self, py: Python<'py>, at: usize) -> PyResult<Option<Bound<'py, PyTuple>>> {
+        match self.item(at)? {
+            Some(Ok(found)) => {
+                let names = found.opened.disclosures.iter().filter_map(|item| item.path.first());
+                let names = names.map(|step| place(py, step)).collect::<PyResult<Vec<_>>>()?;
+                parts(py, found, PyTuple::new(py, names)?).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
     fn parts<'py>(&self, py: Python<'py>, at: usize) -> PyResult<Option<Bound<'py, PyTuple>>> {
         match self.item(at)? {
-            Some(Ok(found)) => parts(py, found).map(Some),
+            Some(Ok(found)) => {
+                let items = found.opened.disclosures.iter().map(|item| disclosure(py, item));
+                let items = items.collect::<PyResult<Vec<_>>>()?;
+                parts(py, found, PyTuple::new(py, items)?).map(Some)
+            }
             _ => Ok(None),
         }
     }
@@ -101,14 +128,13 @@ impl OpenedLicences {
 }
 
 /// (kid, alg, claims, disclosures, hidden, presented)
-fn parts<'py>(py: Python<'py>, found: &Found) -> PyResult<Bound<'py, PyTuple>> {
+fn parts<'py>(py: Python<'py>, found: &Found, disclosures: Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyTuple>> {
     let opened = &found.opened;
-    let disclosures = opened.disclosures.iter().map(|item| disclosure(py, item)).collect::<PyResult<Vec<_>>>()?;
     let items = [
         PyString::new(py, &found.kid).into_any(),
         PyString::intern(py, found.suite.alg()).into_any(),
         python(py, &opened.claims)?,
-        PyTuple::new(py, disclosures)?.into_any(),
+        disclosures.into_any(),
         opened.hidden.into_pyobject(py)?.into_any(),
         found.presented.into_pyobject(py)?.into_any(),
     ];
@@ -117,13 +143,17 @@ fn parts<'py>(py: Python<'py>, found: &Found) -> PyResult<Bound<'py, PyTuple>> {
 
 /// (place among those that came, path, places of those it lies in)
 fn disclosure<'py>(py: Python<'py>, item: &Disclosure) -> PyResult<Bound<'py, PyTuple>> {
-    let steps = item.path.iter().map(|step| match step {
-        Step::Name(name) => Ok(PyString::new(py, name).into_any()),
-        Step::Place(place) => Ok(place.into_pyobject(py)?.into_any()),
-    });
+    let steps = item.path.iter().map(|step| place(py, step));
     let path = PyTuple::new(py, steps.collect::<PyResult<Vec<_>>>()?)?;
     let parents = PyTuple::new(py, &item.parents)?;
     PyTuple::new(py, [item.index.into_pyobject(py)?.into_any(), path.into_any(), parents.into_any()])
+}
+
+fn place<'py>(py: Python<'py>, step: &Step) -> PyResult<Bound<'py, PyAny>> {
+    Ok(match step {
+        Step::Name(name) => PyString::new(py, name).into_any(),
+        Step::Place(place) => place.into_pyobject(py)?.into_any(),
+    })
 }
 
 fn python<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>> {

@@ -28,7 +28,7 @@ SALT = "2GLC42sKQveCfGfryNRN9w"
 LICENCE = city.licence()
 
 
-def pure(text: str, typ: str = credential.TYP) -> sdjwt.Opened | str:
+def pure(text: str, typ: str = credential.TYP) -> sdjwt.VerifiedOpening | str:
     """What the Python code says."""
     try:
         parsed = sdjwt.parse(text)
@@ -40,14 +40,14 @@ def pure(text: str, typ: str = credential.TYP) -> sdjwt.Opened | str:
         return error.code
 
 
-def native(text: str, typ: str = credential.TYP) -> sdjwt.Opened | str:
+def native(text: str, typ: str = credential.TYP) -> sdjwt.VerifiedOpening | str:
     """What the native code says."""
     (found,) = batch.open_batch([text], KEYS, typ=typ)
     assert found is not None
     return found.opened if isinstance(found, batch.Found) else found.code
 
 
-def agree(text: str) -> sdjwt.Opened | str:
+def agree(text: str) -> sdjwt.VerifiedOpening | str:
     expected = pure(text)
     # The same values, and of the same kinds: 1 is equal to 1.0 and to True.
     assert repr(native(text)) == repr(expected)
@@ -71,7 +71,7 @@ def test_the_examples_of_the_rfc(vectors: Path, place: int) -> None:
     # They name no key, which ours must; the structure is what is compared.
     payload, shown = json.dumps(example["issuer_payload"]).encode(), example["token"].split("~")[1:-1]
     found = agree("~".join([city.sign(city.header(), payload), *shown, ""]))
-    assert isinstance(found, sdjwt.Opened)
+    assert isinstance(found, sdjwt.VerifiedOpening)
     assert found.claims == example["processed_payload"]
 
 
@@ -88,12 +88,12 @@ def nested(signer: Signer) -> str:
 def test_what_is_nested_is_put_in_its_place(signer: Signer) -> None:
     text = nested(signer)
     whole = agree(text)
-    assert isinstance(whole, sdjwt.Opened)
+    assert isinstance(whole, sdjwt.VerifiedOpening)
     assert whole.claims["a"]["b"][2] == {"c": None}
     assert whole.hidden == 30
     assert max(len(item.parents) for item in whole.disclosures) == 3
     part = agree(issuing.present(text, [["a", "b"], ["名称"]]))
-    assert isinstance(part, sdjwt.Opened)
+    assert isinstance(part, sdjwt.VerifiedOpening)
     assert part.claims["e"] == ["1.5", 0, 2**53 - 1]
     (found,) = batch.open_batch([binding.bind(text, signer=HOLDER, audience="a", nonce="n", issued_at=1)], KEYS)
     assert isinstance(found, batch.Found)

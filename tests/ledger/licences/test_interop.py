@@ -53,7 +53,7 @@ def owned(key: ec.EllipticCurvePrivateKey) -> JWK:
     return JWK.from_pyca(key)
 
 
-def opened(text: str, signer: Signer) -> sdjwt.Opened:
+def opened(text: str, signer: Signer) -> sdjwt.VerifiedOpening:
     return sdjwt.verify(sdjwt.parse(text), signer.spki, typ=credential.TYP)
 
 

@@ -203,7 +203,7 @@ def test_a_key_binding_with_its_own_end() -> None:
 def test_only_a_verifier_builds_verified_claims() -> None:
     opened = sdjwt.open_claims(sdjwt.parse(city.licence()))
     with pytest.raises(TypeError):
-        sdjwt.VerifiedClaims(claims=opened.claims, disclosures=(), hidden=0, seal=Seal())
+        sdjwt.VerifiedClaims(claims=opened.claims, names=(), hidden=0, seal=Seal())
 
 
 def test_the_national_suite_takes_the_same_path() -> None:
