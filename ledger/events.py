@@ -249,6 +249,18 @@ _ALL: Final = (
         _f("recipient", MEMBER, "of a copy: the one body it is for", optional=True),
     ),
     _type(
+        "licence.fetched",
+        "a licence was fetched under a grant instead of asked of its holder",
+        "both",
+        _EXCHANGE,
+        _GRANT,
+        _DATASET,
+        _COUNTERPART,
+        _SIDE,
+        _f("commitment", COMMITMENT, "to the holder's code"),
+        _f("cause", COMMITMENT, "to why it was needed; the consumer's", optional=True),
+    ),
+    _type(
         "licence.verified",
         "a licence was checked",
         "who checked it",

@@ -1,9 +1,10 @@
 """Deleting payloads, salts and openings that are older than a day, while every record and proof stays.
 
 What goes: openings of commitments in the own trail, the salts of finished exchanges (of the payload and of the
-operator), and contents of datasets that a newer version replaced or that were withdrawn. Each commitment that means
-nothing any more gets an ``erasure.done``, and the run one ``erasure.purged`` with counts. What is about to go is noted
-first: after a crash in the middle, the rest of a round is deleted and recorded at the next start.
+operator), holders and causes of fetched licences, and contents of datasets that a newer version replaced or that were
+withdrawn. Each commitment that means nothing any more gets an ``erasure.done``, and the run one ``erasure.purged`` with
+counts. What is about to go is noted first: after a crash in the middle, the rest of a round is deleted and recorded at
+the next start.
 
 Source: PIPL article 47 (deletion when the purpose is served or the period is over).
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -27,6 +28,7 @@ from ledger.log.backup import committed_size
 from ledger.model import Record
 from ledger.storage.exchanges import ExchangeEntry, Role
 from ledger.storage.queries import RecordFilter
+from node.licences.fetching import cause_commitment
 from node.trail.generations import is_retired
 
 if TYPE_CHECKING:
@@ -62,6 +64,7 @@ class _Round(msgspec.Struct, frozen=True, array_like=True):
     openings: list[bytes]
     exchanges: list[tuple[bytes, Role, bytes]]
     operators: list[tuple[bytes, bytes]]
+    fetches: list[tuple[bytes, bytes]] = []
 
 
 def look(context: NodeContext, before_ms: int) -> Purged:
@@ -69,7 +72,7 @@ def look(context: NodeContext, before_ms: int) -> Purged:
     _check(context, before_ms)
     contents = list(_contents(context, before_ms))
     return Purged(
-        openings=sum(1 for _ in _openings(context, before_ms)),
+        openings=sum(1 for _ in chain(_openings(context, before_ms), _fetches(context, before_ms))),
         exchanges=sum(1 for _ in _exchanges(context, before_ms)),
         operators=sum(1 for _ in _operators(context, before_ms)),
         payloads=len(contents),
@@ -90,6 +93,9 @@ def purge(context: NodeContext, before_ms: int, basis: str = BASIS) -> Purged:
         done = _add(done, openings=len(names), records=_run(context, basis, openings=names))
     while pairs := list(islice(exchanges, ROUND)):
         done = _add(done, exchanges=len(pairs), records=_run(context, basis, exchanges=pairs))
+    fetches = _fetches(context, before_ms)
+    while causes := list(islice(fetches, ROUND)):
+        done = _add(done, openings=len(causes), records=_run(context, basis, fetches=causes))
     operators = _operators(context, before_ms)
     while salts := list(islice(operators, ROUND)):
         done = _add(done, operators=len(salts), records=_run(context, basis, operators=salts))
@@ -124,8 +130,9 @@ def _run(
     openings: list[bytes] | None = None,
     exchanges: list[tuple[bytes, Role, bytes]] | None = None,
     operators: list[tuple[bytes, bytes]] | None = None,
+    fetches: list[tuple[bytes, bytes]] | None = None,
 ) -> int:
-    row = _Round(context.clock(), basis, openings or [], exchanges or [], operators or [])
+    row = _Round(context.clock(), basis, openings or [], exchanges or [], operators or [], fetches or [])
     # Refused before anything is noted, when the basis is no label.
     encode_record(_record(context, "erasure.done", {"commitment": "0" * 64, "basis": basis}, row.time_ms))
     data = msgspec.msgpack.encode(row)
@@ -140,7 +147,9 @@ def _carry_out(context: NodeContext, key: bytes, row: _Round) -> int:
     context.exchanges.erase_salts([(identity, role) for identity, role, _ in row.exchanges])
     if row.operators:
         context.store.sub(_OPERATORS).erase_all([identity for identity, _ in row.operators], within=b"")
-    names = [*row.openings, *(name for _, _, name in row.exchanges), *(name for _, name in row.operators)]
+    context.licences.fetches.erase([nonce for nonce, _ in row.fetches])
+    named = (*row.operators, *row.fetches)
+    names = [*row.openings, *(name for _, _, name in row.exchanges), *(name for _, name in named)]
     bodies = [("erasure.done", {"commitment": name.hex(), "basis": row.basis}) for name in names]
     _append(context, bodies, row.time_ms, key)
     context.store.sub(_PENDING).delete(key)
@@ -198,6 +207,15 @@ def _operators(context: NodeContext, before_ms: int) -> Iterator[tuple[bytes, by
     for entry in _finished(context, before_ms):
         if entry.role == "consumer" and salts.get(entry.id) is not None:
             yield entry.id, decode_request(entry.request).operator
+
+
+def _fetches(context: NodeContext, before_ms: int) -> Iterator[tuple[bytes, bytes]]:
+    """(nonce, commitment to the cause) of finished fetches of licences, whose holder and cause are kept here."""
+    for entry in _finished(context, before_ms):
+        nonce = decode_request(entry.request).nonce if entry.role == "consumer" else b""
+        kept = context.licences.fetches.get(nonce) if nonce else None
+        if kept is not None:
+            yield nonce, cause_commitment(kept)
 
 
 def _contents(context: NodeContext, before_ms: int) -> Iterator[tuple[bytes, int]]:

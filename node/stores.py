@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from ledger.storage.chainstate import ChainStore
 from ledger.storage.exchanges import CheckpointStore, ExchangeStore, NonceStore
+from ledger.storage.fetches import FetchStore
 from ledger.storage.indexes import RecordIndex
 from ledger.storage.licences import LicenceStore
 from ledger.storage.openings import Openings
@@ -39,6 +40,7 @@ class Stores:
     openings: Openings
     licences: LicenceStore
     status_lists: StatusListStore
+    fetches: FetchStore
 
     def of_generation(self, generation: int) -> Stores:
         """The same stores with the checkpoints of one generation of the log."""
@@ -85,4 +87,5 @@ def open_stores(config: NodeConfig, closing: Closing) -> Stores:
         openings=openings,
         licences=LicenceStore(node.sub(b"licence/"), payloads.sub(b"l/")),
         status_lists=StatusListStore(node.sub(b"status-list/")),
+        fetches=FetchStore(payloads.sub(b"f/")),
     )

@@ -24,7 +24,9 @@ MAX_FIELDS: Final = 256
 FIELD_TYPES: Final = ("boolean", "code", "date", "decimal", "integer", "string", "time")
 #: How a value leaves: as it is, with only its ends, or not at all.
 MASKS: Final = ("ends", "hide")
-FORMATS: Final = ("csv", "json", "other")
+#: Content that names a licence type: an exchange of it yields one licence of one holder.
+LICENCE_FORMAT: Final = "licence"
+FORMATS: Final = ("csv", "json", LICENCE_FORMAT, "other")
 OPENNESS: Final = ("closed", "conditional", "open")
 #: Update cycle -> the EU frequency authority's code, which DCAT-AP asks for.
 UPDATE_CYCLES: Final[Mapping[str, str]] = {

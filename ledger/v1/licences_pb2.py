@@ -22,9 +22,10 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from ledger.v1 import types_pb2 as ledger_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18ledger/v1/licences.proto\x12\tledger.v1\"\x90\x02\n\x07Licence\x12\n\n\x02id\x18\x01 \x01(\x0c\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\r\x12\r\n\x05state\x18\x04 \x01(\t\x12\x0c\n\x04list\x18\x05 \x01(\r\x12\r\n\x05index\x18\x06 \x01(\r\x12\x11\n\tissued_ms\x18\x07 \x01(\x04\x12\x15\n\rnot_before_ms\x18\x08 \x01(\x04\x12\x12\n\nexpires_ms\x18\t \x01(\x04\x12\x12\n\nchanged_ms\x18\n \x01(\x04\x12\x0e\n\x06reason\x18\x0b \x01(\t\x12\x10\n\x08replaces\x18\x0c \x01(\x0c\x12\x13\n\x0breplaced_by\x18\r \x01(\x0c\x12\x11\n\tlog_index\x18\x0e \x01(\x04\x12\x12\n\ncommitment\x18\x0f \x01(\x0c\"\xd5\x01\n\x13IssueLicenceRequest\x12\x0f\n\x07request\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x10\n\x08template\x18\x03 \x01(\t\x12:\n\x06\x66ields\x18\x04 \x03(\x0b\x32*.ledger.v1.IssueLicenceRequest.FieldsEntry\x12\x12\n\nholder_key\x18\x05 \x01(\x0c\x12\x0e\n\x06serial\x18\x06 \x01(\t\x1a-\n\x0b\x46ieldsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"f\n\rIssuedLicence\x12#\n\x07licence\x18\x01 \x01(\x0b\x32\x12.ledger.v1.Licence\x12\x0e\n\x06sd_jwt\x18\x02 \x01(\t\x12\x12\n\nidentifier\x18\x03 \x01(\t\x12\x0c\n\x04salt\x18\x04 \x01(\x0c\"_\n\x10IssueBulkRequest\x12\r\n\x05\x62\x61tch\x18\x01 \x01(\t\x12\x0b\n\x03row\x18\x02 \x01(\x04\x12/\n\x07licence\x18\x03 \x01(\x0b\x32\x1e.ledger.v1.IssueLicenceRequest\"w\n\x11IssueBulkResponse\x12\x0b\n\x03row\x18\x01 \x01(\x04\x12(\n\x06issued\x18\x02 \x01(\x0b\x32\x18.ledger.v1.IssuedLicence\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x0c\n\x04hint\x18\x05 \x01(\t\"F\n\x14\x43hangeLicenceRequest\x12\n\n\x02id\x18\x01 \x01(\x0c\x12\x12\n\nidentifier\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\xc9\x01\n\x15ReplaceLicenceRequest\x12\n\n\x02id\x18\x01 \x01(\x0c\x12\x12\n\nidentifier\x18\x02 \x01(\t\x12\x0f\n\x07request\x18\x03 \x01(\t\x12<\n\x06\x66ields\x18\x04 \x03(\x0b\x32,.ledger.v1.ReplaceLicenceRequest.FieldsEntry\x12\x12\n\nholder_key\x18\x05 \x01(\x0c\x1a-\n\x0b\x46ieldsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"3\n\x11GetLicenceRequest\x12\n\n\x02id\x18\x01 \x01(\x0c\x12\x12\n\nidentifier\x18\x02 \x01(\t\"e\n\x0fMakeSlipRequest\x12\n\n\x02id\x18\x01 \x01(\x0c\x12\x12\n\nidentifier\x18\x02 \x01(\t\x12\x0f\n\x07seconds\x18\x03 \x01(\r\x12\x11\n\trecipient\x18\x04 \x01(\t\x12\x0e\n\x06matter\x18\x05 \x01(\t\"D\n\x10MakeSlipResponse\x12\x0c\n\x04slip\x18\x01 \x01(\t\x12\x0f\n\x07\x65nds_ms\x18\x02 \x01(\x04\x12\x11\n\tlog_index\x18\x03 \x01(\x04\"Y\n\x13ListLicencesRequest\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\r\x12\x12\n\npage_token\x18\x04 \x01(\t\"U\n\x14ListLicencesResponse\x12$\n\x08licences\x18\x01 \x03(\x0b\x32\x12.ledger.v1.Licence\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x16\n\x14PublishStatusRequest\"u\n\x11StatusListVersion\x12\x0c\n\x04list\x18\x01 \x01(\r\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x0b\n\x03uri\x18\x03 \x01(\t\x12\x0e\n\x06height\x18\x04 \x01(\x04\x12\x0f\n\x07made_ms\x18\x05 \x01(\x04\x12\x13\n\x0blist_digest\x18\x06 \x01(\x0c\"D\n\x15PublishStatusResponse\x12+\n\x05lists\x18\x01 \x03(\x0b\x32\x1c.ledger.v1.StatusListVersion\"2\n\x14\x45raseLicencesRequest\x12\x0b\n\x03ids\x18\x01 \x03(\x0c\x12\r\n\x05\x62\x61sis\x18\x02 \x01(\t\"&\n\x15\x45raseLicencesResponse\x12\r\n\x05\x63ount\x18\x01 \x01(\r\"f\n\x14VerifyLicenceRequest\x12\x14\n\x0cpresentation\x18\x01 \x01(\t\x12\x10\n\x08\x61udience\x18\x02 \x01(\t\x12\r\n\x05nonce\x18\x03 \x01(\t\x12\x17\n\x0frequire_binding\x18\x04 \x01(\x08\"I\n\x15VerifyLicenceResponse\x12\x0f\n\x07verdict\x18\x01 \x01(\x0c\x12\x11\n\tlog_index\x18\x02 \x01(\x04\x12\x0c\n\x04salt\x18\x03 \x01(\x0c\x32\xd8\x06\n\x0eIssuingService\x12\x41\n\x05Issue\x12\x1e.ledger.v1.IssueLicenceRequest\x1a\x18.ledger.v1.IssuedLicence\x12J\n\tIssueBulk\x12\x1b.ledger.v1.IssueBulkRequest\x1a\x1c.ledger.v1.IssueBulkResponse(\x01\x30\x01\x12>\n\x07Suspend\x12\x1f.ledger.v1.ChangeLicenceRequest\x1a\x12.ledger.v1.Licence\x12=\n\x06Resume\x12\x1f.ledger.v1.ChangeLicenceRequest\x1a\x12.ledger.v1.Licence\x12=\n\x06Revoke\x12\x1f.ledger.v1.ChangeLicenceRequest\x1a\x12.ledger.v1.Licence\x12\x43\n\x05Renew\x12 .ledger.v1.ReplaceLicenceRequest\x1a\x18.ledger.v1.IssuedLicence\x12G\n\tSupersede\x12 .ledger.v1.ReplaceLicenceRequest\x1a\x18.ledger.v1.IssuedLicence\x12=\n\x03Get\x12\x1c.ledger.v1.GetLicenceRequest\x1a\x18.ledger.v1.IssuedLicence\x12G\n\x04List\x12\x1e.ledger.v1.ListLicencesRequest\x1a\x1f.ledger.v1.ListLicencesResponse\x12\x43\n\x08MakeSlip\x12\x1a.ledger.v1.MakeSlipRequest\x1a\x1b.ledger.v1.MakeSlipResponse\x12R\n\rPublishStatus\x12\x1f.ledger.v1.PublishStatusRequest\x1a .ledger.v1.PublishStatusResponse\x12J\n\x05\x45rase\x12\x1f.ledger.v1.EraseLicencesRequest\x1a .ledger.v1.EraseLicencesResponse2_\n\x10VerifyingService\x12K\n\x06Verify\x12\x1f.ledger.v1.VerifyLicenceRequest\x1a .ledger.v1.VerifyLicenceResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18ledger/v1/licences.proto\x12\tledger.v1\x1a\x15ledger/v1/types.proto\"\x90\x02\n\x07Licence\x12\n\n\x02id\x18\x01 \x01(\x0c\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\r\x12\r\n\x05state\x18\x04 \x01(\t\x12\x0c\n\x04list\x18\x05 \x01(\r\x12\r\n\x05index\x18\x06 \x01(\r\x12\x11\n\tissued_ms\x18\x07 \x01(\x04\x12\x15\n\rnot_before_ms\x18\x08 \x01(\x04\x12\x12\n\nexpires_ms\x18\t \x01(\x04\x12\x12\n\nchanged_ms\x18\n \x01(\x04\x12\x0e\n\x06reason\x18\x0b \x01(\t\x12\x10\n\x08replaces\x18\x0c \x01(\x0c\x12\x13\n\x0breplaced_by\x18\r \x01(\x0c\x12\x11\n\tlog_index\x18\x0e \x01(\x04\x12\x12\n\ncommitment\x18\x0f \x01(\x0c\"\xd5\x01\n\x13IssueLicenceRequest\x12\x0f\n\x07request\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x10\n\x08template\x18\x03 \x01(\t\x12:\n\x06\x66ields\x18\x04 \x03(\x0b\x32*.ledger.v1.IssueLicenceRequest.FieldsEntry\x12\x12\n\nholder_key\x18\x05 \x01(\x0c\x12\x0e\n\x06serial\x18\x06 \x01(\t\x1a-\n\x0b\x46ieldsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"f\n\rIssuedLicence\x12#\n\x07licence\x18\x01 \x01(\x0b\x32\x12.ledger.v1.Licence\x12\x0e\n\x06sd_jwt\x18\x02 \x01(\t\x12\x12\n\nidentifier\x18\x03 \x01(\t\x12\x0c\n\x04salt\x18\x04 \x01(\x0c\"_\n\x10IssueBulkRequest\x12\r\n\x05\x62\x61tch\x18\x01 \x01(\t\x12\x0b\n\x03row\x18\x02 \x01(\x04\x12/\n\x07licence\x18\x03 \x01(\x0b\x32\x1e.ledger.v1.IssueLicenceRequest\"w\n\x11IssueBulkResponse\x12\x0b\n\x03row\x18\x01 \x01(\x04\x12(\n\x06issued\x18\x02 \x01(\x0b\x32\x18.ledger.v1.IssuedLicence\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x0c\n\x04hint\x18\x05 \x01(\t\"F\n\x14\x43hangeLicenceRequest\x12\n\n\x02id\x18\x01 \x01(\x0c\x12\x12\n\nidentifier\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\xc9\x01\n\x15ReplaceLicenceRequest\x12\n\n\x02id\x18\x01 \x01(\x0c\x12\x12\n\nidentifier\x18\x02 \x01(\t\x12\x0f\n\x07request\x18\x03 \x01(\t\x12<\n\x06\x66ields\x18\x04 \x03(\x0b\x32,.ledger.v1.ReplaceLicenceRequest.FieldsEntry\x12\x12\n\nholder_key\x18\x05 \x01(\x0c\x1a-\n\x0b\x46ieldsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"3\n\x11GetLicenceRequest\x12\n\n\x02id\x18\x01 \x01(\x0c\x12\x12\n\nidentifier\x18\x02 \x01(\t\"e\n\x0fMakeSlipRequest\x12\n\n\x02id\x18\x01 \x01(\x0c\x12\x12\n\nidentifier\x18\x02 \x01(\t\x12\x0f\n\x07seconds\x18\x03 \x01(\r\x12\x11\n\trecipient\x18\x04 \x01(\t\x12\x0e\n\x06matter\x18\x05 \x01(\t\"D\n\x10MakeSlipResponse\x12\x0c\n\x04slip\x18\x01 \x01(\t\x12\x0f\n\x07\x65nds_ms\x18\x02 \x01(\x04\x12\x11\n\tlog_index\x18\x03 \x01(\x04\"Y\n\x13ListLicencesRequest\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\r\x12\x12\n\npage_token\x18\x04 \x01(\t\"U\n\x14ListLicencesResponse\x12$\n\x08licences\x18\x01 \x03(\x0b\x32\x12.ledger.v1.Licence\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x16\n\x14PublishStatusRequest\"u\n\x11StatusListVersion\x12\x0c\n\x04list\x18\x01 \x01(\r\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x0b\n\x03uri\x18\x03 \x01(\t\x12\x0e\n\x06height\x18\x04 \x01(\x04\x12\x0f\n\x07made_ms\x18\x05 \x01(\x04\x12\x13\n\x0blist_digest\x18\x06 \x01(\x0c\"D\n\x15PublishStatusResponse\x12+\n\x05lists\x18\x01 \x03(\x0b\x32\x1c.ledger.v1.StatusListVersion\"2\n\x14\x45raseLicencesRequest\x12\x0b\n\x03ids\x18\x01 \x03(\x0c\x12\r\n\x05\x62\x61sis\x18\x02 \x01(\t\"&\n\x15\x45raseLicencesResponse\x12\r\n\x05\x63ount\x18\x01 \x01(\r\"f\n\x14VerifyLicenceRequest\x12\x14\n\x0cpresentation\x18\x01 \x01(\t\x12\x10\n\x08\x61udience\x18\x02 \x01(\t\x12\r\n\x05nonce\x18\x03 \x01(\t\x12\x17\n\x0frequire_binding\x18\x04 \x01(\x08\"I\n\x15VerifyLicenceResponse\x12\x0f\n\x07verdict\x18\x01 \x01(\x0c\x12\x11\n\tlog_index\x18\x02 \x01(\x04\x12\x0c\n\x04salt\x18\x03 \x01(\x0c\"\x82\x01\n\x13\x46\x65tchLicenceRequest\x12\r\n\x05grant\x18\x01 \x01(\x0c\x12\x0e\n\x06holder\x18\x02 \x01(\t\x12\x11\n\tuse_cause\x18\x03 \x01(\t\x12\x0e\n\x06\x66ields\x18\x04 \x03(\t\x12\x1a\n\x12operator_pseudonym\x18\x05 \x01(\t\x12\r\n\x05nonce\x18\x06 \x01(\x0c\"u\n\x14\x46\x65tchLicenceResponse\x12\x14\n\x0cpresentation\x18\x01 \x01(\t\x12#\n\x07receipt\x18\x02 \x01(\x0b\x32\x12.ledger.v1.Receipt\x12\x0f\n\x07verdict\x18\x03 \x01(\x0c\x12\x11\n\tlog_index\x18\x04 \x01(\x04\x32\xd8\x06\n\x0eIssuingService\x12\x41\n\x05Issue\x12\x1e.ledger.v1.IssueLicenceRequest\x1a\x18.ledger.v1.IssuedLicence\x12J\n\tIssueBulk\x12\x1b.ledger.v1.IssueBulkRequest\x1a\x1c.ledger.v1.IssueBulkResponse(\x01\x30\x01\x12>\n\x07Suspend\x12\x1f.ledger.v1.ChangeLicenceRequest\x1a\x12.ledger.v1.Licence\x12=\n\x06Resume\x12\x1f.ledger.v1.ChangeLicenceRequest\x1a\x12.ledger.v1.Licence\x12=\n\x06Revoke\x12\x1f.ledger.v1.ChangeLicenceRequest\x1a\x12.ledger.v1.Licence\x12\x43\n\x05Renew\x12 .ledger.v1.ReplaceLicenceRequest\x1a\x18.ledger.v1.IssuedLicence\x12G\n\tSupersede\x12 .ledger.v1.ReplaceLicenceRequest\x1a\x18.ledger.v1.IssuedLicence\x12=\n\x03Get\x12\x1c.ledger.v1.GetLicenceRequest\x1a\x18.ledger.v1.IssuedLicence\x12G\n\x04List\x12\x1e.ledger.v1.ListLicencesRequest\x1a\x1f.ledger.v1.ListLicencesResponse\x12\x43\n\x08MakeSlip\x12\x1a.ledger.v1.MakeSlipRequest\x1a\x1b.ledger.v1.MakeSlipResponse\x12R\n\rPublishStatus\x12\x1f.ledger.v1.PublishStatusRequest\x1a .ledger.v1.PublishStatusResponse\x12J\n\x05\x45rase\x12\x1f.ledger.v1.EraseLicencesRequest\x1a .ledger.v1.EraseLicencesResponse2_\n\x10VerifyingService\x12K\n\x06Verify\x12\x1f.ledger.v1.VerifyLicenceRequest\x1a .ledger.v1.VerifyLicenceResponse2[\n\x0f\x46\x65tchingService\x12H\n\x05\x46\x65tch\x12\x1e.ledger.v1.FetchLicenceRequest\x1a\x1f.ledger.v1.FetchLicenceResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,50 +36,56 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ISSUELICENCEREQUEST_FIELDSENTRY']._serialized_options = b'8\001'
   _globals['_REPLACELICENCEREQUEST_FIELDSENTRY']._loaded_options = None
   _globals['_REPLACELICENCEREQUEST_FIELDSENTRY']._serialized_options = b'8\001'
-  _globals['_LICENCE']._serialized_start=40
-  _globals['_LICENCE']._serialized_end=312
-  _globals['_ISSUELICENCEREQUEST']._serialized_start=315
-  _globals['_ISSUELICENCEREQUEST']._serialized_end=528
-  _globals['_ISSUELICENCEREQUEST_FIELDSENTRY']._serialized_start=483
-  _globals['_ISSUELICENCEREQUEST_FIELDSENTRY']._serialized_end=528
-  _globals['_ISSUEDLICENCE']._serialized_start=530
-  _globals['_ISSUEDLICENCE']._serialized_end=632
-  _globals['_ISSUEBULKREQUEST']._serialized_start=634
-  _globals['_ISSUEBULKREQUEST']._serialized_end=729
-  _globals['_ISSUEBULKRESPONSE']._serialized_start=731
-  _globals['_ISSUEBULKRESPONSE']._serialized_end=850
-  _globals['_CHANGELICENCEREQUEST']._serialized_start=852
-  _globals['_CHANGELICENCEREQUEST']._serialized_end=922
-  _globals['_REPLACELICENCEREQUEST']._serialized_start=925
-  _globals['_REPLACELICENCEREQUEST']._serialized_end=1126
-  _globals['_REPLACELICENCEREQUEST_FIELDSENTRY']._serialized_start=483
-  _globals['_REPLACELICENCEREQUEST_FIELDSENTRY']._serialized_end=528
-  _globals['_GETLICENCEREQUEST']._serialized_start=1128
-  _globals['_GETLICENCEREQUEST']._serialized_end=1179
-  _globals['_MAKESLIPREQUEST']._serialized_start=1181
-  _globals['_MAKESLIPREQUEST']._serialized_end=1282
-  _globals['_MAKESLIPRESPONSE']._serialized_start=1284
-  _globals['_MAKESLIPRESPONSE']._serialized_end=1352
-  _globals['_LISTLICENCESREQUEST']._serialized_start=1354
-  _globals['_LISTLICENCESREQUEST']._serialized_end=1443
-  _globals['_LISTLICENCESRESPONSE']._serialized_start=1445
-  _globals['_LISTLICENCESRESPONSE']._serialized_end=1530
-  _globals['_PUBLISHSTATUSREQUEST']._serialized_start=1532
-  _globals['_PUBLISHSTATUSREQUEST']._serialized_end=1554
-  _globals['_STATUSLISTVERSION']._serialized_start=1556
-  _globals['_STATUSLISTVERSION']._serialized_end=1673
-  _globals['_PUBLISHSTATUSRESPONSE']._serialized_start=1675
-  _globals['_PUBLISHSTATUSRESPONSE']._serialized_end=1743
-  _globals['_ERASELICENCESREQUEST']._serialized_start=1745
-  _globals['_ERASELICENCESREQUEST']._serialized_end=1795
-  _globals['_ERASELICENCESRESPONSE']._serialized_start=1797
-  _globals['_ERASELICENCESRESPONSE']._serialized_end=1835
-  _globals['_VERIFYLICENCEREQUEST']._serialized_start=1837
-  _globals['_VERIFYLICENCEREQUEST']._serialized_end=1939
-  _globals['_VERIFYLICENCERESPONSE']._serialized_start=1941
-  _globals['_VERIFYLICENCERESPONSE']._serialized_end=2014
-  _globals['_ISSUINGSERVICE']._serialized_start=2017
-  _globals['_ISSUINGSERVICE']._serialized_end=2873
-  _globals['_VERIFYINGSERVICE']._serialized_start=2875
-  _globals['_VERIFYINGSERVICE']._serialized_end=2970
+  _globals['_LICENCE']._serialized_start=63
+  _globals['_LICENCE']._serialized_end=335
+  _globals['_ISSUELICENCEREQUEST']._serialized_start=338
+  _globals['_ISSUELICENCEREQUEST']._serialized_end=551
+  _globals['_ISSUELICENCEREQUEST_FIELDSENTRY']._serialized_start=506
+  _globals['_ISSUELICENCEREQUEST_FIELDSENTRY']._serialized_end=551
+  _globals['_ISSUEDLICENCE']._serialized_start=553
+  _globals['_ISSUEDLICENCE']._serialized_end=655
+  _globals['_ISSUEBULKREQUEST']._serialized_start=657
+  _globals['_ISSUEBULKREQUEST']._serialized_end=752
+  _globals['_ISSUEBULKRESPONSE']._serialized_start=754
+  _globals['_ISSUEBULKRESPONSE']._serialized_end=873
+  _globals['_CHANGELICENCEREQUEST']._serialized_start=875
+  _globals['_CHANGELICENCEREQUEST']._serialized_end=945
+  _globals['_REPLACELICENCEREQUEST']._serialized_start=948
+  _globals['_REPLACELICENCEREQUEST']._serialized_end=1149
+  _globals['_REPLACELICENCEREQUEST_FIELDSENTRY']._serialized_start=506
+  _globals['_REPLACELICENCEREQUEST_FIELDSENTRY']._serialized_end=551
+  _globals['_GETLICENCEREQUEST']._serialized_start=1151
+  _globals['_GETLICENCEREQUEST']._serialized_end=1202
+  _globals['_MAKESLIPREQUEST']._serialized_start=1204
+  _globals['_MAKESLIPREQUEST']._serialized_end=1305
+  _globals['_MAKESLIPRESPONSE']._serialized_start=1307
+  _globals['_MAKESLIPRESPONSE']._serialized_end=1375
+  _globals['_LISTLICENCESREQUEST']._serialized_start=1377
+  _globals['_LISTLICENCESREQUEST']._serialized_end=1466
+  _globals['_LISTLICENCESRESPONSE']._serialized_start=1468
+  _globals['_LISTLICENCESRESPONSE']._serialized_end=1553
+  _globals['_PUBLISHSTATUSREQUEST']._serialized_start=1555
+  _globals['_PUBLISHSTATUSREQUEST']._serialized_end=1577
+  _globals['_STATUSLISTVERSION']._serialized_start=1579
+  _globals['_STATUSLISTVERSION']._serialized_end=1696
+  _globals['_PUBLISHSTATUSRESPONSE']._serialized_start=1698
+  _globals['_PUBLISHSTATUSRESPONSE']._serialized_end=1766
+  _globals['_ERASELICENCESREQUEST']._serialized_start=1768
+  _globals['_ERASELICENCESREQUEST']._serialized_end=1818
+  _globals['_ERASELICENCESRESPONSE']._serialized_start=1820
+  _globals['_ERASELICENCESRESPONSE']._serialized_end=1858
+  _globals['_VERIFYLICENCEREQUEST']._serialized_start=1860
+  _globals['_VERIFYLICENCEREQUEST']._serialized_end=1962
+  _globals['_VERIFYLICENCERESPONSE']._serialized_start=1964
+  _globals['_VERIFYLICENCERESPONSE']._serialized_end=2037
+  _globals['_FETCHLICENCEREQUEST']._serialized_start=2040
+  _globals['_FETCHLICENCEREQUEST']._serialized_end=2170
+  _globals['_FETCHLICENCERESPONSE']._serialized_start=2172
+  _globals['_FETCHLICENCERESPONSE']._serialized_end=2289
+  _globals['_ISSUINGSERVICE']._serialized_start=2292
+  _globals['_ISSUINGSERVICE']._serialized_end=3148
+  _globals['_VERIFYINGSERVICE']._serialized_start=3150
+  _globals['_VERIFYINGSERVICE']._serialized_end=3245
+  _globals['_FETCHINGSERVICE']._serialized_start=3247
+  _globals['_FETCHINGSERVICE']._serialized_end=3338
 # @@protoc_insertion_point(module_scope)

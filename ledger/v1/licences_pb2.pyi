@@ -1,3 +1,4 @@
+from ledger.v1 import types_pb2 as _types_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -243,3 +244,31 @@ class VerifyLicenceResponse(_message.Message):
     log_index: int
     salt: bytes
     def __init__(self, verdict: _Optional[bytes] = ..., log_index: _Optional[int] = ..., salt: _Optional[bytes] = ...) -> None: ...
+
+class FetchLicenceRequest(_message.Message):
+    __slots__ = ("grant", "holder", "use_cause", "fields", "operator_pseudonym", "nonce")
+    GRANT_FIELD_NUMBER: _ClassVar[int]
+    HOLDER_FIELD_NUMBER: _ClassVar[int]
+    USE_CAUSE_FIELD_NUMBER: _ClassVar[int]
+    FIELDS_FIELD_NUMBER: _ClassVar[int]
+    OPERATOR_PSEUDONYM_FIELD_NUMBER: _ClassVar[int]
+    NONCE_FIELD_NUMBER: _ClassVar[int]
+    grant: bytes
+    holder: str
+    use_cause: str
+    fields: _containers.RepeatedScalarFieldContainer[str]
+    operator_pseudonym: str
+    nonce: bytes
+    def __init__(self, grant: _Optional[bytes] = ..., holder: _Optional[str] = ..., use_cause: _Optional[str] = ..., fields: _Optional[_Iterable[str]] = ..., operator_pseudonym: _Optional[str] = ..., nonce: _Optional[bytes] = ...) -> None: ...
+
+class FetchLicenceResponse(_message.Message):
+    __slots__ = ("presentation", "receipt", "verdict", "log_index")
+    PRESENTATION_FIELD_NUMBER: _ClassVar[int]
+    RECEIPT_FIELD_NUMBER: _ClassVar[int]
+    VERDICT_FIELD_NUMBER: _ClassVar[int]
+    LOG_INDEX_FIELD_NUMBER: _ClassVar[int]
+    presentation: str
+    receipt: _types_pb2.Receipt
+    verdict: bytes
+    log_index: int
+    def __init__(self, presentation: _Optional[str] = ..., receipt: _Optional[_Union[_types_pb2.Receipt, _Mapping]] = ..., verdict: _Optional[bytes] = ..., log_index: _Optional[int] = ...) -> None: ...

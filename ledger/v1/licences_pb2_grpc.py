@@ -653,3 +653,77 @@ class VerifyingService:
             timeout,
             metadata,
             _registered_method=True)
+
+
+class FetchingServiceStub:
+    """Missing associated documentation comment in .proto file."""
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.Fetch = channel.unary_unary(
+                '/ledger.v1.FetchingService/Fetch',
+                request_serializer=ledger_dot_v1_dot_licences__pb2.FetchLicenceRequest.SerializeToString,
+                response_deserializer=ledger_dot_v1_dot_licences__pb2.FetchLicenceResponse.FromString,
+                _registered_method=True)
+
+
+class FetchingServiceServicer:
+    """Missing associated documentation comment in .proto file."""
+
+    def Fetch(self, request, context):
+        """Instead of asking a citizen for a licence (免于提交): one licence of a holder, under a grant for a dataset of licences, with a receipt
+        both sides sign. Both logs say so, and the holder can see it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_FetchingServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'Fetch': grpc.unary_unary_rpc_method_handler(
+                    servicer.Fetch,
+                    request_deserializer=ledger_dot_v1_dot_licences__pb2.FetchLicenceRequest.FromString,
+                    response_serializer=ledger_dot_v1_dot_licences__pb2.FetchLicenceResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'ledger.v1.FetchingService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('ledger.v1.FetchingService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class FetchingService:
+    """Missing associated documentation comment in .proto file."""
+
+    @staticmethod
+    def Fetch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ledger.v1.FetchingService/Fetch',
+            ledger_dot_v1_dot_licences__pb2.FetchLicenceRequest.SerializeToString,
+            ledger_dot_v1_dot_licences__pb2.FetchLicenceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14ledger/v1/peer.proto\x12\tledger.v1\"1\n\x19SubmitTransactionsRequest\x12\x14\n\x0ctransactions\x18\x01 \x03(\x0c\"\x92\x01\n\x1aSubmitTransactionsResponse\x12=\n\x07results\x18\x01 \x03(\x0b\x32,.ledger.v1.SubmitTransactionsResponse.Result\x1a\x35\n\x06Result\x12\x0c\n\x04hash\x18\x01 \x01(\x0c\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"\x1d\n\rFollowRequest\x12\x0c\n\x04\x66rom\x18\x01 \x01(\x04\"-\n\x05\x42lock\x12\x0e\n\x06header\x18\x01 \x01(\x0c\x12\x14\n\x0ctransactions\x18\x02 \x03(\x0c\"\x8b\x01\n\x0e\x46ollowResponse\x12!\n\x05\x62lock\x18\x01 \x01(\x0b\x32\x10.ledger.v1.BlockH\x00\x12%\n\x04head\x18\x02 \x01(\x0b\x32\x15.ledger.v1.SignedHeadH\x00\x12\'\n\x08\x66inality\x18\x03 \x01(\x0b\x32\x13.ledger.v1.FinalityH\x00\x42\x06\n\x04part\"n\n\nSignedHead\x12\r\n\x05\x63hain\x18\x01 \x01(\x0c\x12\x0e\n\x06height\x18\x02 \x01(\x04\x12\x0c\n\x04hash\x18\x03 \x01(\x0c\x12\x0c\n\x04time\x18\x04 \x01(\x04\x12\x12\n\npublic_key\x18\x05 \x01(\x0c\x12\x11\n\tsignature\x18\x06 \x01(\x0c\"4\n\rCosignRequest\x12#\n\x04head\x18\x01 \x01(\x0b\x32\x15.ledger.v1.SignedHead\"&\n\x0e\x43osignResponse\x12\x14\n\x0c\x63osignatures\x18\x01 \x01(\r\"$\n\x12GetFinalityRequest\x12\x0e\n\x06height\x18\x01 \x01(\x04\"i\n\x08\x46inality\x12#\n\x04head\x18\x01 \x01(\x0b\x32\x15.ledger.v1.SignedHead\x12+\n\x0c\x63osignatures\x18\x02 \x03(\x0b\x32\x15.ledger.v1.SignedHead\x12\x0b\n\x03\x62\x66t\x18\x03 \x01(\x0c\"\xc3\x02\n\x0f\x45xchangeMessage\x12\x11\n\x07request\x18\x01 \x01(\x0cH\x00\x12-\n\x07refusal\x18\x02 \x01(\x0b\x32\x1a.ledger.v1.ExchangeRefusalH\x00\x12\x0f\n\x05\x63hunk\x18\x03 \x01(\x0cH\x00\x12%\n\x03\x65nd\x18\x04 \x01(\x0b\x32\x16.ledger.v1.ExchangeEndH\x00\x12=\n\x0f\x61\x63knowledgement\x18\x05 \x01(\x0b\x32\".ledger.v1.ExchangeAcknowledgementH\x00\x12-\n\x07release\x18\x06 \x01(\x0b\x32\x1a.ledger.v1.ExchangeReleaseH\x00\x12\x17\n\rcountersigned\x18\x07 \x01(\x0cH\x00\x12\'\n\x04\x64one\x18\x08 \x01(\x0b\x32\x17.ledger.v1.ExchangeDoneH\x00\x42\x06\n\x04part\">\n\x0f\x45xchangeRefusal\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0c\n\x04hint\x18\x03 \x01(\t\"P\n\x0b\x45xchangeEnd\x12\x19\n\x11\x63iphertext_digest\x18\x01 \x01(\x0c\x12\x12\n\nbyte_count\x18\x02 \x01(\x04\x12\x12\n\ncommitment\x18\x03 \x01(\x0c\",\n\x17\x45xchangeAcknowledgement\x12\x11\n\tsignature\x18\x01 \x01(\x0c\"=\n\x0f\x45xchangeRelease\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\x0c\n\x04salt\x18\x02 \x01(\x0c\x12\x0f\n\x07receipt\x18\x03 \x01(\x0c\"!\n\x0c\x45xchangeDone\x12\x11\n\tlog_index\x18\x01 \x01(\x04\x32\xb4\x02\n\x0c\x42lockService\x12\x61\n\x12SubmitTransactions\x12$.ledger.v1.SubmitTransactionsRequest\x1a%.ledger.v1.SubmitTransactionsResponse\x12?\n\x06\x46ollow\x12\x18.ledger.v1.FollowRequest\x1a\x19.ledger.v1.FollowResponse0\x01\x12=\n\x06\x43osign\x12\x18.ledger.v1.CosignRequest\x1a\x19.ledger.v1.CosignResponse\x12\x41\n\x0bGetFinality\x12\x1d.ledger.v1.GetFinalityRequest\x1a\x13.ledger.v1.Finality2]\n\x13PeerExchangeService\x12\x46\n\x08\x45xchange\x12\x1a.ledger.v1.ExchangeMessage\x1a\x1a.ledger.v1.ExchangeMessage(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14ledger/v1/peer.proto\x12\tledger.v1\"1\n\x19SubmitTransactionsRequest\x12\x14\n\x0ctransactions\x18\x01 \x03(\x0c\"\x92\x01\n\x1aSubmitTransactionsResponse\x12=\n\x07results\x18\x01 \x03(\x0b\x32,.ledger.v1.SubmitTransactionsResponse.Result\x1a\x35\n\x06Result\x12\x0c\n\x04hash\x18\x01 \x01(\x0c\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"\x1d\n\rFollowRequest\x12\x0c\n\x04\x66rom\x18\x01 \x01(\x04\"-\n\x05\x42lock\x12\x0e\n\x06header\x18\x01 \x01(\x0c\x12\x14\n\x0ctransactions\x18\x02 \x03(\x0c\"\x8b\x01\n\x0e\x46ollowResponse\x12!\n\x05\x62lock\x18\x01 \x01(\x0b\x32\x10.ledger.v1.BlockH\x00\x12%\n\x04head\x18\x02 \x01(\x0b\x32\x15.ledger.v1.SignedHeadH\x00\x12\'\n\x08\x66inality\x18\x03 \x01(\x0b\x32\x13.ledger.v1.FinalityH\x00\x42\x06\n\x04part\"n\n\nSignedHead\x12\r\n\x05\x63hain\x18\x01 \x01(\x0c\x12\x0e\n\x06height\x18\x02 \x01(\x04\x12\x0c\n\x04hash\x18\x03 \x01(\x0c\x12\x0c\n\x04time\x18\x04 \x01(\x04\x12\x12\n\npublic_key\x18\x05 \x01(\x0c\x12\x11\n\tsignature\x18\x06 \x01(\x0c\"4\n\rCosignRequest\x12#\n\x04head\x18\x01 \x01(\x0b\x32\x15.ledger.v1.SignedHead\"&\n\x0e\x43osignResponse\x12\x14\n\x0c\x63osignatures\x18\x01 \x01(\r\"$\n\x12GetFinalityRequest\x12\x0e\n\x06height\x18\x01 \x01(\x04\"i\n\x08\x46inality\x12#\n\x04head\x18\x01 \x01(\x0b\x32\x15.ledger.v1.SignedHead\x12+\n\x0c\x63osignatures\x18\x02 \x03(\x0b\x32\x15.ledger.v1.SignedHead\x12\x0b\n\x03\x62\x66t\x18\x03 \x01(\x0c\"\xf0\x02\n\x0f\x45xchangeMessage\x12\x11\n\x07request\x18\x01 \x01(\x0cH\x00\x12-\n\x07refusal\x18\x02 \x01(\x0b\x32\x1a.ledger.v1.ExchangeRefusalH\x00\x12\x0f\n\x05\x63hunk\x18\x03 \x01(\x0cH\x00\x12%\n\x03\x65nd\x18\x04 \x01(\x0b\x32\x16.ledger.v1.ExchangeEndH\x00\x12=\n\x0f\x61\x63knowledgement\x18\x05 \x01(\x0b\x32\".ledger.v1.ExchangeAcknowledgementH\x00\x12-\n\x07release\x18\x06 \x01(\x0b\x32\x1a.ledger.v1.ExchangeReleaseH\x00\x12\x17\n\rcountersigned\x18\x07 \x01(\x0cH\x00\x12\'\n\x04\x64one\x18\x08 \x01(\x0b\x32\x17.ledger.v1.ExchangeDoneH\x00\x12+\n\x07subject\x18\t \x01(\x0b\x32\x1a.ledger.v1.ExchangeSubjectB\x06\n\x04part\"/\n\x0f\x45xchangeSubject\x12\x0c\n\x04salt\x18\x01 \x01(\x0c\x12\x0e\n\x06holder\x18\x02 \x01(\t\">\n\x0f\x45xchangeRefusal\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0c\n\x04hint\x18\x03 \x01(\t\"P\n\x0b\x45xchangeEnd\x12\x19\n\x11\x63iphertext_digest\x18\x01 \x01(\x0c\x12\x12\n\nbyte_count\x18\x02 \x01(\x04\x12\x12\n\ncommitment\x18\x03 \x01(\x0c\",\n\x17\x45xchangeAcknowledgement\x12\x11\n\tsignature\x18\x01 \x01(\x0c\"=\n\x0f\x45xchangeRelease\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\x0c\n\x04salt\x18\x02 \x01(\x0c\x12\x0f\n\x07receipt\x18\x03 \x01(\x0c\"!\n\x0c\x45xchangeDone\x12\x11\n\tlog_index\x18\x01 \x01(\x04\x32\xb4\x02\n\x0c\x42lockService\x12\x61\n\x12SubmitTransactions\x12$.ledger.v1.SubmitTransactionsRequest\x1a%.ledger.v1.SubmitTransactionsResponse\x12?\n\x06\x46ollow\x12\x18.ledger.v1.FollowRequest\x1a\x19.ledger.v1.FollowResponse0\x01\x12=\n\x06\x43osign\x12\x18.ledger.v1.CosignRequest\x1a\x19.ledger.v1.CosignResponse\x12\x41\n\x0bGetFinality\x12\x1d.ledger.v1.GetFinalityRequest\x1a\x13.ledger.v1.Finality2]\n\x13PeerExchangeService\x12\x46\n\x08\x45xchange\x12\x1a.ledger.v1.ExchangeMessage\x1a\x1a.ledger.v1.ExchangeMessage(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -54,19 +54,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FINALITY']._serialized_start=699
   _globals['_FINALITY']._serialized_end=804
   _globals['_EXCHANGEMESSAGE']._serialized_start=807
-  _globals['_EXCHANGEMESSAGE']._serialized_end=1130
-  _globals['_EXCHANGEREFUSAL']._serialized_start=1132
-  _globals['_EXCHANGEREFUSAL']._serialized_end=1194
-  _globals['_EXCHANGEEND']._serialized_start=1196
-  _globals['_EXCHANGEEND']._serialized_end=1276
-  _globals['_EXCHANGEACKNOWLEDGEMENT']._serialized_start=1278
-  _globals['_EXCHANGEACKNOWLEDGEMENT']._serialized_end=1322
-  _globals['_EXCHANGERELEASE']._serialized_start=1324
-  _globals['_EXCHANGERELEASE']._serialized_end=1385
-  _globals['_EXCHANGEDONE']._serialized_start=1387
-  _globals['_EXCHANGEDONE']._serialized_end=1420
-  _globals['_BLOCKSERVICE']._serialized_start=1423
-  _globals['_BLOCKSERVICE']._serialized_end=1731
-  _globals['_PEEREXCHANGESERVICE']._serialized_start=1733
-  _globals['_PEEREXCHANGESERVICE']._serialized_end=1826
+  _globals['_EXCHANGEMESSAGE']._serialized_end=1175
+  _globals['_EXCHANGESUBJECT']._serialized_start=1177
+  _globals['_EXCHANGESUBJECT']._serialized_end=1224
+  _globals['_EXCHANGEREFUSAL']._serialized_start=1226
+  _globals['_EXCHANGEREFUSAL']._serialized_end=1288
+  _globals['_EXCHANGEEND']._serialized_start=1290
+  _globals['_EXCHANGEEND']._serialized_end=1370
+  _globals['_EXCHANGEACKNOWLEDGEMENT']._serialized_start=1372
+  _globals['_EXCHANGEACKNOWLEDGEMENT']._serialized_end=1416
+  _globals['_EXCHANGERELEASE']._serialized_start=1418
+  _globals['_EXCHANGERELEASE']._serialized_end=1479
+  _globals['_EXCHANGEDONE']._serialized_start=1481
+  _globals['_EXCHANGEDONE']._serialized_end=1514
+  _globals['_BLOCKSERVICE']._serialized_start=1517
+  _globals['_BLOCKSERVICE']._serialized_end=1825
+  _globals['_PEEREXCHANGESERVICE']._serialized_start=1827
+  _globals['_PEEREXCHANGESERVICE']._serialized_end=1920
 # @@protoc_insertion_point(module_scope)

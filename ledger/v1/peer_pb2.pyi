@@ -95,7 +95,7 @@ class Finality(_message.Message):
     def __init__(self, head: _Optional[_Union[SignedHead, _Mapping]] = ..., cosignatures: _Optional[_Iterable[_Union[SignedHead, _Mapping]]] = ..., bft: _Optional[bytes] = ...) -> None: ...
 
 class ExchangeMessage(_message.Message):
-    __slots__ = ("request", "refusal", "chunk", "end", "acknowledgement", "release", "countersigned", "done")
+    __slots__ = ("request", "refusal", "chunk", "end", "acknowledgement", "release", "countersigned", "done", "subject")
     REQUEST_FIELD_NUMBER: _ClassVar[int]
     REFUSAL_FIELD_NUMBER: _ClassVar[int]
     CHUNK_FIELD_NUMBER: _ClassVar[int]
@@ -104,6 +104,7 @@ class ExchangeMessage(_message.Message):
     RELEASE_FIELD_NUMBER: _ClassVar[int]
     COUNTERSIGNED_FIELD_NUMBER: _ClassVar[int]
     DONE_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
     request: bytes
     refusal: ExchangeRefusal
     chunk: bytes
@@ -112,7 +113,16 @@ class ExchangeMessage(_message.Message):
     release: ExchangeRelease
     countersigned: bytes
     done: ExchangeDone
-    def __init__(self, request: _Optional[bytes] = ..., refusal: _Optional[_Union[ExchangeRefusal, _Mapping]] = ..., chunk: _Optional[bytes] = ..., end: _Optional[_Union[ExchangeEnd, _Mapping]] = ..., acknowledgement: _Optional[_Union[ExchangeAcknowledgement, _Mapping]] = ..., release: _Optional[_Union[ExchangeRelease, _Mapping]] = ..., countersigned: _Optional[bytes] = ..., done: _Optional[_Union[ExchangeDone, _Mapping]] = ...) -> None: ...
+    subject: ExchangeSubject
+    def __init__(self, request: _Optional[bytes] = ..., refusal: _Optional[_Union[ExchangeRefusal, _Mapping]] = ..., chunk: _Optional[bytes] = ..., end: _Optional[_Union[ExchangeEnd, _Mapping]] = ..., acknowledgement: _Optional[_Union[ExchangeAcknowledgement, _Mapping]] = ..., release: _Optional[_Union[ExchangeRelease, _Mapping]] = ..., countersigned: _Optional[bytes] = ..., done: _Optional[_Union[ExchangeDone, _Mapping]] = ..., subject: _Optional[_Union[ExchangeSubject, _Mapping]] = ...) -> None: ...
+
+class ExchangeSubject(_message.Message):
+    __slots__ = ("salt", "holder")
+    SALT_FIELD_NUMBER: _ClassVar[int]
+    HOLDER_FIELD_NUMBER: _ClassVar[int]
+    salt: bytes
+    holder: str
+    def __init__(self, salt: _Optional[bytes] = ..., holder: _Optional[str] = ...) -> None: ...
 
 class ExchangeRefusal(_message.Message):
     __slots__ = ("code", "message", "hint")

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from node.cli import licenceissue, licenceslip, licencestatus, licencetypes, licenceverify, licencewallet
+from node.cli import licencefetch, licenceissue, licenceslip, licencestatus, licencetypes, licenceverify, licencewallet
 from node.cli.licencegroup import app
 
-__all__ = ["app", "licenceissue", "licenceslip", "licencestatus", "licencetypes", "licenceverify", "licencewallet"]
+__all__ = [
+    "app",
+    "licencefetch",
+    "licenceissue",
+    "licenceslip",
+    "licencestatus",
+    "licencetypes",
+    "licenceverify",
+    "licencewallet",
+]

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from ledger.directory.catalogue import LICENCE_FORMAT
 from ledger.errors import (
     ConflictError,
     FatalError,
@@ -36,11 +37,12 @@ from ledger.evidence.request import (
 )
 from ledger.model import KeyRole
 from ledger.storage.exchanges import ExchangeEntry
-from node.exchange.adapters import cut
+from node.exchange.adapters import cut, in_chunks
 from node.exchange.crypto import KEY_BYTES, Sealer
 from node.exchange.judgement import Judgement, allow
 from node.exchange.outcome import NO_GRANT, log_completed, log_half, log_refused
 from node.exchange.parties import by_any_key
+from node.licences.fetching import Subject, log_fetched, presentation
 from node.trail import records as trail
 
 if TYPE_CHECKING:
@@ -79,9 +81,10 @@ class Provider:
         self._active: set[bytes] = set()
 
     @contextmanager
-    def serve(self, caller: str, signed: bytes) -> Iterator[Serving]:
+    def serve(self, caller: str, signed: bytes, subject: Subject | None = None) -> Iterator[Serving]:
         """Judge a signed request of ``caller`` and serve it inside the ``with`` block; leaving the block gives back a
-        use of which nothing was released, and puts a half receipt on the trail.
+        use of which nothing was released, and puts a half receipt on the trail. ``subject``: whom a request for a
+        licence is about.
 
         Raises: every refusal as its error, after it is on the trail as ``access.refused``; InvalidInputError for bytes
         that are no request, which are not.
@@ -98,7 +101,7 @@ class Provider:
                 )
             self._active.add(identity)
         try:
-            serving = Serving(self._context, self._documents, caller, signed, request, identity)
+            serving = Serving(self._context, self._documents, caller, signed, request, identity, subject)
             try:
                 serving.begin()
                 yield serving
@@ -126,6 +129,7 @@ class Serving:
         signed: bytes,
         request: ExchangeRequest,
         identity: bytes,
+        subject: Subject | None = None,
     ) -> None:
         self.exchange = identity
         self._context = context
@@ -133,6 +137,7 @@ class Serving:
         self._caller = caller
         self._signed = signed
         self._request = request
+        self._subject = subject
         self._key = secrets.token_bytes(KEY_BYTES)
         self._sealer = Sealer(self._key, identity)
         self._consumer_key = b""
@@ -217,7 +222,13 @@ class Serving:
         plain = hashlib.sha256()
         count = 0
         content = self._context.payloads.open(judgement.content)
-        for chunk in cut(content, judgement.metadata, judgement.scope):
+        if judgement.metadata.format == LICENCE_FORMAT:
+            chunks = in_chunks(
+                [presentation(self._context, content, judgement.metadata, judgement.scope, self._subject)]
+            )
+        else:
+            chunks = cut(content, judgement.metadata, judgement.scope)
+        for chunk in chunks:
             count += len(chunk)
             if count > limit:
                 raise InvalidInputError(
@@ -248,6 +259,9 @@ class Serving:
         """
         entry, _ = self._require()
         verify_acknowledgement(self._consumer_key, self.exchange, self.ending.ciphertext_digest, acknowledgement)
+        if self._subject is not None:
+            # On record before it can be read: a licence is about somebody.
+            log_fetched(self._context, entry, self._subject)
         if entry.half:
             self._check_same(entry)
         else:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ledger.errors import LedgerError
+from ledger.storage.fetches import FetchStore
 from ledger.storage.licences import LicenceStore
 from ledger.storage.statuslists import StatusListStore
 from node.licences.issuer import Issuer
@@ -26,16 +27,20 @@ class Desk:
     issuer: Issuer
     publisher: StatusPublisher
 
-    def __init__(self, store: LicenceStore, lists: StatusListStore, base: Callable[[], str]) -> None:
+    def __init__(
+        self, store: LicenceStore, lists: StatusListStore, fetches: FetchStore, base: Callable[[], str]
+    ) -> None:
         """``base``: the public address of this node, ``https://host:port``."""
         self.store = store
         self.lists = lists
+        self.fetches = fetches
         self._base = base
 
     @classmethod
     def of_core(cls, core: NodeCore) -> Desk:
         """The desk over a node's stores."""
-        return cls(core.stores.licences, core.stores.status_lists, lambda: public_base(core))
+        stores = core.stores
+        return cls(stores.licences, stores.status_lists, stores.fetches, lambda: public_base(core))
 
     def open(self, context: NodeContext, is_open: Callable[[], bool], on_fatal: Callable[[LedgerError], None]) -> None:
         """Make the parts that work with the whole node. ``is_open``: whether its services answer."""

@@ -74,6 +74,7 @@ METHODS: Mapping[str, Rule] = {
     **_service("ledger.v1.LicenceTypeService", List=Rule.MEMBER, Get=Rule.MEMBER, **_ACCREDITING),
     **_service("ledger.v1.IssuingService", **dict.fromkeys(_ISSUING.split(), Rule.OWN)),
     **_service("ledger.v1.VerifyingService", Verify=Rule.OWN),
+    **_service("ledger.v1.FetchingService", Fetch=Rule.OWN),
     **_service(
         "ledger.v1.ProofService",
         GetCheckpoint=Rule.MEMBER,

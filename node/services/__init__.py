@@ -14,6 +14,7 @@ from ledger.v1 import department_pb2_grpc, licences_pb2_grpc, licencetypes_pb2_g
 from node.documents import Documents
 from node.services.datasets import DatasetService
 from node.services.exchange import ExchangeService, PeerExchangeService
+from node.services.fetching import FetchingService
 from node.services.forward import ForwardService
 from node.services.grants import GrantService
 from node.services.keys import KeyService
@@ -41,9 +42,12 @@ def register(server: grpc.Server, context: NodeContext) -> None:
     department_pb2_grpc.add_ListServiceServicer_to_server(ListService(context, documents), server)
     department_pb2_grpc.add_GrantServiceServicer_to_server(grants, server)
     department_pb2_grpc.add_RecordServiceServicer_to_server(records, server)
-    department_pb2_grpc.add_ExchangeServiceServicer_to_server(ExchangeService(context), server)
+    exchanges = ExchangeService(context)
+    department_pb2_grpc.add_ExchangeServiceServicer_to_server(exchanges, server)
     licencetypes_pb2_grpc.add_LicenceTypeServiceServicer_to_server(LicenceTypeService(context, documents), server)
     licences_pb2_grpc.add_IssuingServiceServicer_to_server(IssuingService(context), server)
+    fetching = FetchingService(context, documents, exchanges)
+    licences_pb2_grpc.add_FetchingServiceServicer_to_server(fetching, server)
     licences_pb2_grpc.add_VerifyingServiceServicer_to_server(VerifyingService(context), server)
     node_pb2_grpc.add_ProofServiceServicer_to_server(ProofService(context), server)
     node_pb2_grpc.add_StatusServiceServicer_to_server(StatusService(context), server)

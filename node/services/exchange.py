@@ -18,6 +18,7 @@ from ledger.v1 import department_pb2, department_pb2_grpc, peer_pb2, peer_pb2_gr
 from node.documents import Documents
 from node.exchange.consumer import Consuming, Use
 from node.exchange.provider import Provider, Serving
+from node.licences.fetching import MAX_HOLDER, Subject
 from node.rpc import translate
 from node.rpc.auth import Call
 from node.rpc.errors import from_rpc, refusal
@@ -50,11 +51,12 @@ class PeerExchangeService(peer_pb2_grpc.PeerExchangeServiceServicer):
         timer.daemon = True
         timer.start()
         try:
-            signed = _expect(requests, "request")
+            first = next(requests, None)
+            signed = _part(first, "request")
             if len(signed) > MAX_REQUEST:
                 raise fields.refuse("request", "is larger than 32 KiB", expected=MAX_REQUEST, actual=len(signed))
             try:
-                with self._provider.serve(call.caller.member, bytes(signed)) as serving:
+                with self._provider.serve(call.caller.member, bytes(signed), _subject(first)) as serving:
                     yield from _dialogue(serving, requests)
             except LedgerError as error:
                 yield Message(refusal=peer_pb2.ExchangeRefusal(code=error.code, message=error.message, hint=error.hint))
@@ -102,14 +104,14 @@ class ExchangeService(department_pb2_grpc.ExchangeServiceServicer):
         )
         if not use.grant and not use.dataset:
             raise fields.refuse("grant", "is required (or the dataset, to ask without a grant)")
-        with self._one_at_a_time(use.nonce), closing(Consuming.begin(self._context, use)) as consuming:
-            self._converse(consuming)
+        with self.one_at_a_time(use.nonce), closing(Consuming.begin(self._context, use)) as consuming:
+            self.converse(consuming)
             for chunk in consuming.plain():
                 yield department_pb2.PullResponse(chunk=chunk)
             yield department_pb2.PullResponse(receipt=translate.receipt(consuming.entry))
 
     @contextmanager
-    def _one_at_a_time(self, nonce: bytes) -> Iterator[None]:
+    def one_at_a_time(self, nonce: bytes) -> Iterator[None]:
         """A nonce is one exchange: two calls that find it unused must not both sign a request for it."""
         with self._lock:
             if nonce in self._active:
@@ -144,14 +146,14 @@ class ExchangeService(department_pb2_grpc.ExchangeServiceServicer):
             next_page_token=following.hex(),
         )
 
-    def _converse(self, consuming: Consuming) -> None:
-        """The dialogue with the provider's node, up to the countersigned receipt."""
+    def converse(self, consuming: Consuming, subject: peer_pb2.ExchangeSubject | None = None) -> None:
+        """The dialogue with the provider's node, up to the countersigned receipt. ``subject``: whom it is about."""
         outgoing: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         provider = consuming.request.provider
         answers: Any = None
         try:
             stub = peer_pb2_grpc.PeerExchangeServiceStub(self._context.peers.channel(provider))
-            outgoing.put(Message(request=consuming.entry.request))
+            outgoing.put(Message(request=consuming.entry.request, subject=subject))
             answers = stub.Exchange(iter(outgoing.get, None), timeout=DIALOGUE_S)
             for answer in answers:
                 kind = answer.WhichOneof("part")
@@ -197,7 +199,10 @@ def _reply(consuming: Consuming, kind: str | None, answer: Message) -> Message |
 
 
 def _expect(requests: Iterator[Message], part: str) -> Any:
-    message = next(requests, None)
+    return _part(next(requests, None), part)
+
+
+def _part(message: Message | None, part: str) -> Any:
     if message is None:
         raise UnavailableError(
             "exchange.interrupted",
@@ -209,3 +214,11 @@ def _expect(requests: Iterator[Message], part: str) -> Any:
             "exchange.order", f"the consumer did not send its {part} in turn", hint="compare the versions of both nodes"
         )
     return getattr(message, part)
+
+
+def _subject(first: Message | None) -> Subject | None:
+    """Whom a request for a licence is about, where it says so."""
+    if first is None or not first.HasField("subject"):
+        return None
+    holder = fields.text("subject.holder", first.subject.holder, limit=MAX_HOLDER)
+    return Subject(salt=fields.id32("subject.salt", first.subject.salt), holder=holder)

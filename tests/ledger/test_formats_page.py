@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from tests.ledger import formats_chain, formats_licences, formats_records, formats_slips, formats_suites
+from tests.ledger import (
+    formats_chain,
+    formats_issuing,
+    formats_licences,
+    formats_records,
+    formats_slips,
+    formats_suites,
+)
 from tests.ledger.formats_page import EXAMPLES, PAGE, blocks
 
 #: Importing them registers their examples.
-PARTS = (formats_chain, formats_licences, formats_records, formats_slips, formats_suites)
+PARTS = (formats_chain, formats_issuing, formats_licences, formats_records, formats_slips, formats_suites)
 
 
 def test_every_example_of_the_page() -> None:

@@ -58,7 +58,8 @@ def reopened(city: City, **parts: Any) -> Any:
     node, payloads = core.stores.node, core.stores.openings._store
     vault = payloads._core
     store = LicenceStore(node.sub(b"licence/"), type(node)(vault, b"l/"))
-    desk = Desk(store, StatusListStore(node.sub(b"status-list/")), city.context(ISSUER).licences._base)
+    live = city.context(ISSUER).licences
+    desk = Desk(store, StatusListStore(node.sub(b"status-list/")), live.fetches, live._base)
     context = replace(city.context(ISSUER), licences=desk, **parts)
     desk.open(context, lambda: True, lambda _error: None)
     return context
@@ -215,7 +216,7 @@ def test_a_list_is_signed_anew_without_a_transaction(office: City) -> None:
     before = next(one for one in context.licences.publisher.publish() if one.number == row.list)
     token, height = context.licences.lists.newest_token(row.list), context.chain.head().height
     later = replace(context, clock=lambda: context.clock() + context.config.licences.status_ttl * 600)
-    desk = Desk(context.licences.store, context.licences.lists, context.licences._base)
+    desk = Desk(context.licences.store, context.licences.lists, context.licences.fetches, context.licences._base)
     later = replace(later, licences=desk)
     desk.open(later, lambda: True, lambda _error: None)
     after = next(one for one in desk.publisher.publish() if one.number == row.list)
