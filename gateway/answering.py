@@ -28,12 +28,25 @@ class GrpcAnswers:
         self._metrics = metrics
         self._limit = limit
 
-    def answer(self, name: str, request: _Q, context: grpc.ServicerContext, work: Callable[[_Q], _A]) -> _A:
-        """The answer of a behaviour to one request; ends the call where it refuses."""
+    def answer(
+        self,
+        name: str,
+        request: _Q,
+        context: grpc.ServicerContext,
+        work: Callable[[_Q], _A],
+        *,
+        limit: RateLimit | None = None,
+        count: int = 1,
+    ) -> _A:
+        """The answer of a behaviour to one request; ends the call where it refuses. ``limit``: a further limit of the
+        caller's, of which ``count`` is taken."""
         started = time.monotonic()
         error: LedgerError
         try:
-            self._limit.take(client_of(context))
+            client = context.peer().rpartition(":")[0]
+            self._limit.take(client)
+            if limit is not None:
+                limit.take(client, count)
             answer = work(request)
         except LedgerError as refused:
             error = refused
@@ -56,8 +69,3 @@ class GrpcAnswers:
         context.set_trailing_metadata(tuple(metadata))
         context.abort(grpc.StatusCode[status], error.message[:2000])
         return AssertionError("grpc abort returned")
-
-
-def client_of(context: grpc.ServicerContext) -> str:
-    """The address of the caller, without its port: what limits count by."""
-    return str(context.peer().rpartition(":")[0])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 _BUCKETS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0)
@@ -33,13 +35,17 @@ class Metrics:
         self._licences = Counter(
             "civicledger_gateway_licences_total", "Licences judged, by verdict", ("verdict",), registry=self.registry
         )
+        # Looking a child up by its labels costs more than counting on it; routes, statuses and verdicts are few.
+        self._request_of = cache(lambda route, status: self._requests.labels(route, str(status)))
+        self._latency_of = cache(self._latency.labels)
+        self._licence_of = cache(self._licences.labels)
         self._gauges: dict[str, Gauge] = {}
         self._member_gauges: dict[str, Gauge] = {}
 
     def answered(self, route: str, status: int, seconds: float) -> None:
         """One request was answered."""
-        self._requests.labels(route, str(status)).inc()
-        self._latency.labels(route).observe(seconds)
+        self._request_of(route, status).inc()
+        self._latency_of(route).observe(seconds)
 
     def refused(self, code: str) -> None:
         """One request was refused."""
@@ -51,7 +57,7 @@ class Metrics:
 
     def licence_judged(self, verdict: str) -> None:
         """One licence was judged."""
-        self._licences.labels(verdict).inc()
+        self._licence_of(verdict).inc()
 
     def set(self, name: str, meaning: str, value: float) -> None:
         """A figure of the city."""

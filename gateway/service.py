@@ -19,7 +19,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from gateway import translate
-from gateway.answering import GrpcAnswers, client_of
+from gateway.answering import GrpcAnswers
 from gateway.chain import page_of
 from gateway.city import City
 from gateway.licences.service import LicenceServicer
@@ -120,11 +120,10 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         """The verdict over a bundle."""
 
         def work(asked: gateway_pb2.VerifyBundleRequest) -> gateway_pb2.VerifyBundleResponse:
-            self._verify_limit.take(client_of(context))
             verdict = self._verifier.judge(asked.bundle, asked.policy)
             return gateway_pb2.VerifyBundleResponse(verdict=msgspec.json.encode(verdict))
 
-        return self._answers.answer("VerifyBundle", request, context, work)
+        return self._answers.answer("VerifyBundle", request, context, work, limit=self._verify_limit)
 
 
 class ShortStreams(grpc.ServerInterceptor):

@@ -88,6 +88,8 @@ class References:
 
 def is_reference(text: str) -> bool:
     """Whether a text is a reference; anything else is judged as a licence, and found to be none."""
+    if not text.startswith("HTTPS://"):
+        return False
     try:
         parse_reference(text)
     except InvalidInputError:

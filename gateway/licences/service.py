@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import grpc
 import msgspec
 
-from gateway.answering import GrpcAnswers, client_of
+from gateway.answering import GrpcAnswers
 from gateway.licences import answers
 from gateway.licences.issuers import Issuers
 from gateway.licences.judging import Judged, LicenceDesk, Presented
@@ -41,10 +41,9 @@ class LicenceServicer(gateway_pb2_grpc.LicenceServiceServicer):
         """The verdict on a licence."""
 
         def work(asked: pb.LicencePresentation) -> pb.LicenceVerdict:
-            self._limit.take(client_of(context))
             return _verdict(self._desk.judge(_presented(asked)))
 
-        return self._answers.answer("Verify", request, context, work)
+        return self._answers.answer("Verify", request, context, work, limit=self._limit)
 
     def VerifyBatch(  # noqa: N802
         self, requests: Iterator[pb.LicencePresentations], context: grpc.ServicerContext
@@ -52,12 +51,12 @@ class LicenceServicer(gateway_pb2_grpc.LicenceServiceServicer):
         """The verdicts of each message in order; a licence that could not be judged says why and stops nothing."""
 
         def work(asked: pb.LicencePresentations) -> pb.LicenceVerdicts:
-            self._limit.take(client_of(context), len(asked.items))
             judged = self._desk.judge_many([_presented(item) for item in asked.items])
             return pb.LicenceVerdicts(items=[_either(item) for item in judged])
 
         for request in requests:
-            yield self._answers.answer("VerifyBatch", request, context, work)
+            count = len(request.items)
+            yield self._answers.answer("VerifyBatch", request, context, work, limit=self._limit, count=count)
 
     def GetStatusList(  # noqa: N802
         self, request: pb.GetStatusListRequest, context: grpc.ServicerContext
