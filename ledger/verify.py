@@ -4,20 +4,17 @@ The chain of evidence, link by link: record -> inclusion proof -> checkpoint sig
 of other members -> the same head in the Anchors contract -> storage proofs under a block's state root, of that anchor
 and of every key used -> the block's finality by validators the policy pins. A broken link raises ``UntrustedError``
 whose code names it: ``bundle.*``, ``record.*``, ``inclusion.*``, ``checkpoint.*``, ``anchor.*``, ``state.*``,
-``finality.*``, ``policy.*``.
+``finality.*``, ``policy.*``; of a licence's bundle, which :mod:`ledger.verifylicence` goes on with, ``licence.*``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import InitVar, dataclass
 from typing import Any, Final, Literal
 
 from ledger import codec
-from ledger.errors import LedgerError, UntrustedError
+from ledger.errors import UntrustedError
 from ledger.evidence import merkle
-from ledger.evidence.bft import BftFinality
 from ledger.evidence.bundle import Bundle, decode_bundle
 from ledger.evidence.checkpoint import (
     ED25519_COSIGNATURE,
@@ -29,41 +26,26 @@ from ledger.evidence.checkpoint import (
     parse_checkpoint,
     parse_note,
     parse_proof,
-    quorum_of,
     verify_checkpoint,
 )
 from ledger.evidence.final import describe, describe_pin, verify_finality
-from ledger.evidence.finality import HeaderFields, decode_header
-from ledger.evidence.network import UNPROVEN, UnprovenFinality, decode_foreign
+from ledger.evidence.finality import HeaderFields
+from ledger.evidence.network import UNPROVEN
 from ledger.evidence.policy import TrustPolicy, decode_policy
 from ledger.evidence.proven import ProvenState, check_log_key, check_witness_key, read_state
-from ledger.evidence.qbftfinality import QbftFinality
 from ledger.evidence.seal import Seal
+from ledger.licences.verdict import Verdict as LicenceVerdict
 from ledger.model import MemberStatus, Record, format_time
+from ledger.verifylicence import judge_licence, open_record
+from ledger.verifylinks import LINKS, Check, check_header, link, quorum_needed
 
-LINKS: Final = ("bundle", "record", "inclusion", "checkpoint", "anchor", "state", "finality", "policy")
-_HINTS: Final = {
-    "bundle": "the file was changed, cut or re-formatted: take it again from where it was made",
-    "record": "the record is not what the log holds: take the bundle again from the node",
-    "inclusion": "the record, its index or the proof was changed: take the bundle again from the node",
-    "checkpoint": "the checkpoint was changed, or too few members stand behind it: take the bundle again from the node",
-    "anchor": "header and anchor do not belong to this checkpoint: take the bundle again from the node",
-    "state": "the chain's state does not bear this out: take the bundle again, and ask the member about its keys",
-    "finality": "the block is not final by the keys this policy trusts: is the policy of this city, and current?",
-    "policy": "the policy asks for something else than the bundle shows: compare it with one from a member you trust",
-}
+__all__ = ["LINKS", "Check", "Verdict", "verify_bundle"]
+
 #: A bundle's signed time may be this far ahead of the clock of who judges it.
 CLOCK_SKEW_MS: Final = 60_000
 _SEAL: Final = Seal()
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One link of the evidence, in words."""
-
-    name: str
-    ok: bool
-    detail: str
+Outcome = Literal["verified", "expired", "unproven", "rejected"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,9 +56,12 @@ class Verdict:
     policy is too old to vouch for them (``code`` is then ``policy.expired``): a newer policy is needed. ``unproven``:
     every link holds but the last, because the network behind the engine ``external`` proves nothing of its blocks, and
     the policy takes that (``code`` is then ``finality.unproven``): what is reached is ``anchored``, never ``final``.
+
+    ``licence``: the verdict on the licence that the record is the issue of. ``rejected``: every link holds, and that
+    verdict is that the licence may not be relied on (``code`` is then ``licence.`` and the verdict's own code).
     """
 
-    verdict: Literal["verified", "expired", "unproven"]
+    verdict: Outcome
     reached: Literal["final", "anchored"]
     finality: str
     checks: tuple[Check, ...]
@@ -90,6 +75,7 @@ class Verdict:
     judged_at_ms: int
     seal: InitVar[object]
     code: str = ""
+    licence: LicenceVerdict | None = None
 
     def __post_init__(self, seal: object) -> None:
         _SEAL.check(seal)
@@ -97,7 +83,7 @@ class Verdict:
     def to_dict(self) -> dict[str, Any]:
         """The verdict as JSON."""
         subject: dict[str, Any] = {
-            "kind": "record",
+            "kind": "record" if self.licence is None else "credential",
             "record": {
                 "body": dict(self.record.body),
                 "member": self.record.member,
@@ -119,6 +105,8 @@ class Verdict:
         }
         if self.code:
             value["code"] = self.code
+        if self.licence is not None:
+            value["licence"] = self.licence.to_dict()
         return value
 
 
@@ -129,37 +117,50 @@ def verify_bundle(bundle: bytes, policy: bytes, at_ms: int | None = None) -> Ver
     """
     trust = decode_policy(policy)
     judged_at = trust.pinned.checked_at_ms if at_ms is None else at_ms
-    with _link("bundle"):
+    with link("bundle"):
         content = decode_bundle(bundle)
-    with _link("record"):
+    with link("record"):
         record, opened = _read_record(content)
-    with _link("inclusion"):
+        shown = None if content.licence is None else open_record(content.licence, record)
+    with link("inclusion"):
         index, note = _check_inclusion(content)
-    with _link("checkpoint"):
+    with link("checkpoint"):
         head = parse_checkpoint(note.text)
-    with _link("anchor"):
-        header = _check_header(content, trust)
-    with _link("state"):
+    with link("anchor"):
+        header = check_header(content.anchor.header, content.finality, trust)
+    with link("state"):
         proven = _read_state(content, trust, header, record)
-    with _link("policy"):
+    with link("policy"):
         # The sequencer is one of the active members; the log's member may have been suspended since.
-        quorum = _quorum(proven.active_count, trust)
-        witnesses = _quorum(proven.active_count + (proven.member.status != MemberStatus.ACTIVE), trust)
-    with _link("checkpoint"):
+        quorum = quorum_needed(proven.active_count, trust)
+        witnesses = quorum_needed(proven.active_count + (proven.member.status != MemberStatus.ACTIVE), trust)
+    with link("checkpoint"):
         witnessed = _check_checkpoint(note, proven, witnesses, trust)
-    with _link("anchor"):
+    with link("anchor"):
         _check_anchor(witnessed.checkpoint, proven, header)
-    with _link("finality"):
+    with link("finality"):
         final = verify_finality(content.finality, trust, quorum)
-    if at_ms is not None and final.head.time_ms > at_ms + CLOCK_SKEW_MS:
+    finding = None
+    if content.licence is not None and shown is not None:
+        finding = judge_licence(
+            content.licence,
+            shown,
+            record,
+            trust,
+            anchored_s=proven.anchor.time,
+            anchor=header,
+            at_ms=at_ms,
+        )
+    newest_ms = max(final.head.time_ms, 0 if finding is None else finding.final.head.time_ms)
+    if at_ms is not None and newest_ms > at_ms + CLOCK_SKEW_MS:
         raise UntrustedError(
             "finality.future",
             "the bundle is from after the time of judging",
             hint="judge it as of a later time, or compare the clocks",
             expected=format_time(at_ms),
-            actual=format_time(final.head.time_ms),
+            actual=format_time(newest_ms),
         )
-    current = max(judged_at, final.head.time_ms) <= trust.trusted_until_ms
+    current = max(judged_at, newest_ms) <= trust.trusted_until_ms
     proven_final = final.kind != UNPROVEN
     checks = (
         Check(name="record", ok=True, detail=f"a {record.type} record of {record.member}"),
@@ -173,12 +174,20 @@ def verify_bundle(bundle: bytes, policy: bytes, at_ms: int | None = None) -> Ver
         ),
         Check(name="state", ok=True, detail=f"contracts, keys and members proven in block {header.height}"),
         Check(name="finality", ok=proven_final, detail=describe(final)),
+        *(() if finding is None else finding.checks),
         Check(
             name="policy", ok=current, detail=f"{describe_pin(final, trust.pinned)}; {_trust_detail(current, trust)}"
         ),
     )
+    outcome: Outcome
+    if not current:
+        outcome, code = "expired", "policy.expired"
+    elif finding is not None and not finding.verdict.accepted:
+        outcome, code = "rejected", f"licence.{finding.verdict.code}"
+    else:
+        outcome, code = ("verified", "") if proven_final else ("unproven", "finality.unproven")
     return Verdict(
-        verdict="expired" if not current else "verified" if proven_final else "unproven",
+        verdict=outcome,
         reached="final" if proven_final else "anchored",
         finality=final.kind,
         checks=checks,
@@ -191,25 +200,9 @@ def verify_bundle(bundle: bytes, policy: bytes, at_ms: int | None = None) -> Ver
         anchor_time=proven.anchor.time,
         judged_at_ms=judged_at,
         seal=_SEAL,
-        code="policy.expired" if not current else "" if proven_final else "finality.unproven",
+        code=code,
+        licence=None if finding is None else finding.verdict,
     )
-
-
-@contextmanager
-def _link(name: str) -> Iterator[None]:
-    """Every error inside leaves as UntrustedError with a code that names a link of the evidence."""
-    try:
-        yield
-    except LedgerError as error:
-        link, _, _ = error.code.partition(".")
-        known = link in LINKS
-        raise UntrustedError(
-            error.code if known else f"{name}.invalid",
-            error.message if known else f"{error.message} ({error.code})",
-            hint=error.hint or _HINTS[link if known else name],
-            expected=error.expected,
-            actual=error.actual,
-        ) from error
 
 
 def _read_record(content: Bundle) -> tuple[Record, tuple[tuple[str, str], ...]]:
@@ -241,35 +234,6 @@ def _check_inclusion(content: Bundle) -> tuple[int, Note]:
     return proof.index, note
 
 
-def _check_header(content: Bundle, trust: TrustPolicy) -> HeaderFields:
-    foreign = isinstance(content.finality, QbftFinality | UnprovenFinality)
-    header = (decode_foreign if foreign else decode_header)(content.anchor.header)
-    head = content.finality.head
-    if isinstance(content.finality, BftFinality):
-        # Only the very next header: later ones carry the same hash while no block is made, and one block has one proof.
-        height = ("finality.height", "the consensus height", header.consensus_height, content.finality.light.height - 1)
-    else:
-        height = ("anchor.header", "the consensus height (solo: the block's)", header.height, header.consensus_height)
-    pairs = (
-        ("finality.chain", "the chain", trust.chain, head.chain),
-        ("finality.header", "the hash of the header", header.hash, head.hash),
-        ("finality.height", "the height of the header", header.height, head.height),
-        height,
-    )
-    for code, what, expected, actual in pairs:
-        if expected != actual:
-            raise UntrustedError(code, f"{what} is another one", expected=expected, actual=actual)
-    if foreign and head.time_ms != 1000 * header.time:
-        raise UntrustedError(
-            "finality.time", "the time is not that of the block", expected=header.time, actual=head.time_ms
-        )
-    if head.time_ms // 1000 < header.time:
-        raise UntrustedError(
-            "finality.time", "the head is signed for a time before its block", expected=header.time, actual=head.time_ms
-        )
-    return header
-
-
 def _read_state(content: Bundle, trust: TrustPolicy, header: HeaderFields, record: Record) -> ProvenState:
     proven = read_state(
         content.anchor,
@@ -281,19 +245,6 @@ def _read_state(content: Bundle, trust: TrustPolicy, header: HeaderFields, recor
     )
     check_log_key(proven.log_key, proven.anchor.time)
     return proven
-
-
-def _quorum(active: int, trust: TrustPolicy) -> int:
-    """The quorum of the others among ``active`` members, the one they stand by included."""
-    quorum = quorum_of(max(active, 1))
-    if quorum < trust.quorum:
-        raise UntrustedError(
-            "policy.quorum",
-            f"the chain's quorum of {quorum} is below the policy's least quorum",
-            expected=trust.quorum,
-            actual=quorum,
-        )
-    return quorum
 
 
 def _check_checkpoint(note: Note, proven: ProvenState, quorum: int, trust: TrustPolicy) -> WitnessedCheckpoint:

@@ -6,7 +6,7 @@ no byte of it can be changed without changing what it says.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,40 +14,48 @@ from ledger import codec
 from ledger.codec import b64, unb64
 from ledger.errors import InvalidInputError, LedgerError
 from ledger.evidence import state
-from ledger.evidence.bft import BFT, BftFinality, bft_object, read_bft
 from ledger.evidence.checkpoint import VKey, format_proof, quorum_of, select_cosignatures
-from ledger.evidence.fields import array, fields, hex_of, integer, text, unhex
-from ledger.evidence.finality import SOLO, Head, HeadSignature, SoloFinality
-from ledger.evidence.network import UNPROVEN, NetworkFinality, UnprovenFinality, network_object, read_network
-from ledger.evidence.qbftfinality import QBFT, QbftFinality
-from ledger.model import format_time, parse_time
+from ledger.evidence.fields import array, fields, hex_of, text, unhex
+from ledger.evidence.licencebundle import LicenceProof, issuer_object, read_proof, subject_object
+from ledger.evidence.pieces import (
+    MAX_WITNESSES,
+    ContractEvidence,
+    Finality,
+    SlotProof,
+    contract_evidence,
+    contract_object,
+    finality_object,
+    malformed,
+    read_contract,
+    read_finality,
+)
+
+__all__ = [
+    "MAX_WITNESSES",
+    "AnchorEvidence",
+    "AnchorParts",
+    "Bundle",
+    "ContractEvidence",
+    "Disclosure",
+    "Finality",
+    "LicenceProof",
+    "SlotProof",
+    "anchors_slots",
+    "assemble",
+    "consortium_slots",
+    "contract_evidence",
+    "decode_bundle",
+    "decode_parts",
+    "encode_bundle",
+    "encode_parts",
+    "exact_note",
+]
 
 MAX_BUNDLE_BYTES: Final = 1_048_576
 MEDIA_TYPE: Final = "application/civicledger-bundle+json"
 SUFFIX: Final = ".civic"
 
 MAX_DISCLOSURES: Final = 16
-MAX_WITNESSES: Final = 63
-#: The proof that the block is final, as its engine gives it.
-Finality = SoloFinality | BftFinality | NetworkFinality
-_MAX_NODES: Final = 65
-_MAX_SLOTS: Final = 7 + 4 * MAX_WITNESSES
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SlotProof:
-    """A storage slot (32 bytes) and the trie nodes that prove its value, from the root down."""
-
-    slot: bytes
-    proof: tuple[bytes, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContractEvidence:
-    """Trie nodes that prove a contract's account, and its slots that are used."""
-
-    account: tuple[bytes, ...]
-    storage: tuple[SlotProof, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,13 +93,15 @@ class AnchorParts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
-    """A bundle's content. ``record``: canonical bytes; ``inclusion``: tlog-proof text."""
+    """A bundle's content. ``record``: canonical bytes; ``inclusion``: tlog-proof text; ``licence``: the licence that
+    the record is the issue of, where the bundle is of one; it has no ``disclosures`` then."""
 
     record: bytes
     inclusion: str
     anchor: AnchorEvidence
     finality: Finality
     disclosures: tuple[Disclosure, ...] = ()
+    licence: LicenceProof | None = None
 
 
 def consortium_slots(member: str, log_key: bytes, witnesses: Sequence[tuple[bytes, str]]) -> tuple[bytes, ...]:
@@ -112,31 +122,21 @@ def anchors_slots(member: str) -> tuple[bytes, ...]:
     return slots.root, slots.packed
 
 
-def contract_evidence(proof: Mapping[str, object], slots: Sequence[bytes]) -> ContractEvidence:
-    """An EIP-1186 answer of the native chain (``account_proof``, ``storage``), its slots as asked for.
-
-    Raises: InvalidInputError(bundle.slots) when the answer is for other slots.
-    """
-    account, storage = proof["account_proof"], proof["storage"]
-    if not isinstance(account, Sequence) or not isinstance(storage, Sequence):
-        raise InvalidInputError("bundle.slots", "not an account proof with storage")
-    if [item["key"] for item in storage] != list(slots):
-        raise InvalidInputError("bundle.slots", "the proof is for other slots")
-    return ContractEvidence(
-        account=tuple(account),
-        storage=tuple(SlotProof(slot=item["key"], proof=tuple(item["proof"])) for item in storage),
-    )
-
-
 def exact_note(note: bytes, log: VKey, witnesses: Sequence[VKey], active_members: int) -> bytes:
     """The note with exactly the quorum that a bundle carries. Raises: UntrustedError(checkpoint.*)."""
     return select_cosignatures(note, log, witnesses, quorum_of(active_members))
 
 
 def assemble(
-    record: bytes, index: int, hashes: Sequence[bytes], parts: AnchorParts, disclosures: Sequence[Disclosure] = ()
+    record: bytes,
+    index: int,
+    hashes: Sequence[bytes],
+    parts: AnchorParts,
+    disclosures: Sequence[Disclosure] = (),
+    licence: LicenceProof | None = None,
 ) -> bytes:
-    """The bundle file of a record at ``index``; ``hashes``: its inclusion proof in the anchored tree.
+    """The bundle file of a record at ``index``; ``hashes``: its inclusion proof in the anchored tree; ``licence``: the
+    one that this is the record of.
 
     Raises: InvalidInputError(bundle.*).
     """
@@ -147,6 +147,7 @@ def assemble(
             anchor=parts.anchor,
             finality=parts.finality,
             disclosures=tuple(disclosures),
+            licence=licence,
         )
     )
 
@@ -155,11 +156,14 @@ def encode_bundle(bundle: Bundle) -> bytes:
     """The file's bytes. Raises: InvalidInputError(bundle.too-large)."""
     value: dict[str, Any] = {
         "anchor": _anchor_object(bundle.anchor),
-        "finality": _finality_object(bundle.finality),
+        "finality": finality_object(bundle.finality),
         "inclusion": bundle.inclusion,
         "subject": {"kind": "record", "record": b64(bundle.record)},
         "v": 1,
     }
+    if bundle.licence is not None:
+        value["subject"] = subject_object(bundle.record, bundle.licence)
+        value["issuer"] = issuer_object(bundle.licence)
     if bundle.disclosures:
         value["disclosures"] = [
             {"field": item.field, "salt": b64(item.salt), "type": item.type, "value": b64(item.value)}
@@ -179,36 +183,42 @@ def decode_bundle(data: bytes) -> Bundle:
         value = fields(
             codec.decode(data, max_bytes=MAX_BUNDLE_BYTES),
             frozenset({"anchor", "finality", "inclusion", "subject", "v"}),
-            frozenset({"disclosures"}),
+            frozenset({"disclosures", "issuer"}),
         )
     except LedgerError as error:
-        raise _malformed("bundle.format", error) from None
+        raise malformed("bundle.format", error) from None
     try:
-        subject = fields(value["subject"], frozenset({"kind", "record"}))
-        if subject["kind"] != "record":
-            raise InvalidInputError("bundle.subject", "this library knows subjects of the kind record")
-        record = unb64(text(subject["record"]))
+        record, licence = _subject(value)
     except LedgerError as error:
-        raise _malformed("bundle.subject", error) from None
+        raise malformed("bundle.subject", error) from None
     try:
         disclosures = tuple(_disclosure(item) for item in array(value.get("disclosures", []), MAX_DISCLOSURES))
         if value.get("disclosures") == []:
             raise InvalidInputError("bundle.disclosures", "no disclosures means no field")
+        if disclosures and licence is not None:
+            raise InvalidInputError("bundle.disclosures", "a licence's record is opened by the licence")
     except LedgerError as error:
-        raise _malformed("bundle.disclosures", error) from None
+        raise malformed("bundle.disclosures", error) from None
     try:
         inclusion = text(value["inclusion"])
     except LedgerError as error:
-        raise _malformed("bundle.inclusion", error) from None
+        raise malformed("bundle.inclusion", error) from None
     try:
         anchor = _anchor(value["anchor"])
     except LedgerError as error:
-        raise _malformed("bundle.anchor", error) from None
+        raise malformed("bundle.anchor", error) from None
     try:
-        finality = _finality(value["finality"])
+        finality = read_finality(value["finality"])
     except LedgerError as error:
-        raise _malformed("bundle.finality", error) from None
-    return Bundle(record=record, inclusion=inclusion, anchor=anchor, finality=finality, disclosures=disclosures)
+        raise malformed("bundle.finality", error) from None
+    return Bundle(
+        record=record,
+        inclusion=inclusion,
+        anchor=anchor,
+        finality=finality,
+        disclosures=disclosures,
+        licence=licence,
+    )
 
 
 def encode_parts(parts: AnchorParts) -> bytes:
@@ -216,7 +226,7 @@ def encode_parts(parts: AnchorParts) -> bytes:
     return codec.encode(
         {
             "anchor": _anchor_object(parts.anchor),
-            "finality": _finality_object(parts.finality),
+            "finality": finality_object(parts.finality),
             "note": parts.note.decode("utf-8"),
             "v": 1,
         }
@@ -228,10 +238,23 @@ def decode_parts(data: bytes) -> AnchorParts:
     try:
         value = fields(codec.decode(data, max_bytes=MAX_BUNDLE_BYTES), frozenset({"anchor", "finality", "note", "v"}))
         return AnchorParts(
-            note=text(value["note"]).encode(), anchor=_anchor(value["anchor"]), finality=_finality(value["finality"])
+            note=text(value["note"]).encode(),
+            anchor=_anchor(value["anchor"]),
+            finality=read_finality(value["finality"]),
         )
     except LedgerError as error:
-        raise _malformed("bundle.parts", error) from None
+        raise malformed("bundle.parts", error) from None
+
+
+def _subject(value: dict[str, Any]) -> tuple[bytes, LicenceProof | None]:
+    """The record, and the licence where that is what the bundle proves."""
+    kind = value["subject"].get("kind") if isinstance(value["subject"], dict) else None
+    if kind == "credential" and "issuer" in value:
+        return read_proof(value["subject"], value["issuer"])
+    subject = fields(value["subject"], frozenset({"kind", "record"}))
+    if kind != "record" or "issuer" in value:
+        raise InvalidInputError("bundle.subject", "a bundle is of a record, or of a credential with its issuer")
+    return unb64(text(subject["record"])), None
 
 
 def _member(uscc: str) -> tuple[bytes, bytes]:
@@ -246,8 +269,8 @@ def _key(material: bytes) -> tuple[bytes, bytes]:
 
 def _anchor_object(anchor: AnchorEvidence) -> dict[str, Any]:
     return {
-        "anchors": _contract_object(anchor.anchors),
-        "consortium": _contract_object(anchor.consortium),
+        "anchors": contract_object(anchor.anchors),
+        "consortium": contract_object(anchor.consortium),
         "header": b64(anchor.header),
         "keys": {"log": hex_of(anchor.log_key), "witnesses": [hex_of(key) for key in anchor.witness_keys]},
     }
@@ -260,76 +283,9 @@ def _anchor(value: Any) -> AnchorEvidence:
         header=unb64(text(anchor["header"])),
         log_key=unhex(used["log"]),
         witness_keys=tuple(unhex(key) for key in array(used["witnesses"], MAX_WITNESSES)),
-        consortium=_contract(anchor["consortium"]),
-        anchors=_contract(anchor["anchors"]),
+        consortium=read_contract(anchor["consortium"]),
+        anchors=read_contract(anchor["anchors"]),
     )
-
-
-def _contract_object(contract: ContractEvidence) -> dict[str, Any]:
-    return {
-        "account": [b64(node) for node in contract.account],
-        "storage": [
-            {"proof": [b64(node) for node in item.proof], "slot": hex_of(item.slot)} for item in contract.storage
-        ],
-    }
-
-
-def _contract(value: Any) -> ContractEvidence:
-    contract = fields(value, frozenset({"account", "storage"}))
-    storage = []
-    for entry in array(contract["storage"], _MAX_SLOTS):
-        item = fields(entry, frozenset({"proof", "slot"}))
-        storage.append(SlotProof(slot=unhex(item["slot"]), proof=_nodes(item["proof"])))
-    return ContractEvidence(account=_nodes(contract["account"]), storage=tuple(storage))
-
-
-def _nodes(value: Any) -> tuple[bytes, ...]:
-    return tuple(unb64(text(node)) for node in array(value, _MAX_NODES))
-
-
-def _finality_object(finality: Finality) -> dict[str, Any]:
-    if isinstance(finality, BftFinality):
-        return bft_object(finality)
-    if isinstance(finality, QbftFinality | UnprovenFinality):
-        return network_object(finality)
-    return {
-        "chain": hex_of(finality.head.chain),
-        "cosignatures": [_signature_object(item) for item in finality.cosignatures],
-        "engine": SOLO,
-        "hash": hex_of(finality.head.hash),
-        "height": finality.head.height,
-        "sequencer": _signature_object(finality.sequencer),
-        "time": format_time(finality.head.time_ms),
-    }
-
-
-def _finality(value: Any) -> Finality:
-    if isinstance(value, dict) and value.get("engine") == BFT:
-        return read_bft(value)
-    if isinstance(value, dict) and value.get("engine") in (QBFT, UNPROVEN):
-        return read_network(value)
-    finality = fields(value, frozenset({"chain", "cosignatures", "engine", "hash", "height", "sequencer", "time"}))
-    if finality["engine"] != SOLO:
-        raise InvalidInputError("finality.engine", f"this library reads {SOLO}, {BFT}, {QBFT} and {UNPROVEN}")
-    return SoloFinality(
-        head=Head(
-            chain=unhex(finality["chain"]),
-            height=integer(finality["height"]),
-            hash=unhex(finality["hash"]),
-            time_ms=parse_time(text(finality["time"])),
-        ),
-        sequencer=_signature(finality["sequencer"]),
-        cosignatures=tuple(_signature(item) for item in array(finality["cosignatures"], MAX_WITNESSES)),
-    )
-
-
-def _signature_object(item: HeadSignature) -> dict[str, str]:
-    return {"key": hex_of(item.key), "signature": b64(item.signature)}
-
-
-def _signature(value: Any) -> HeadSignature:
-    item = fields(value, frozenset({"key", "signature"}))
-    return HeadSignature(key=unhex(item["key"]), signature=unb64(text(item["signature"]), 64))
 
 
 def _disclosure(value: Any) -> Disclosure:
@@ -339,14 +295,4 @@ def _disclosure(value: Any) -> Disclosure:
         type=text(item["type"]),
         salt=unb64(text(item["salt"]), 32),
         value=unb64(text(item["value"])),
-    )
-
-
-def _malformed(code: str, error: LedgerError) -> InvalidInputError:
-    return InvalidInputError(
-        code,
-        f"not a bundle: {error.message} ({error.code})",
-        hint="the file was changed, cut or re-formatted: take it again from where it was made",
-        expected=error.expected,
-        actual=error.actual,
     )

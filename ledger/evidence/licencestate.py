@@ -13,15 +13,14 @@ from typing import Final
 
 from ledger.codec import keccak256
 from ledger.errors import LedgerError, UntrustedError
-from ledger.evidence.bundle import ContractEvidence
+from ledger.evidence.licencebundle import MAX_SPANS
+from ledger.evidence.pieces import LicenceEvidence
 from ledger.evidence.proven import SlotReader, open_contract, take_key
 from ledger.evidence.seal import Seal
 from ledger.evidence.state import contract_slot, decode_address, decode_count, key_slots, mapping_slot, slot_at, unpack
 from ledger.identifiers import licence_type_bytes32, member_bytes32, member_from_bytes32
 from ledger.model import KeyInfo, KeyRole, StatusVersionInfo
 
-#: The most spans one piece of evidence carries.
-MAX_SPANS: Final = 32
 _TYPES: Final = 0
 _ACCREDITATIONS: Final = 1
 _LISTS: Final = 2
@@ -29,14 +28,6 @@ _LISTS: Final = 2
 _SPAN_WORDS: Final = 4
 _VERSION_WORDS: Final = 3
 _SEAL: Final = Seal()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LicenceEvidence:
-    """Proofs of the slots of Consortium and of Licences under one state root, in the order in which they are read."""
-
-    consortium: ContractEvidence
-    licences: ContractEvidence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,7 +52,8 @@ class LightPin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustPolicy:
-    """What a verifier trusts. ``chain``: genesis digest; code hashes: 32 bytes; address: 20 bytes.
+    """What a verifier trusts. ``chain``: genesis digest; code hashes: 32 bytes; address: 20 bytes; without
+    ``licences_code_hash`` bundles of licences are not judged.
 
     ``pinned`` is a :class:`Pin` for the engine ``solo``, a :class:`LightPin` for ``cometbft``, a :class:`NetworkPin`
     for ``external``;
@@ -69,6 +70,7 @@ class TrustPolicy:
     trusting_period: int
     engine: str = SOLO
     pins: tuple[VKey, ...] = ()
+    licences_code_hash: bytes | None = None
 
     @property
     def trusted_until_ms(self) -> int:
@@ -110,6 +112,8 @@ def encode_policy(policy: TrustPolicy) -> bytes:
         "trustingPeriod": policy.trusting_period,
         "v": 1,
     }
+    if policy.licences_code_hash is not None:
+        value["contracts"]["licences"] = {"codeHash": hex0x_of(policy.licences_code_hash)}
     if policy.pins:
         value["pins"] = [str(key) for key in policy.pins]
     data = codec.encode(value)
@@ -125,15 +129,17 @@ def decode_policy(data: bytes) -> TrustPolicy:
             frozenset({"chain", "contracts", "engine", "pinned", "quorum", "trustingPeriod", "v"}),
             frozenset({"pins"}),
         )
-        contracts = fields(value["contracts"], frozenset({"anchors", "consortium"}))
+        contracts = fields(value["contracts"], frozenset({"anchors", "consortium"}), frozenset({"licences"}))
         anchors = fields(contracts["anchors"], frozenset({"codeHash"}))
         consortium = fields(contracts["consortium"], frozenset({"address", "codeHash"}))
+        licences = fields(contracts["licences"], frozenset({"codeHash"})) if "licences" in contracts else None
         engine = text(value["engine"])
         policy = TrustPolicy(
             chain=unhex(value["chain"]),
             consortium=unhex0x(consortium["address"], 20),
             consortium_code_hash=unhex0x(consortium["codeHash"]),
             anchors_code_hash=unhex0x(anchors["codeHash"]),
+            licences_code_hash=None if licences is None else unhex0x(licences["codeHash"]),
             engine=engine,
             pinned=_PINS.get(engine, _decode_pin)(value["pinned"]),
             quorum=integer(value["quorum"]),

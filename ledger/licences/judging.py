@@ -32,7 +32,9 @@ StatusSource = Callable[[str], VerifiedStatusList | None]
 class Terms:
     """What the verifier asks for. ``now_ms``: the time of judging; ``issue_time``: when the licence's record of issue
     was proven to be on the chain (Unix ms), None without such a proof; ``audience``, ``nonce``: what the key binding
-    must state; ``copy_recipient``: the USCC of who is checking, for copies made for one body."""
+    must state; ``copy_recipient``: the USCC of who is checking, for copies made for one body; ``as_of``: judged by
+    proofs of an earlier time, where a status list says how it was then and one that was not handed over is only
+    missed."""
 
     now_ms: int
     audience: str | None = None
@@ -40,6 +42,7 @@ class Terms:
     require_binding: bool = False
     issue_time: int | None = None
     copy_recipient: str | None = None
+    as_of: bool = False
 
 
 def check_issuer(trust: IssuerTrust, said: Credential, terms: Terms) -> Check:
@@ -120,16 +123,31 @@ def check_status(said: Credential, source: StatusSource, terms: Terms) -> tuple[
     found: VerifiedStatusList | None = None
     try:
         found = source(place.uri)
+        if found is None and terms.as_of:
+            return Check(name="status", outcome=Outcome.WARN, code="not-included"), None
         if found is None:
             return _fail("status", "licence.status-unavailable"), None
-        statustoken.check_fresh(found, terms.now_ms // 1_000)
+        aged = not _is_fresh(found, terms)
         value = statustoken.status_of(found, uri=place.uri, issuer=said.issuer, index=place.index)
     except LedgerError as error:
         return _fail("status", error.code, **_list(found)), found
+    if value == _VALID and aged:
+        return Check(name="status", outcome=Outcome.WARN, code="as-of", detail=_list(found)), found
     if value == _VALID:
         return passed("status", **_list(found)), found
     code = {_INVALID: "licence.revoked", _SUSPENDED: "licence.suspended"}.get(value, "licence.status-reserved")
     return _fail("status", code, **_list(found)), found
+
+
+def _is_fresh(found: VerifiedStatusList, terms: Terms) -> bool:
+    """Whether a list still speaks now. Where it is no more than asked that it spoke once, an old one is not refused."""
+    try:
+        statustoken.check_fresh(found, terms.now_ms // 1_000)
+    except LedgerError as error:
+        if not terms.as_of or error.code == "licence.status-future":
+            raise
+        return False
+    return True
 
 
 def check_holder(shown: Presented, said: Credential, terms: Terms) -> tuple[Check, binding.KeyBinding | None]:

@@ -175,6 +175,14 @@ LINES: Final[Mapping[tuple[str, str], Pair]] = {
         "Neither revoked nor suspended (list of {time}, version {version}).",
     ),
     ("status", "none"): ("证照没有状态列表，无法注销。", "The licence names no status list: it cannot be revoked."),
+    ("status", "as-of"): (
+        "{time} 时未被注销或暂停（版本 {version}）；此后的变化未检查。",
+        "Neither revoked nor suspended as of {time} (version {version}); what changed since was not checked.",
+    ),
+    ("status", "not-included"): (
+        "证明中没有状态列表：未检查是否已注销或暂停。",
+        "The proof has no status list: whether it was revoked or suspended was not checked.",
+    ),
     ("holder", "ok"): ("由持证人本人的密钥出示，{time}。", "Shown with the holder's own key, {time}."),
     ("holder", "slip"): (
         "凭条不能证明持证人；请把姓名与本人证件核对。",

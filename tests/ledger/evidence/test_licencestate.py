@@ -17,8 +17,8 @@ from ledger.chain.engine import EmbeddedChain
 from ledger.chain.genesis import contract_addresses
 from ledger.errors import ConflictError, InvalidInputError, LedgerError, UntrustedError
 from ledger.evidence import licencestate as proven
-from ledger.evidence.bundle import ContractEvidence, SlotProof, contract_evidence
 from ledger.evidence.finality import decode_header
+from ledger.evidence.pieces import ContractEvidence, LicenceEvidence, SlotProof, contract_evidence
 from ledger.model import KeyRole
 from ledger.storage.chainstate import ChainStore
 from ledger.storage.store import Store
@@ -72,7 +72,7 @@ class Issuing:
         )
         return self.send(ISSUER, data)
 
-    def evidence(self, consortium: tuple[bytes, ...], licences: tuple[bytes, ...]) -> proven.LicenceEvidence:
+    def evidence(self, consortium: tuple[bytes, ...], licences: tuple[bytes, ...]) -> LicenceEvidence:
         native, height = self.chain.native, self.chain.head().height
         made = [
             contract_evidence(native.proof(address, list(slots), height=height), slots)
@@ -81,13 +81,13 @@ class Issuing:
                 (self.licences.address, licences),
             )
         ]
-        return proven.LicenceEvidence(consortium=made[0], licences=made[1])
+        return LicenceEvidence(consortium=made[0], licences=made[1])
 
-    def prove_issuer(self, *numbers: int) -> proven.LicenceEvidence:
+    def prove_issuer(self, *numbers: int) -> LicenceEvidence:
         slots = proven.issuer_slots(self.code, self.issuer, numbers)
         return self.evidence(proven.issuer_consortium_slots(KEY), slots)
 
-    def prove_list(self, version: int) -> proven.LicenceEvidence:
+    def prove_list(self, version: int) -> LicenceEvidence:
         return self.evidence(proven.list_consortium_slots(), proven.list_slots(self.issuer, 1, version))
 
     @property
@@ -105,11 +105,11 @@ class Issuing:
         assert block is not None
         return decode_header(block.header).state_root
 
-    def read_issuer(self, evidence: proven.LicenceEvidence, *numbers: int, **changes: object) -> proven.ProvenIssuer:
+    def read_issuer(self, evidence: LicenceEvidence, *numbers: int, **changes: object) -> proven.ProvenIssuer:
         asked = {"code": self.code, "member": self.issuer, "key": KEY, "numbers": numbers} | self.trusted
         return proven.read_issuer(evidence, self.root, **(asked | changes))  # type: ignore[arg-type]
 
-    def read_list(self, evidence: proven.LicenceEvidence, version: int, **changes: object) -> proven.ProvenList:
+    def read_list(self, evidence: LicenceEvidence, version: int, **changes: object) -> proven.ProvenList:
         asked = {"issuer": self.issuer, "number": 1, "version": version} | self.trusted
         return proven.read_list(evidence, self.root, **(asked | changes))  # type: ignore[arg-type]
 
