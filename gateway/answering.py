@@ -8,13 +8,11 @@ from typing import TypeVar
 from urllib.parse import quote
 
 import grpc
-import structlog
 
+from gateway.defects import report
 from gateway.limits import RateLimit
 from gateway.metrics import Metrics
 from ledger.errors import STATUS, FatalError, LedgerError
-
-logger = structlog.get_logger("gateway.service")
 
 _PLAIN = " !\"#$&'()*+,-./:;<=>?@[]^_`{|}~"
 _Q = TypeVar("_Q")
@@ -50,8 +48,8 @@ class GrpcAnswers:
             answer = work(request)
         except LedgerError as refused:
             error = refused
-        except Exception:
-            logger.exception("grpc.defect", method=name)
+        except Exception as defect:
+            report("grpc.defect", defect, method=name)
             error = FatalError("gateway.defect", "this answer could not be made")
         else:
             self._metrics.answered(name, 200, time.monotonic() - started)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -34,7 +34,8 @@ from ledger.v1 import gateway_pb2, gateway_pb2_grpc
 MAX_MESSAGE = (1 << 20) + (1 << 18) + 1024
 _THREADS = 16
 #: How long a stream may last, seconds: reflection, and many licences.
-_STREAM_S = 60.0
+_STREAM_S = 10.0
+_BATCH_STREAM_S = {"/ledger.v1.LicenceService/VerifyBatch": 60.0}
 _DEFAULT_PAGE = 100
 
 
@@ -128,11 +129,12 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
 
 class ShortStreams(grpc.ServerInterceptor):
     """Streams of requests (reflection, batches) hold a thread as long as their client likes, and anybody may open one:
-    a few at a time, each for ``seconds``."""
+    a few at a time, each for ``seconds``, or as ``longer`` says of its method."""
 
-    def __init__(self, places: int, seconds: float) -> None:
+    def __init__(self, places: int, seconds: float, longer: Mapping[str, float] | None = None) -> None:
         self._places = threading.BoundedSemaphore(places)
         self._seconds = seconds
+        self._longer = longer or {}
 
     def intercept_service(self, continuation: Any, details: grpc.HandlerCallDetails) -> Any:
         """Bound the handler of a stream; every other method is bounded by its answer."""
@@ -140,10 +142,12 @@ class ShortStreams(grpc.ServerInterceptor):
         if handler is None or not (handler.request_streaming and handler.response_streaming):
             return handler
 
+        seconds = self._longer.get(details.method, self._seconds)
+
         def run(requests: Any, context: grpc.ServicerContext) -> Iterator[Any]:
             if not self._places.acquire(blocking=False):
                 context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many streams at once: try again later")
-            timer = threading.Timer(self._seconds, context.cancel)
+            timer = threading.Timer(seconds, context.cancel)
             timer.daemon = True
             timer.start()
             try:
@@ -178,7 +182,9 @@ class GrpcServer:
             ("grpc.so_reuseport", 0),
         ]
         pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="grpc")
-        self._server = grpc.server(pool, interceptors=(ShortStreams(_THREADS // 4, _STREAM_S),), options=options)
+        self._server = grpc.server(
+            pool, interceptors=(ShortStreams(_THREADS // 4, _STREAM_S, _BATCH_STREAM_S),), options=options
+        )
         gateway_pb2_grpc.add_GatewayServiceServicer_to_server(servicer, self._server)
         gateway_pb2_grpc.add_LicenceServiceServicer_to_server(licences, self._server)
         services = gateway_pb2.DESCRIPTOR.services_by_name

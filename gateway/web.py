@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-import structlog
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -17,6 +16,7 @@ from gateway import answers
 from gateway.bodies import UPLOAD_S, bounded_body, client_of, whole_number
 from gateway.chain import page_of
 from gateway.city import City
+from gateway.defects import report
 from gateway.licencepage import LicencePages
 from gateway.licences.routes import LicenceRoutes
 from gateway.limits import RateLimit
@@ -32,8 +32,6 @@ from ledger.evidence.tiles import parse_tile_path
 from ledger.identifiers import parse_uscc
 from ledger.licences.qr import symbol
 from ledger.licences.reference import make_reference, parse_token
-
-logger = structlog.get_logger("gateway.web")
 
 #: Nothing from elsewhere, nothing inline, nobody may frame it.
 SECURITY_HEADERS = {
@@ -245,8 +243,8 @@ class Web:
         except LedgerError as error:
             self._metrics.refused(error.code)
             response = error_response(error)
-        except Exception:
-            logger.exception("http.defect", route=path)
+        except Exception as defect:
+            report("http.defect", defect, route=path)
             response = error_response(FatalError("gateway.defect", "this answer could not be made"))
         for name, value in SECURITY_HEADERS.items():
             response.headers.setdefault(name, value)

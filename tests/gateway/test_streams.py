@@ -29,7 +29,8 @@ def channel(monkeypatch: pytest.MonkeyPatch) -> Iterator[grpc.Channel]:
     serial = int.from_bytes(os.urandom(8), "big") | 1
     certificate = make_named_certificate(key, ("localhost",), time.time_ns() // 1_000_000, serial)
     servicer = gateway_pb2_grpc.GatewayServiceServicer()
-    server = service.GrpcServer(servicer, "127.0.0.1", 0, pem, certificate)  # type: ignore[arg-type]
+    licences = gateway_pb2_grpc.LicenceServiceServicer()
+    server = service.GrpcServer(servicer, licences, "127.0.0.1", 0, pem, certificate)  # type: ignore[arg-type]
     server.start()
     with grpc.secure_channel(f"localhost:{server.port}", grpc.ssl_channel_credentials(certificate)) as made:
         yield made

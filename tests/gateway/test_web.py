@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from gateway import web
+from gateway.licences.judging import LicenceDesk, Presented
 from gateway.licences.routes import LicenceRoutes
 from gateway.limits import RateLimit
 from gateway.metrics import Metrics
@@ -157,6 +158,22 @@ def test_a_defect_is_not_shown_to_the_reader(tmp_path: Path, monkeypatch: pytest
     answer = Caller(tmp_path).ask("/")
     assert (answer.status, answer.code) == (500, "gateway.defect")
     assert b"secret" not in answer.body
+
+
+def test_a_defect_is_written_down_without_what_was_handed_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def broken(_desk: object, asked: Presented) -> None:
+        raise ValueError(f"odd: {asked.licence}")
+
+    monkeypatch.setattr(LicenceDesk, "judge", broken)
+    body = json.dumps({"licence": "someone's name"}).encode()
+    answer = Caller(tmp_path).ask("/v1/licence/verify", "POST", (body,))
+    assert (answer.status, answer.code) == (500, "gateway.defect")
+    written = "".join(capfd.readouterr())
+    assert "ValueError" in written
+    assert "test_web.py" in written
+    assert "someone" not in written + answer.body.decode()
 
 
 def test_names_from_the_chain_cannot_break_the_page(tmp_path: Path) -> None:
