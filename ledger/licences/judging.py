@@ -24,6 +24,8 @@ from ledger.licences.verdict import Check, Outcome
 #: Clocks may differ by this much.
 SKEW_MS: Final = 60_000
 _VALID, _INVALID, _SUSPENDED = 0, 1, 2
+#: The last second of 9999 in China, Unix seconds.
+_LAST_S: Final = 253_402_300_799 - 8 * 3_600
 
 StatusSource = Callable[[str], VerifiedStatusList | None]
 
@@ -76,19 +78,20 @@ def check_accredited(trust: IssuerTrust, said: Credential, terms: Terms) -> Chec
     claimed = proven if said.issued_at is None else said.issued_at * 1_000
     span: Accreditation | None
     if claimed is None:
-        span = trust.accredited_at(terms.now_ms) or max(trust.accreditations, key=lambda item: item.from_ms)
+        begun = [item for item in trust.accreditations if item.from_ms <= terms.now_ms]
+        span = trust.accredited_at(terms.now_ms) or max(begun, key=lambda item: item.from_ms, default=None)
     else:
         near = (trust.accredited_at(claimed + shift) for shift in (0, SKEW_MS, -SKEW_MS))
         span = next(filter(None, near), None)
     if span is None or (proven is not None and proven + SKEW_MS < span.from_ms):
         return _fail("accredited", "licence.not-accredited-then", issued=when(claimed or terms.now_ms))
-    if span.until_ms is None or span.until_ms > terms.now_ms:
+    until = trust.unbroken_until(span)
+    if until is None or until > terms.now_ms:
         return passed("accredited", by=span.by, since=when(span.from_ms))
-    return _ended(span, proven)
+    return _ended(span, until, proven)
 
 
-def _ended(span: Accreditation, proven: int | None) -> Check:
-    ended = span.until_ms or 0
+def _ended(span: Accreditation, ended: int, proven: int | None) -> Check:
     if proven is None or proven >= ended:
         return _fail("accredited", "licence.issue-time-unproven", ended=when(ended))
     return Check(
@@ -241,7 +244,10 @@ def when(time_ms: int) -> str:
 
 @lru_cache(maxsize=4_096)
 def _second(time_s: int) -> str:
-    # Licences share their days and the lists they are in.
+    # Licences share their days and the lists they are in. "For ever" is often the last second of 9999 in UTC, which in
+    # China lies in a year that no calendar here has.
+    if not 0 <= time_s <= _LAST_S:
+        return "9999-12-31 23:59:59+08:00" if time_s > 0 else "—"
     return datetime.fromtimestamp(time_s, UTC).astimezone(CST).isoformat(sep=" ")
 
 

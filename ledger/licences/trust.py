@@ -61,3 +61,15 @@ class IssuerTrust:
     def accredited_at(self, time_ms: int) -> Accreditation | None:
         """The span that holds at a time."""
         return next((span for span in self.accreditations if span.covers(time_ms)), None)
+
+    def unbroken_until(self, span: Accreditation) -> int | None:
+        """When the accreditation that ``span`` is part of ends (None: it runs). On the chain an end never moves later:
+        whoever prolongs an accreditation enters a span that begins where the last ended."""
+        until = span.until_ms
+        for following in sorted(self.accreditations, key=lambda item: item.from_ms):
+            if until is None:
+                break
+            if span.from_ms < following.from_ms <= until:
+                # A span that was ended before it began prolongs nothing.
+                until = None if following.until_ms is None else max(until, following.until_ms)
+        return until

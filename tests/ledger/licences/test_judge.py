@@ -144,6 +144,41 @@ def test_issued_in_the_first_of_two_accreditations_needs_proof() -> None:
     assert city.judged(city.presented(), known=two, issue_time=PROVEN).code == "valid-when-issued"
 
 
+def test_a_prolonged_accreditation_is_one() -> None:
+    prolonged = city.trust(accreditations=(city.span(180, 25), city.span(25)))
+    assert city.judged(city.presented(), known=prolonged).code == "valid"
+    # Ended before it began: it prolongs nothing, in whatever order it stands.
+    nothing = (city.span(180, 25), city.span(25, 25))
+    for spans in (nothing, nothing[::-1]):
+        assert city.judged(city.presented(), known=city.trust(accreditations=spans)).code == "issue-time-unproven"
+    ended = city.trust(accreditations=(city.span(180, 25), city.span(25, 10)))
+    assert city.judged(city.presented(), known=ended).code == "issue-time-unproven"
+    found = city.judged(city.presented(), known=ended, issue_time=PROVEN)
+    assert found.code == "valid-when-issued"
+    assert found.check("accredited").detail["ended"] == "2026-11-12 12:00:00+08:00"
+
+
+def test_an_accreditation_that_has_not_begun_covers_nothing() -> None:
+    text = city.presented(city.changed(iat=None))
+    for spans in ((city.span(-10),), (city.span(180, 10), city.span(-10))):
+        assert not city.judged(text, known=city.trust(accreditations=spans)).accepted
+    assert city.judged(text, known=city.trust(accreditations=(city.span(-10),))).code == "not-accredited"
+
+
+LAST_SECOND = 253_402_300_799
+
+
+@pytest.mark.parametrize("ends", [LAST_SECOND - 8 * 3_600, LAST_SECOND - 8 * 3_600 + 1, LAST_SECOND])
+def test_for_ever_is_the_last_second_of_9999(ends: int) -> None:
+    found = city.judged(city.presented(city.changed(exp=ends)))
+    assert found.code == "valid"
+    assert found.check("time").detail["until"] == "9999-12-31 23:59:59+08:00"
+    assert city.judged(city.presented(city.changed(nbf=LAST_SECOND - 1, exp=LAST_SECOND))).code == "not-yet-valid"
+    assert city.judged(city.presented(city.changed(iat=LAST_SECOND, exp=None))).code == "not-yet-valid"
+    limited = city.trust(accreditations=(city.span(180, -10),))
+    assert city.judged(city.presented(city.changed(iat=LAST_SECOND, exp=None)), known=limited).code == "not-accredited"
+
+
 def test_without_its_own_date_the_present_accreditation_counts() -> None:
     text = city.presented(city.changed(iat=None))
     assert city.judged(text).code == "valid"
