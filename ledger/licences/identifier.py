@@ -21,6 +21,7 @@ MAX_SERIAL: Final = 64
 
 _ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _VALUES: Final = {character: value for value, character in enumerate(_ALPHABET)}
+_TYPE_CHARACTERS: Final = 21
 _TYPE: Final = re.compile(r"[0-9A-Z]{18}[0-9]{3}\Z")
 _SERIAL: Final = re.compile(rf"[0-9A-Z]{{1,{MAX_SERIAL}}}\Z")
 _VERSION: Final = re.compile(r"(?!000)[0-9]{3}\Z")
@@ -146,8 +147,13 @@ def widespread_check(body: str) -> str:
     return _ALPHABET[36 - product]
 
 
-@lru_cache(maxsize=1024)
 def _is_type_code(text: str) -> bool:
+    # What is kept comes from texts that nobody has verified: only short ones are.
+    return len(text) == _TYPE_CHARACTERS and _well_formed_type(text)
+
+
+@lru_cache(maxsize=1024)
+def _well_formed_type(text: str) -> bool:
     return bool(_TYPE.match(text)) and _is_uscc(text[:18])
 
 

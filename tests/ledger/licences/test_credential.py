@@ -79,3 +79,19 @@ def test_a_licence_without_the_holders_key() -> None:
     said = read(city.issue(city.claims(bound=False)))
     assert said.holder_spki is None
     assert "cnf" not in said.facts
+
+
+def test_what_nobody_verified_fills_no_memory() -> None:
+    def held() -> list[int]:
+        return [kept.cache_info().currsize for kept in (credential._issuer, credential._type_code)]
+
+    before = held()
+    for number in range(3):
+        long = f"{number}" * 48_000
+        for parse, text in (
+            (credential.parse_issuer, credential.ISSUER_PREFIX + long),
+            (credential.parse_vct, f"{credential.TYPE_PREFIX}{long}:1"),
+        ):
+            with pytest.raises(InvalidInputError):
+                parse(text)
+    assert held() == before
