@@ -61,6 +61,8 @@ class Issuer:
         Raises: UnavailableError, FatalError where no order can be served; they may all be repeated.
         """
         with self._lock:
+            # What was cut short before comes first: its identifier may be one of these.
+            self._settle()
             return self._issue(orders)
 
     def replace(self, identity: bytes, order: Callable[[Order], Order], request: str) -> Issued:
@@ -105,6 +107,8 @@ class Issuer:
         Raises: NotFoundError(licence.unknown), ConflictError(licence.state).
         """
         with self._lock:
+            # A next version that was signed supersedes this one before it is suspended or revoked.
+            self._settle()
             self._log_changes()
             row = self._store.require(identity)
             if (row.state, row.reason) != (state, reason) or row.state == "begun":
@@ -170,10 +174,6 @@ class Issuer:
             return None
         if row.request != self._digest(order):
             raise _other_request()
-        if row.state == "begun" and self._store.payload(row.id) is not None:
-            # Signed and kept, and not on record: whatever stopped it then, it goes on now.
-            self._settle()
-            return self._store.require(row.id)
         return row
 
     def _begin(self, drafts: Sequence[tuple[Draft, LicenceRow | None]]) -> list[LicenceRow]:
@@ -209,11 +209,11 @@ class Issuer:
         uris = {number: self._context.licences.uri(number) for number in {row.list for row in rows}}
         chunk = []
         for row, draft in zip(rows, drafts, strict=True):
-            made = sign(draft, signer, uri=uris[row.list], index=row.index, issued_ms=row.issued_ms)
+            made = sign(self._context, draft, signer, uri=uris[row.list], index=row.index, issued_ms=row.issued_ms)
             payload = LicencePayload(
                 licence=made,
                 identifier=draft.identifier,
-                serial=draft.serial,
+                serial=draft.identity.serial,
                 holder=draft.holder,
                 salt=secrets.token_bytes(32),
                 asked=draft.order.encode(),

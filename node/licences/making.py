@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from ledger.codec import decode, encode
 from ledger.days import day_of, start_of
 from ledger.errors import ConflictError
-from ledger.licences import binding, identifier, issuing, templates
-from ledger.licences.fields import COMMON, LONG_TERM, Field
+from ledger.licences import binding, credential, identifier, issuing, templates
+from ledger.licences.fields import LONG_TERM, USCC_HOLDER
 from ledger.licences.suites import Signer
 
 if TYPE_CHECKING:
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
 #: First and last day of a licence's validity.
 VALID_FROM, VALID_UNTIL = "ZZYXQQSRQ", "ZZYXQJZRQ"
-TYP = "dc+sd-jwt"
 _SALT_BYTES = 16
+#: A serial of 100 random bits.
+_SERIAL = "0123456789ABCDEFGHJKLMNPQRSTUVWX"
+_SERIAL_LENGTH = 20
 #: What a licence number may hold and a serial not.
 _NOT_IN_SERIALS = str.maketrans("", "", "()（）〔〕-")
 
@@ -72,78 +74,81 @@ def decode_order(data: bytes) -> Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A licence that may be issued, but for its place in a status list. ``holder``: the holder's code; times are Unix
-    milliseconds, ``expires_ms`` None for never."""
+    """A licence that may be issued, but for its place in a status list. ``values``: its fields in their stored form;
+    ``holder_spki``: the holder's key; times are Unix milliseconds, ``expires_ms`` None for never."""
 
     order: Order
-    identifier: str
-    serial: str
-    holder: str
+    form: templates.Template
+    values: Mapping[str, str] = field(repr=False)
+    identity: identifier.LicenceIdentifier = field(repr=False)
+    holder_spki: bytes | None
     not_before_ms: int
     expires_ms: int | None
-    claims: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def identifier(self) -> str:
+        """GB/T 36904."""
+        return str(self.identity)
+
+    @property
+    def holder(self) -> str:
+        """The holder's code."""
+        return self.values["CZZTDM"]
 
 
 def draft_of(context: NodeContext, order: Order) -> Draft:
-    """Check an order by its template and make its claims.
+    """Check an order by its template, and name the licence.
 
-    Raises: InvalidInputError(licence.fields | licence.serial | licence.cnf*), naming every wrong field,
-    ConflictError(licence.expired).
+    Raises: InvalidInputError(licence.fields | licence.serial | licence.serial-personal | licence.cnf*), naming every
+    wrong field, ConflictError(licence.over).
     """
     form = templates.template(order.template)
-    today = day_of(context.clock())
+    now_ms = context.clock()
     given = {name: text for name, text in order.fields.items() if text}
-    values = templates.check(form, {VALID_FROM: today.isoformat(), **given})
+    values = templates.check(form, {VALID_FROM: day_of(now_ms).isoformat(), **given})
     until = values[VALID_UNTIL]
     expires_ms = None if until == LONG_TERM else start_of(date.fromisoformat(until) + timedelta(days=1))
-    if expires_ms is not None and expires_ms <= context.clock():
+    if expires_ms is not None and expires_ms <= now_ms:
         raise ConflictError(
             "licence.over", "its validity is over already", hint=f"give a later {VALID_UNTIL}", actual=until
         )
-    serial = order.serial or values["ZZBH"].upper().translate(_NOT_IN_SERIALS)
-    named = str(identifier.make(order.type, context.member, serial, order.version))
-    not_before_ms = start_of(date.fromisoformat(values[VALID_FROM]))
-    stated = {
-        "ZZMC": form.zh,
-        "ZZLXDM": order.type,
-        "ZZBFJG": context.config.member.name or context.config.member.handle,
-        "ZZBFJGDM": context.member,
-        "ZZBFRQ": today.isoformat(),
-        "ZZBS": named,
-        **values,
-    }
-    known: dict[str, Field] = {**COMMON, **{item.name: item for item in form.fields}}
-    claims: dict[str, Any] = {
-        name: issuing.Hidden(value) if known[name].hidden else value for name, value in stated.items()
-    }
-    claims |= {
-        "iss": f"urn:cn:uscc:{context.member}",
-        "vct": f"urn:cn:elicence:{order.type}:1",
-        "nbf": not_before_ms // 1_000,
-    }
-    if expires_ms is not None:
-        claims["exp"] = expires_ms // 1_000
-    if order.holder_key is not None:
-        claims["cnf"] = {"jwk": dict(order.holder_key)}
-        binding.holder_key(claims["cnf"])
-    return Draft(
+    draft = Draft(
         order=order,
-        identifier=named,
-        serial=serial,
-        holder=values["CZZTDM"],
-        not_before_ms=not_before_ms,
+        form=form,
+        values=values,
+        identity=identifier.make(order.type, context.member, order.serial or _serial(values), order.version),
+        holder_spki=None if order.holder_key is None else binding.holder_key({"jwk": dict(order.holder_key)}),
+        not_before_ms=start_of(date.fromisoformat(values[VALID_FROM])),
         expires_ms=expires_ms,
-        claims=claims,
+    )
+    # Whatever is wrong is said before a place is taken.
+    _claims(context, draft, credential.StatusPlace(index=0, uri="https://"), now_ms)
+    return draft
+
+
+def sign(context: NodeContext, draft: Draft, signer: Signer, *, uri: str, index: int, issued_ms: int) -> str:
+    """The signed licence with all its disclosures, at its place in a status list."""
+    claims = _claims(context, draft, credential.StatusPlace(index=index, uri=uri), issued_ms)
+    drawn = secrets.token_bytes(_SALT_BYTES * issuing.salts_needed(claims))
+    salts = (drawn[place : place + _SALT_BYTES] for place in range(0, len(drawn), _SALT_BYTES))
+    return issuing.issue(claims, typ=credential.TYP, signer=signer, salts=salts)
+
+
+def _claims(context: NodeContext, draft: Draft, place: credential.StatusPlace, issued_ms: int) -> dict[str, Any]:
+    section = context.config.member
+    return credential.licence_claims(
+        draft.form,
+        draft.values,
+        identity=draft.identity,
+        issuer_name=section.name or section.handle,
+        issued_at=issued_ms // 1_000,
+        status=place,
+        holder_spki=draft.holder_spki,
     )
 
 
-def sign(draft: Draft, signer: Signer, *, uri: str, index: int, issued_ms: int) -> str:
-    """The signed licence with all its disclosures, at its place in a status list."""
-    claims = {
-        **draft.claims,
-        "iat": issued_ms // 1_000,
-        "status": {"status_list": {"idx": index, "uri": uri}},
-    }
-    drawn = secrets.token_bytes(_SALT_BYTES * issuing.salts_needed(claims))
-    salts = (drawn[place : place + _SALT_BYTES] for place in range(0, len(drawn), _SALT_BYTES))
-    return issuing.issue(claims, typ=TYP, signer=signer, salts=salts)
+def _serial(values: Mapping[str, str]) -> str:
+    """The licence number; a random one where that number is the holder's own, as on a driving licence."""
+    number = values["ZZBH"].upper().translate(_NOT_IN_SERIALS)
+    personal = values["CZZTDMLXDM"] != USCC_HOLDER and values["CZZTDM"] in number
+    return "".join(secrets.choice(_SERIAL) for _ in range(_SERIAL_LENGTH)) if personal else number

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from ledger.errors import LedgerError, NotAllowedError
+from ledger.errors import FatalError, LedgerError, NotAllowedError
 from ledger.licences import b64, statustoken
 from ledger.licences.status import StatusList
 from ledger.storage.statuslists import ListVersion, StatusToken, thin
@@ -56,10 +56,27 @@ class StatusPublisher:
         was signed is served all the same, and its head follows.
         """
         with self._lock:
-            return [self._publish(number) for number in self._store.lists()]
+            numbers = self._store.lists()
+            # First all are signed: what keeps one head from the chain holds no list back.
+            newest = {number: self._refresh(number) for number in numbers}
+            problem: LedgerError | None = None
+            for number in numbers:
+                try:
+                    # Oldest first: the contract takes versions without gaps.
+                    for version in self._lists.unanchored(number):
+                        newest[number] = self._anchor(version)
+                except FatalError:
+                    raise
+                except LedgerError as error:
+                    problem = problem or error
+            if problem is not None:
+                raise problem
+            return list(newest.values())
 
     def token(self, number: int, time_s: int | None = None) -> str | None:
         """The newest token of a list, or the one that spoke at a time; None where there is none."""
+        if not 1 <= number < 1 << 32:
+            return None
         if time_s is None:
             found = self._lists.newest_token(number)
         else:
@@ -75,16 +92,13 @@ class StatusPublisher:
         self.publish()
         return float(self._context.config.licences.publish_interval)
 
-    def _publish(self, number: int) -> ListVersion:
+    def _refresh(self, number: int) -> ListVersion:
+        """The version that says what is true now, signed and kept, with a token that is not old."""
         newest = self._lists.newest(number)
         content = StatusList.of_values(self._store.statuses(number))
         if newest is None or newest.list_digest != content.digest:
-            newest = self._version(number, content, newest)
-        else:
-            self._renew(newest)
-        # What could not go on chain before, oldest first: the contract takes versions without gaps.
-        for version in self._lists.unanchored(number):
-            newest = self._anchor(version)
+            return self._version(number, content, newest)
+        self._renew(newest)
         return newest
 
     def _version(self, number: int, content: StatusList, before: ListVersion | None) -> ListVersion:

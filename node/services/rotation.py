@@ -51,5 +51,8 @@ def _take_up(node: NodeContext, role: KeyRole) -> None:
         node.log.use_signer(signer)
     elif role is KeyRole.CONSENSUS and node.consensus is not None:
         node.consensus.exchange(node.signers.secret(role))
+    elif role is KeyRole.ISSUER:
+        # Status lists are signed by the key in force: anew, at once.
+        node.licences.publisher.loop.wake()
     elif isinstance(signer, AccountSigner):
         node.sender.use_signer(signer)

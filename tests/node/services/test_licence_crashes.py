@@ -163,6 +163,27 @@ def test_a_renewal_cut_short_supersedes_once(office: City, monkeypatch: pytest.M
     assert [record.body["state"] for record in changes] == ["superseded"]
 
 
+def test_what_was_cut_short_comes_before_what_is_asked_next(office: City, monkeypatch: pytest.MonkeyPatch) -> None:
+    context = reopened(office)
+    row = issued(context.licences.issuer.issue([order(58_000, "before")])[0]).row
+    same: Callable[[Order], Order] = lambda before: before  # noqa: E731
+    with monkeypatch.context() as patch, pytest.raises(_Gone):
+        cut(office, "append", patch).licences.issuer.issue([order(58_001, "signed")])
+    after = reopened(office).licences.issuer
+    # Its identifier is taken, although nobody was told of it.
+    other = after.issue([replace(order(58_001, "another"), fields={**holder(58_001), "KZ_ZJCX": "B2"})])[0]
+    assert isinstance(other, LedgerError)
+    assert other.code == "licence.identifier-taken"
+    with monkeypatch.context() as patch, pytest.raises(_Gone):
+        cut(office, "append", patch).licences.issuer.replace(row.id, same, "cut-renewal")
+    after = reopened(office)
+    with pytest.raises(LedgerError, match="superseded cannot become"):
+        after.licences.issuer.change(row.id, "revoked", "x")
+    renewed = after.licences.store.of_request("cut-renewal")
+    assert renewed is not None
+    assert after.licences.issuer.change(renewed.id, "revoked", "x").state == "revoked"
+
+
 @pytest.mark.parametrize("sent", [False, True], ids=["before-the-chain", "after-the-chain"])
 def test_a_publication_cut_short_keeps_its_bits(office: City, sent: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     context = reopened(office)

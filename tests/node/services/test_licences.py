@@ -12,8 +12,9 @@ from licence_office import ISSUER, TYPE, accredit, citizen, holder, order, stub
 from services_city import USCC, City, refused
 
 from ledger.codec import decode_record
-from ledger.licences import identifier, issuing, statustoken
+from ledger.licences import b64, identifier, issuing, jws, statustoken
 from ledger.licences.sdjwt import open_claims, parse
+from ledger.v1 import department_pb2, department_pb2_grpc
 from ledger.v1 import licences_pb2 as pb
 from ledger.v1 import licences_pb2_grpc as rpc
 from node.identity.pinned import PinnedClient
@@ -119,14 +120,15 @@ def test_the_head_on_chain_is_of_the_list_that_is_served(office: City) -> None:
     assert json.loads(read(office, "/licence/issuer")[1])["issuer"] == USCC[ISSUER]
     status, text = read(office, f"/licence/status/{published.list}?time=1")
     assert (status, json.loads(text)["code"]) == (404, "licence.no-status-list")
-    assert read(office, "/licence/status/99")[0] == 404
+    for number in (0, 99, 1 << 32, (1 << 63) - 1):
+        assert read(office, f"/licence/status/{number}")[0] == 404
     assert json.loads(read(office, "/licence/status/x")[1])["code"] == "http.number"
-    spki = office.context(ISSUER).licences.lists.signing_keys()[0][1]
+    spkis = dict(office.context(ISSUER).licences.lists.signing_keys())
     verified = statustoken.verify(
         token,
         uri=published.uri,
         issuer=USCC[ISSUER],
-        key_of=lambda _kid: statustoken.ListKey(issuer=USCC[ISSUER], spki=spki),
+        key_of=lambda kid: statustoken.ListKey(issuer=USCC[ISSUER], spki=spkis[b64.decode(kid)]),
         now_s=office.context(ISSUER).clock() // 1_000,
     )
     assert (verified.version, verified.list_digest) == (published.version, head.newest.list_digest)
@@ -147,6 +149,39 @@ def test_a_check_is_on_record_without_the_holder(office: City) -> None:
     assert verdict(office, "no licence", "plain")["code"] == "malformed"
     forged = issued.sd_jwt[:100] + ("A" if issued.sd_jwt[100] != "A" else "B") + issued.sd_jwt[101:]
     assert verdict(office, forged, "plain")["code"] in ("forged", "malformed")
+
+
+def test_a_rotated_key_stays_known_and_the_lists_go_on(office: City) -> None:
+    old = stub(office).Issue(order(13), timeout=180)
+    before = stub(office).PublishStatus(pb.PublishStatusRequest(), timeout=180).lists[0]
+    keys = office.stub(department_pb2_grpc.KeyServiceStub, ISSUER)
+    keys.Rotate(department_pb2.RotateKeyRequest(role="issuer"), timeout=180)
+    new = stub(office).Issue(order(14), timeout=180)
+    after = stub(office).PublishStatus(pb.PublishStatusRequest(), timeout=180).lists[0]
+    # Signed anew by the new key, with the same bits: no new version.
+    assert (after.version, after.list_digest) == (before.version, before.list_digest)
+    token = read(office, f"/licence/status/{after.list}")[1]
+    told = {key["kid"] for key in json.loads(read(office, "/licence/issuer")[1])["keys"]}
+    used = {parse(one.sd_jwt).jws.kid for one in (old, new)}
+    assert len(used) == 2
+    assert used <= told
+    assert jws.parse(token).kid == parse(new.sd_jwt).jws.kid
+    assert verdict(office, new.sd_jwt, ISSUER)["code"] == "valid"
+    # Without its record of issue nobody can tell that the old one is from before.
+    assert verdict(office, old.sd_jwt, ISSUER)["code"] == "issue-time-unproven"
+
+
+def test_the_number_of_a_person_is_no_serial(office: City) -> None:
+    fields = holder(11, ZZBH=citizen(11))
+    issued = stub(office).Issue(order(11, fields=fields), timeout=180)
+    assert citizen(11) not in issued.identifier
+    assert open_claims(parse(issued.sd_jwt)).claims["ZZBH"] == citizen(11)
+    given = order(12, fields=holder(12, ZZBH=citizen(12)), serial=citizen(12))
+    assert refused(lambda: stub(office).Issue(given, timeout=180)).code == "licence.serial-personal"
+    wanted = pb.ReplaceLicenceRequest(id=issued.licence.id, request="renew-11", fields={"ZZYXQJZRQ": "2101-01-01"})
+    renewed = stub(office).Renew(wanted, timeout=180)
+    # The next version keeps the serial.
+    assert identifier.parse(renewed.identifier).serial == identifier.parse(issued.identifier).serial
 
 
 def test_renewal_is_the_next_version_and_supersedes(office: City) -> None:
