@@ -20,6 +20,8 @@ ROUNDS = 12
 SKIPPED = {"/ledger.v1.KeyService/Rotate", "/ledger.v1.MemberService/Vote"}
 TEXTS = [
     "",
+    USCC["data"] + "001",
+    "driving-licence",
     "x",
     "demand",
     "important",
@@ -60,7 +62,12 @@ def message(descriptor: Descriptor, draw: random.Random, depth: int = 0) -> Any:
     for field in descriptor.fields:
         if depth > 2 or draw.random() < 0.25:
             continue
-        if field.is_repeated:
+        if field.message_type is not None and field.message_type.GetOptions().map_entry:
+            names = ("CZZT", "CZZTDM", "ZZYXQJZRQ", "KZ_XB", *TEXTS)
+            getattr(made, field.name).update(
+                {draw.choice(names): draw.choice(TEXTS) for _ in range(draw.randint(0, 4))}
+            )
+        elif field.is_repeated:
             found = [value(field, draw, depth) for _ in range(draw.randint(0, 3))]
             if field.type == FieldDescriptor.TYPE_MESSAGE:
                 for one in found:
