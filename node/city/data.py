@@ -10,7 +10,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -19,7 +19,9 @@ from typing import Any
 from chinese_calendar import constants
 
 from ledger.errors import InvalidInputError, NotFoundError
+from ledger.licences.templates import Template
 from node.cli.inputs import too_deep
+from node.licences.fetching import encode_content
 
 #: A file of --data may have this many bytes (the default limit of one exchange).
 MAX_FILE = 64 << 20
@@ -115,6 +117,22 @@ def holidays(provider: str) -> Source:
         "important",
     )
     return Source(metadata=metadata, content=_json(rows), count=len(rows))
+
+
+def licences(provider: str, type_code: str, form: Template, shown: Sequence[str]) -> Source:
+    """The licences of a type that ``provider`` issues, fetched one by one instead of asked of their holders; ``shown``:
+    the fields that a grant may name."""
+    labels = {field.name: field for field in form.fields}
+    metadata = _entry(
+        "3030000001",
+        f"{form.zh} ({form.en}), 免于提交",
+        "依授权逐张获取电子证照，持证人免于提交",
+        provider,
+        [{"name": name, "title": labels[name].zh, "type": "string"} for name in shown],
+        "general",
+        "licence",
+    )
+    return Source(metadata=metadata, content=encode_content(type_code), count=1)
 
 
 def own_files(path: Path, provider: str) -> list[Source]:

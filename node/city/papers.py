@@ -1,4 +1,5 @@
-"""The demonstration's e-licences: three of them, from two issuers, to one invented holder; shown, checked, ended, copied.
+"""The demonstration's e-licences: three of them, from two issuers, to one invented holder; shown, checked, ended, copied,
+fetched.
 
 The holder's side (wallet files and what is shown of them) lies in ``<city>/wallets``; nothing of it goes anywhere else.
 """
@@ -22,12 +23,15 @@ from ledger.licences.copies import CopyTerms, make_copy
 from ledger.licences.description import TypeDescription, encode_description
 from ledger.licences.qr import symbol
 from ledger.licences.templates import TEMPLATES
+from ledger.v1 import department_pb2 as department_pb
+from ledger.v1 import department_pb2_grpc as department_rpc
 from ledger.v1 import licences_pb2 as pb
 from ledger.v1 import licences_pb2_grpc as rpc
 from ledger.v1 import licencetypes_pb2 as types_pb
 from ledger.v1 import licencetypes_pb2_grpc as types_rpc
 from node.city import holders, steps
 from node.city.counter import Counter
+from node.city.data import licences
 from node.city.story import Story
 from node.cli.connect import CALL_TIMEOUT, Connection
 from node.cli.licencenames import record_of
@@ -52,6 +56,9 @@ _SHOWN: Mapping[str, tuple[str, ...]] = {
 #: For whom the copy is made, and where else it is shown.
 _RECIPIENT, _ELSEWHERE = "labour", "civil"
 _MATTER = "演示：驾驶岗位报名"
+#: What a grant for fetching names, and why one is fetched.
+_FETCHED = ("CZZT", "CZZTDM", "KZ_ZJCX")
+CAUSE = "演示报名 2026 第 17 号"
 _WEEK_S = 7 * 86_400
 
 
@@ -73,6 +80,7 @@ class Papers:
         self._counter = counter
         self._of = connections
         self._story = story
+        self._holder = holders.invented("女")
         self._held: dict[str, _Held] = {}
 
     def define(self) -> None:
@@ -99,7 +107,7 @@ class Papers:
         """One licence of each type, bound to the holder's key, into wallet files."""
         self._folder.mkdir(mode=0o700)
         today = day_of(time.time_ns() // 1_000_000)
-        holder, spouse = holders.invented("女"), holders.invented("男")
+        holder, spouse = self._holder, holders.invented("男")
         rows = {
             "driving-licence": holders.driving_licence(holder, today),
             "household-page": holders.household_page(holder),
@@ -190,6 +198,41 @@ class Papers:
             copy_elsewhere=elsewhere["code"],
         )
 
+    def fetch(self) -> None:
+        """A department that has a grant fetches the licence from its issuer: the holder submits nothing, and can see it."""
+        template, recipient = "driving-licence", self._of[_RECIPIENT]
+        issuer = self._of[ISSUERS[template]]
+        source = licences(issuer.member, self._code(template), TEMPLATES[template], _FETCHED)
+        dataset = steps.publish(issuer, source)
+        grant = steps.request_grant(
+            recipient, dataset, purpose="driver-registration", matter=_MATTER, fields=list(_FETCHED), rows={}
+        ).id
+        steps.approve(issuer, grant)
+        steps.wait_active(recipient, grant)
+        got = recipient.stub(rpc.FetchingServiceStub).Fetch(
+            pb.FetchLicenceRequest(
+                grant=grant, holder=self._holder.number, use_cause=CAUSE, operator_pseudonym="clerk-demo"
+            ),
+            timeout=120,
+        )
+        verdict = self._expect(json.loads(got.verdict), "valid")
+        seen = recipient.stub(department_rpc.RecordServiceStub).Query(
+            department_pb.QueryRequest(subject=self._holder.number, type="licence.fetched"), timeout=CALL_TIMEOUT
+        )
+        if [row.index for row in seen.rows] != [got.log_index]:
+            raise FatalError(
+                "demo.fetch",
+                "the holder does not see who fetched a licence",
+                expected=got.log_index,
+                actual=len(seen.rows),
+            )
+        self._story.tell(
+            t("fetched under a grant, the holder submits nothing", "依授权获取，持证人免于提交"),
+            t("receipt of both sides, seen by the holder: ", "双方签名回执，持证人可查：") + _found(verdict),
+            licence_fetched=verdict["code"],
+            fetch=json.loads(got.receipt.receipt),
+        )
+
     # --- inside -------------------------------------------------------------------------------------------------------
 
     def _code(self, template: str) -> str:
@@ -274,6 +317,7 @@ def chapters(papers: Papers) -> list[tuple[str, Callable[[], None]]]:
         (t("show one, online and on paper", "在线与纸质出示证照"), papers.show),
         (t("suspend one, revoke one", "暂停一张，撤销一张"), papers.end),
         (t("a copy for one body, shown to another", "加注件，向他处出示"), papers.copy),
+        (t("fetch one under a grant", "依授权获取证照"), papers.fetch),
     ]
 
 

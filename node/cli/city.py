@@ -255,8 +255,8 @@ def _next_commands(city: City, page: str, keep: bool) -> None:
     if keep:
         _print_commands(
             t(
-                "licences (the holder is invented; wallets is the holder's side, and only the issuers' payload stores know more):",
-                "证照（持证人为虚构；wallets 为持证人一侧，此外只有颁发单位的 payloads 存有其信息）：",
+                "licences (the holder is invented; wallets is the holder's side, and only payload stores know more):",
+                "证照（持证人为虚构；wallets 为持证人一侧，此外只有 payloads 存有其信息）：",
             ),
             _licence_commands(city, page, command),
         )
@@ -270,6 +270,10 @@ def _licence_commands(city: City, page: str, command: str) -> list[str]:
             "marriage-certificate.txt, copy.txt",
             f"打开 {page}licence ，选择 {wallets} 中的文件：driving-licence.png（或 .txt）、household-page.txt、"
             "marriage-certificate.txt、copy.txt",
+        ),
+        t(
+            f"open {page}wallet as the holder and choose {wallets}/driving-licence.json",
+            f"以持证人身份打开 {page}wallet ，选择 {wallets}/driving-licence.json",
         ),
         f"{command} licence show {wallets}/driving-licence.json",
         f"{command} licence verify {wallets}/copy.txt --node {labour}",

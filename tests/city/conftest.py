@@ -67,6 +67,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
                 if line == b"}\n":
                     break
             assert printed.endswith(b"\n}\n"), (scratch / "stderr").read_text("utf-8")[-3000:]
+            assert "error" not in json.loads(printed), (scratch / "stderr").read_text("utf-8")[-3000:]
             answers = dict(_node_answers(folder) | _gateway_answers(folder))
             process.send_signal(signal.SIGTERM)
             printed += process.stdout.read()

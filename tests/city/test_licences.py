@@ -10,6 +10,7 @@ from typing import Any
 import plyvel
 import pytest
 
+from node.city.papers import CAUSE
 from tests.city import traces
 from tests.city.conftest import Told
 
@@ -24,7 +25,8 @@ def values(story: dict[str, Any]) -> dict[str, str]:
     for file in story["wallets"]:
         licence = json.loads(Path(file).read_bytes())["licence"]
         found |= {f"{Path(file).stem} {name}": value for name, value in traces.holder_values(licence).items()}
-    return found
+    # Why a department fetched it is about the holder, too.
+    return {**found, "fetched cause": CAUSE}
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +45,9 @@ def test_every_verdict_of_the_story(story: dict[str, Any]) -> None:
         "licence_revoked": "revoked",
         "copy_there": "valid",
         "copy_elsewhere": "wrong-recipient",
+        "licence_fetched": "valid",
     }
+    assert sorted(story["fetch"]) == ["consumer", "provider", "receipt", "v"]
     assert len(types) == len(set(types.values())) == len(story["wallets"]) == 3
 
 
@@ -101,21 +105,38 @@ def test_no_server_said_who_holds_a_licence(told: Told, wanted: dict[bytes, str]
         assert traces.search(wanted, data) == [], name
 
 
-def test_the_issuers_payloads_are_where_it_stands(told: Told, wanted: dict[bytes, str], tmp_path: Path) -> None:
-    for issuer in ISSUERS:
-        rows = traces.rows(told.folder / issuer / "payloads", tmp_path / "copy")
+def test_payloads_of_who_issued_and_who_fetched_are_where_it_stands(
+    told: Told, wanted: dict[bytes, str], tmp_path: Path
+) -> None:
+    for handle, kept in ((ISSUERS[0], "disclosure"), (ISSUERS[1], "disclosure"), ("labour", "fetched cause as")):
+        rows = traces.rows(told.folder / handle / "payloads", tmp_path / "copy")
         found = traces.search(wanted, b"\n".join(rows))
-        assert any("CZZTDM as" in name for name in found), issuer
-        assert any("disclosure" in name for name in found), issuer
+        assert any("CZZTDM as" in name for name in found), handle
+        assert any(kept in name for name in found), handle
 
 
-def test_a_planted_value_is_found_in_every_form(values: dict[str, str], tmp_path: Path) -> None:
+def test_a_planted_value_is_found_in_every_form(values: dict[str, str]) -> None:
     for name, value in values.items():
         wanted = traces.needles({name: value})
         for form, data in traces.forms(value).items():
-            (tmp_path / "output.log").write_bytes(b"a line\n" + data + b"\nanother line\n")
-            ((_, content),) = traces.files(tmp_path, PRIVATE)
-            assert traces.search(wanted, content), form
+            assert traces.search(wanted, b"a line\n" + data + b"\nanother line\n"), form
+        assert not traces.search(wanted, b"a line\n" + value.encode()[1:] + b"\nanother line\n")
+
+
+def test_a_value_planted_in_a_file_of_the_city_is_found(
+    told: Told, values: dict[str, str], wanted: dict[bytes, str], tmp_path: Path
+) -> None:
+    log = tmp_path / "city" / "civil" / "output.log"
+    log.parent.mkdir(parents=True)
+    log.write_bytes((told.folder / "civil" / "output.log").read_bytes())
+    with log.open("a") as file:
+        file.write(f'{{"event":"licence.issued","holder":"{values["household-page CZZT"]}"}}\n')
+    private = tmp_path / "city" / "civil" / "payloads"
+    private.mkdir()
+    (private / "000003.log").write_text(values["household-page CZZT"])
+    found = {name: traces.search(wanted, data) for name, data in traces.files(tmp_path / "city", PRIVATE)}
+    assert list(found) == ["civil/output.log"]
+    assert any("CZZT as UTF-8" in name for name in found["civil/output.log"])
 
 
 @pytest.mark.parametrize("before", ["", "1", "12", "123"])
