@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from gateway.licences.lists import KeptList
-from gateway.licences.sources import IssuerKey
-from ledger.licences import b64, binding, credential, identifier, issuing, slip, statustoken, templates
+from ledger.evidence.licencestate import ProvenSpan
+from ledger.licences import b64, binding, credential, identifier, issuing, slip, templates
 from ledger.licences.copies import CopyTerms, make_copy
 from ledger.licences.slip import Slip
-from ledger.licences.status import Status, StatusList
-from ledger.licences.statustoken import ListKey
-from ledger.licences.suites import ES256, Signer
-from ledger.licences.trust import Accreditation, IssuerTrust, Proven
+from ledger.licences.status import Status
+from ledger.licences.suites import Signer
+from scripts.benches.licence_issuer import MemoryIssuer
 from tests.ledger.licences.licence_keys import HOLDER, ISSUER, STRANGER, salts
 from tests.ledger.licences.rows import ROWS
 
@@ -44,52 +41,23 @@ class Sample:
     device: dict[str, str]
 
 
-class KnownIssuer:
-    """What a gateway read of the issuer: stands for its trusts and its status lists, without a chain to read from."""
-
-    def __init__(self, now_s: int) -> None:
-        self._now_s = now_s
-        values = StatusList.empty(64).changed({_REVOKED: Status.INVALID, _SUSPENDED: Status.SUSPENDED})
-        token = statustoken.make(
-            ISSUER, values, issuer=USCC, uri=URI, version=7, iat=now_s - 31, ttl=3_600, exp=now_s + _DAY_S
-        )
-        content = statustoken.verify(
-            token, uri=URI, issuer=USCC, key_of=lambda _kid: ListKey(issuer=USCC, spki=ISSUER.spki)
-        )
-        self._list = KeptList(token=token, content=content, chain_version=7)
-        self._key = IssuerKey(kid=ISSUER.kid, alg=ES256.alg, spki=ISSUER.spki)
-
-    def trust(self, kid: str, iss: str, vct: str) -> IssuerTrust | None:
-        # A slip names its key by the first bytes of the digest.
-        named = hashlib.sha256(ISSUER.spki).digest().startswith(b64.decode(kid))
-        if not named or (iss, vct) != (f"urn:cn:uscc:{USCC}", f"urn:cn:elicence:{TYPE}:1"):
-            return None
-        return IssuerTrust(
-            issuer=USCC,
-            spki=ISSUER.spki,
-            key_from_ms=0,
-            accreditations=(Accreditation(from_ms=0, until_ms=None, by=RECIPIENT),),
-            view_height=1_234,
-            view_time_ms=(self._now_s - 4) * 1_000,
-            proven=Proven.STORAGE_PROOF,
-        )
-
-    def keys(self, _uscc: str) -> dict[str, IssuerKey]:
-        return {self._key.kid: self._key}
-
-    def key(self, _uscc: str, _kid: str) -> IssuerKey:
-        return self._key
-
-    def newest(self, _uscc: str, _uri: str) -> KeptList:
-        return self._list
+def known_issuer() -> MemoryIssuer:
+    """The issuer as the chain and its node have it: in force for long, a list with two licences that are not valid."""
+    known = MemoryIssuer(lambda: time.time_ns() // 1_000_000, member=USCC, code=TYPE, uri=URI, key=ISSUER)
+    # By the machine's clock, whatever it says.
+    known.chain_keys = {digest: replace(info, valid_from=1) for digest, info in known.chain_keys.items()}
+    span = ProvenSpan(number=1, valid_from=1, valid_until=0, by=RECIPIENT)
+    known.standing_now = replace(known.standing_now, spans=(span,))
+    known.publish({_REVOKED: Status.INVALID, _SUSPENDED: Status.SUSPENDED}, version=7, ttl=3_600)
+    return known
 
 
 _SIGNED: Final = {"key": "pass", "signature": "pass"}
 _WHOLE: Final = _SIGNED | {"disclosures": "pass"}
 
 
-def samples(now_s: int | None = None) -> tuple[KnownIssuer, dict[str, Sample]]:
-    """The issuer and its licences by name; ``now_s``: Unix seconds (None: by the clock)."""
+def samples(now_s: int | None = None) -> dict[str, Sample]:
+    """The issuer's licences by name, shown at ``now_s`` (Unix seconds; None: by the clock)."""
     now = int(time.time()) if now_s is None else now_s
     good = _licence(now, _GOOD)
     shown = issuing.present(good, _SHOWN)
@@ -102,7 +70,7 @@ def samples(now_s: int | None = None) -> tuple[KnownIssuer, dict[str, Sample]]:
     bound = binding.bind(shown, signer=HOLDER, audience=f"urn:cn:uscc:{OTHER}", nonce="n" * 22, issued_at=now)
     bound_here = _WHOLE | {"holder": "pass"}
     paper = _slip(now)
-    return KnownIssuer(now), {
+    return {
         "valid": Sample(text=shown, code="valid", device=_WHOLE),
         "bound": Sample(text=bound, code="valid", device=bound_here),
         "expired": Sample(text=_licence(now, _GOOD, until="2024-12-31"), code="expired", failed="time", device=_WHOLE),
@@ -136,8 +104,7 @@ def held(holder: Signer) -> str:
 
 
 def _licence(now_s: int, place: int, *, until: str = "长期", stranger: bool = False, holder: Signer = HOLDER) -> str:
-    first = "2020-01-01" if until != "长期" else "2026-01-01"
-    values = templates.check(_FORM, ROWS[_FORM.id] | {"ZZYXQQSRQ": first, "ZZYXQJZRQ": until})
+    values = templates.check(_FORM, ROWS[_FORM.id] | {"ZZYXQQSRQ": "2020-01-01", "ZZYXQJZRQ": until})
     claims = credential.licence_claims(
         _FORM,
         values,

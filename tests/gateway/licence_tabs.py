@@ -14,7 +14,6 @@ import segno
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from gateway.licences.judging import LicenceDesk
 from gateway.licences.routes import LicenceRoutes
 from gateway.limits import RateLimit
 from gateway.metrics import Metrics
@@ -24,15 +23,14 @@ from gateway.web import Web
 from ledger.connections import PromptConnection
 from ledger.webserver import HttpServer
 from node.identity.tls import make_named_certificate
-from tests.gateway.licence_samples import samples
+from tests.gateway.licence_samples import Sample, known_issuer, samples
 from tests.gateway.test_web import Starting
 
 
 class Gateway:
-    """An HTTPS server with the gateway's routes; ``shown``: what is held out to its readers."""
+    """An HTTPS server with the gateway's routes."""
 
     def __init__(self, folder: Path) -> None:
-        self.issuer, self.shown = samples()
         metrics, static = Metrics(), load_static()
 
         def limit() -> RateLimit:
@@ -41,8 +39,8 @@ class Gateway:
         def clock() -> int:
             return time.time_ns() // 1_000_000
 
-        desk = LicenceDesk(self.issuer, self.issuer, metrics, clock)  # type: ignore[arg-type]
-        routes = LicenceRoutes(desk, None, limit())  # type: ignore[arg-type]
+        desk, issuers = known_issuer().desk(metrics)
+        routes = LicenceRoutes(desk, issuers, limit())
         verifier = Verifier(folder / "policy.json", clock, metrics)
         web = Web(Starting(), verifier, Page(static), static, metrics, limit(), limit(), clock, routes)  # type: ignore[arg-type]
         self.certificate, context = _tls(folder)
@@ -57,6 +55,11 @@ class Gateway:
             grace_s=5,
             settings="gateway.toml",
         )
+
+    @property
+    def shown(self) -> dict[str, Sample]:
+        """What is held out to its readers, made now: a holder's signature is good for five minutes."""
+        return samples()
 
     @property
     def url(self) -> str:

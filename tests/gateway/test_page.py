@@ -178,6 +178,16 @@ def test_the_language_can_be_switched(tab: tuple[Tab, str]) -> None:
 
 
 @ONCE
+def test_the_page_leads_to_the_one_that_checks_licences(tab: tuple[Tab, str]) -> None:
+    page = tab[0].page
+    page.get_by_role("link", name="Check a licence").click()
+    page.wait_for_url("**/licence?lang=en")
+    page.fill("#text", "not a licence")
+    page.click("#check")
+    page.wait_for_selector("#result .verdict[data-code=malformed]")
+
+
+@ONCE
 def test_light_and_dark_are_remembered(tab: tuple[Tab, str]) -> None:
     opened, _ = tab
     page = opened.page
