@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,9 @@ from licence_office import ISSUER, TYPE, accredit, citizen, holder, order, stub
 from services_city import USCC, City, refused
 
 from ledger import codec
+from ledger.directory.catalogue import decode_metadata
+from ledger.directory.grants import make_scope
+from ledger.errors import NotFoundError, UntrustedError
 from ledger.licences.sdjwt import open_claims, parse
 from ledger.storage.fetches import Fetch
 from ledger.storage.openings import SUBJECT_TYPE
@@ -18,7 +22,7 @@ from ledger.v1 import department_pb2, department_pb2_grpc, types_pb2
 from ledger.v1 import licences_pb2 as pb
 from ledger.v1 import licences_pb2_grpc as rpc
 from node.erasure import _fetches
-from node.licences.fetching import CAUSE_TYPE, encode_content
+from node.licences.fetching import CAUSE_TYPE, Subject, check_holder, encode_content, presentation
 
 FIELDS = ("CZZT", "CZZTDM", "KZ_ZJCX")
 
@@ -99,6 +103,30 @@ def test_a_pull_of_licences_names_nobody_and_gets_nothing(city: City, granted: t
     plain = city.grant(other.id)
     assert refused(lambda: fetch(city, plain, 60_005)).code == "licence.no-licences"
     assert refused(lambda: city.publish(b"{}", format_="licence")).code == "dataset.content"
+
+
+def test_the_request_and_what_opens_it_belong_together(city: City, granted: types_pb2.Grant) -> None:
+    stub(city).Issue(order(60_007), timeout=180)
+    context, form = city.context(ISSUER), decode_metadata(city.metadata(format_="licence"))
+    about = Subject(salt=secrets.token_bytes(32), holder=citizen(60_007))
+    scope = make_scope(FIELDS, {"CZZTDM": about.commitment().hex()})
+    content = [encode_content(TYPE)]
+    assert presentation(context, content, form, scope, about)
+    # The signed request is about one holder: nobody else can be named beside it.
+    for other in (Subject(salt=about.salt, holder=citizen(60_001)), Subject(salt=bytes(32), holder=about.holder)):
+        with pytest.raises(UntrustedError, match="another holder"):
+            presentation(context, content, form, scope, other)
+    # Conditions of the grant hold for the licence as for any row.
+    narrow = make_scope(FIELDS, {"CZZTDM": about.commitment().hex(), "KZ_ZJCX": "A1"})
+    with pytest.raises(NotFoundError):
+        presentation(context, content, form, narrow, about)
+    # A field that the catalogue masks cannot be shown masked, so it is not shown.
+    masked = replace(form, fields=(replace(form.fields[0], name="CZZT", mask="ends"),))
+    shown = presentation(context, content, masked, scope, about).decode()
+    assert "CZZT" not in open_claims(parse(shown)).claims
+    assert "KZ_ZJCX" in open_claims(parse(shown)).claims
+    with pytest.raises(UntrustedError, match="another holder"):
+        check_holder(shown, Subject(salt=about.salt, holder=citizen(60_001)), FIELDS)
 
 
 def test_nothing_of_the_holder_stands_outside_the_payload_store(city: City, granted: types_pb2.Grant) -> None:
