@@ -43,7 +43,10 @@ def _unary(unary: Figures) -> Iterator[Row]:
     for callers in gateway_grpc.CALLERS:
         got = unary[f"callers={callers}"]
         of = f"{callers} caller" + ("s" if callers > 1 else "")
-        note = f"{got['plain']['per_second']:,.0f} of {got['echo']['per_second']:,.0f}/s"
+        note = (
+            f"{got['plain']['per_second']:,.0f} of {got['echo']['per_second']:,.0f}/s; gRPC alone "
+            f"{got['bare']['per_second']:,.0f}"
+        )
         figure = f"unary verify beside an empty echo, {of}"
         yield least(figure, got["plain"]["share"], 0.7, "{:.0%}", note)
         yield plain(

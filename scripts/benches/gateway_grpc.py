@@ -19,7 +19,7 @@ from typing import Any
 import grpc
 
 from ledger.v1 import gateway_pb2 as pb
-from scripts.benches.gateway_server import AUDIENCE, ECHO
+from scripts.benches.gateway_server import AUDIENCE, BARE, ECHO
 
 Figures = dict[str, Any]
 Progress = Callable[[str, int, int], None]
@@ -35,8 +35,9 @@ _WARM_S = 1.0
 
 
 def measure(quick: bool, progress: Progress) -> Figures:
-    """Calls a second by callers: ``echo``, ``plain`` (three disclosures) and ``bound`` (and a key binding), in rounds
-    of one after the other; licences a second of a stream; processor time of the server for each call."""
+    """Calls a second by callers: ``bare`` (gRPC alone), ``echo`` (with what surrounds every answer of the gateway),
+    ``plain`` (three disclosures) and ``bound`` (and a key binding), in rounds of one after the other; licences a
+    second of a stream; processor time of the server for each call."""
     rounds, seconds = (3, 1.0) if quick else (7, 3.0)
     command = [sys.executable, "-m", "scripts.benches.gateway_server"]
     server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -54,11 +55,12 @@ def measure(quick: bool, progress: Progress) -> Figures:
 
 
 def _measured(channel: grpc.Channel, told: Figures, rounds: int, seconds: float, progress: Progress) -> Figures:
-    echo, verify = channel.unary_unary(ECHO), channel.unary_unary(_VERIFY)
+    verify = channel.unary_unary(_VERIFY)
     plain = [pb.LicencePresentation(licence=text).SerializeToString() for text in told["plain"]]
     bound = [pb.LicencePresentation(licence=text, audience=AUDIENCE).SerializeToString() for text in told["bound"]]
     ways: dict[str, tuple[Callable[[bytes], bytes], Sequence[bytes], bytes]] = {
-        "echo": (echo, [b""], b""),
+        "bare": (channel.unary_unary(BARE), [b""], b""),
+        "echo": (channel.unary_unary(ECHO), [b""], b""),
         "plain": (verify, plain, _VALID),
         "bound": (verify, bound, _VALID),
     }
@@ -79,7 +81,7 @@ def _measured(channel: grpc.Channel, told: Figures, rounds: int, seconds: float,
         for row in found.values():
             row["per_second"] = sorted(row["rates"])[len(row["rates"]) // 2]
         # Each share is of one round, whose calls saw the same machine; the middle one counts.
-        for name in ("plain", "bound"):
+        for name in ("bare", "plain", "bound"):
             shares = sorted(
                 mine / other for mine, other in zip(found[name]["rates"], found["echo"]["rates"], strict=True)
             )

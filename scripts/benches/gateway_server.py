@@ -27,6 +27,8 @@ from gateway.service import GatewayServicer, GrpcServer
 from scripts.benches.licence_issuer import MemoryIssuer
 
 ECHO = "/bench.Echo/Echo"
+#: The same without what surrounds it: gRPC alone.
+BARE = "/bench.Echo/Bare"
 AUDIENCE = "91110000600037341L"
 NONCE = "bench-of-the-gateway"
 #: No client of the bench is ever told to wait.
@@ -35,12 +37,21 @@ _DISTINCT = 64
 
 
 class _Echo(grpc.GenericRpcHandler):
-    """Answers every message with itself, its bytes untouched: what the server costs alone."""
+    """Answers every message with itself, through what surrounds every answer of the gateway (limits and figures):
+    what the server costs without judging anything."""
+
+    def __init__(self, answers: GrpcAnswers) -> None:
+        self._answers = answers
 
     def service(self, details: grpc.HandlerCallDetails) -> Any:
-        if details.method != ECHO:
-            return None
-        return grpc.unary_unary_rpc_method_handler(lambda request, _context: request)
+        if details.method == ECHO:
+            return grpc.unary_unary_rpc_method_handler(self._echo)
+        if details.method == BARE:
+            return grpc.unary_unary_rpc_method_handler(lambda request, _context: request)
+        return None
+
+    def _echo(self, request: bytes, context: grpc.ServicerContext) -> bytes:
+        return self._answers.answer("Echo", request, context, lambda asked: asked)
 
 
 def main() -> int:
@@ -53,7 +64,7 @@ def main() -> int:
     key, certificate = self_signed()
     # Nothing of the city is asked for here.
     city = GatewayServicer(None, None, answers, RateLimit(_RATE, _BURST, time.monotonic))  # type: ignore[arg-type]
-    server = GrpcServer(city, licences, "127.0.0.1", 0, key, certificate, further=(_Echo(),))
+    server = GrpcServer(city, licences, "127.0.0.1", 0, key, certificate, further=(_Echo(answers),))
     server.start()
     plain = [issuer.presentation(index=number) for number in range(_DISTINCT)]
     told = {
