@@ -12,7 +12,7 @@ from ledger.errors import UnavailableError
 if TYPE_CHECKING:
     from ledger.chain.account import TransactionSender
     from ledger.chain.bindings import Contracts
-    from ledger.evidence.bundle import AnchorParts
+    from ledger.evidence.bundle import AnchorParts, Finality
     from ledger.log import DepartmentLog
     from ledger.storage.exchanges import ExchangeStore, NonceStore
     from ledger.storage.indexes import RecordIndex
@@ -65,6 +65,15 @@ class KeptAnchor:
     parts: AnchorParts
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinalBlock:
+    """A final block: its height, the RLP of its header, and what proves it."""
+
+    height: int
+    header: bytes
+    finality: Finality
+
+
 class Publisher(Protocol):
     """The log's checkpoints."""
 
@@ -91,6 +100,15 @@ class AnchorKeeper(Protocol):
         """Parts whose checkpoint covers a record, waiting for them.
 
         Raises: UnavailableError(anchor.timeout), with what is missing in the hint.
+        """
+
+    def first(self, covering_index: int) -> KeptAnchor | None:
+        """The earliest kept anchor that covers a record and has its finality on this chain."""
+
+    def final_block(self, timeout_s: float) -> FinalBlock:
+        """The head of the chain as soon as it is final, or a newer block.
+
+        Raises: UnavailableError(chain.no-finality | block.unknown).
         """
 
     def policy(self) -> bytes:

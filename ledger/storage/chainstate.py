@@ -304,6 +304,11 @@ class ChainStore:
             return (size, value) if size > covering else None
         return None
 
+    def anchors(self, member: bytes, covering: int) -> Iterator[tuple[int, bytes]]:
+        """(size, parts) of every kept anchor of a member whose size is above the index ``covering``, oldest first."""
+        for key, value in self._store.scan(_ANCHOR + member, start=_ANCHOR + member + u64(covering + 1)):
+            yield int.from_bytes(key[-8:], "big"), value
+
     def close(self) -> None:
         """Close the folder."""
         self._store.close()

@@ -163,6 +163,24 @@ class MakeSlipResponse(_message.Message):
     log_index: int
     def __init__(self, slip: _Optional[str] = ..., ends_ms: _Optional[int] = ..., log_index: _Optional[int] = ...) -> None: ...
 
+class MakeLicenceBundleRequest(_message.Message):
+    __slots__ = ("id", "identifier", "show", "wait_ms")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    IDENTIFIER_FIELD_NUMBER: _ClassVar[int]
+    SHOW_FIELD_NUMBER: _ClassVar[int]
+    WAIT_MS_FIELD_NUMBER: _ClassVar[int]
+    id: bytes
+    identifier: str
+    show: _containers.RepeatedScalarFieldContainer[str]
+    wait_ms: int
+    def __init__(self, id: _Optional[bytes] = ..., identifier: _Optional[str] = ..., show: _Optional[_Iterable[str]] = ..., wait_ms: _Optional[int] = ...) -> None: ...
+
+class MakeLicenceBundleResponse(_message.Message):
+    __slots__ = ("bundle",)
+    BUNDLE_FIELD_NUMBER: _ClassVar[int]
+    bundle: bytes
+    def __init__(self, bundle: _Optional[bytes] = ...) -> None: ...
+
 class ListLicencesRequest(_message.Message):
     __slots__ = ("type", "state", "page_size", "page_token")
     TYPE_FIELD_NUMBER: _ClassVar[int]

@@ -85,6 +85,11 @@ class IssuingServiceStub:
                 request_serializer=ledger_dot_v1_dot_licences__pb2.MakeSlipRequest.SerializeToString,
                 response_deserializer=ledger_dot_v1_dot_licences__pb2.MakeSlipResponse.FromString,
                 _registered_method=True)
+        self.MakeBundle = channel.unary_unary(
+                '/ledger.v1.IssuingService/MakeBundle',
+                request_serializer=ledger_dot_v1_dot_licences__pb2.MakeLicenceBundleRequest.SerializeToString,
+                response_deserializer=ledger_dot_v1_dot_licences__pb2.MakeLicenceBundleResponse.FromString,
+                _registered_method=True)
         self.PublishStatus = channel.unary_unary(
                 '/ledger.v1.IssuingService/PublishStatus',
                 request_serializer=ledger_dot_v1_dot_licences__pb2.PublishStatusRequest.SerializeToString,
@@ -168,6 +173,13 @@ class IssuingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def MakeBundle(self, request, context):
+        """The licence with everything that proves it offline, down to the chain's finality (docs/formats.md, bundle of a licence).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def PublishStatus(self, request, context):
         """Publishes now what else is published every minute.
         """
@@ -234,6 +246,11 @@ def add_IssuingServiceServicer_to_server(servicer, server):
                     servicer.MakeSlip,
                     request_deserializer=ledger_dot_v1_dot_licences__pb2.MakeSlipRequest.FromString,
                     response_serializer=ledger_dot_v1_dot_licences__pb2.MakeSlipResponse.SerializeToString,
+            ),
+            'MakeBundle': grpc.unary_unary_rpc_method_handler(
+                    servicer.MakeBundle,
+                    request_deserializer=ledger_dot_v1_dot_licences__pb2.MakeLicenceBundleRequest.FromString,
+                    response_serializer=ledger_dot_v1_dot_licences__pb2.MakeLicenceBundleResponse.SerializeToString,
             ),
             'PublishStatus': grpc.unary_unary_rpc_method_handler(
                     servicer.PublishStatus,
@@ -517,6 +534,33 @@ class IssuingService:
             '/ledger.v1.IssuingService/MakeSlip',
             ledger_dot_v1_dot_licences__pb2.MakeSlipRequest.SerializeToString,
             ledger_dot_v1_dot_licences__pb2.MakeSlipResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MakeBundle(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ledger.v1.IssuingService/MakeBundle',
+            ledger_dot_v1_dot_licences__pb2.MakeLicenceBundleRequest.SerializeToString,
+            ledger_dot_v1_dot_licences__pb2.MakeLicenceBundleResponse.FromString,
             options,
             channel_credentials,
             insecure,

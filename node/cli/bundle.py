@@ -8,15 +8,18 @@ import typer
 from rich.markup import escape
 
 from ledger.errors import InvalidInputError, LedgerError
-from ledger.model import parse_time
+from ledger.evidence.bundle import decode_bundle
+from ledger.model import format_time, parse_time
 from ledger.v1 import node_pb2 as pb
 from ledger.v1 import node_pb2_grpc as rpc
 from ledger.verify import verify_bundle
 from node.cli.connect import JsonOption, NodeOption, connect
 from node.cli.groups import SAYS
 from node.cli.inputs import MAX_NUMBER
+from node.cli.licencewords import print_verdict
 from node.cli.output import err, facts, out, print_error, print_json, table
 from node.cli.texts import t
+from node.context import system_clock
 
 app = typer.Typer(help=SAYS["bundle"], no_args_is_help=True)
 MAX_BUNDLE = 1 << 20
@@ -66,9 +69,9 @@ def make(
 
 @app.command(
     help=t(
-        "Verify a proof file: no network, no node, only the policy file.\n\n"
+        "Verify a proof file, of a record or of a licence: no network, no node, only the policy file.\n\n"
         "Example: civicledger bundle verify use.civic --policy city.policy --json",
-        "验证证明文件：无需网络、无需节点，只需信任策略文件。\n\n例：civicledger bundle verify use.civic --policy city.policy --json",
+        "验证记录或证照的证明文件：无需网络、无需节点，只需信任策略文件。\n\n例：civicledger bundle verify use.civic --policy city.policy --json",
     )
 )
 def verify(
@@ -77,7 +80,8 @@ def verify(
     at: str = typer.Option(
         "",
         help=t(
-            "time of judging, e.g. 2026-11-22T08:00:00.000Z (default: the policy's)", "判定时间（默认取策略中的时间）"
+            "time of judging, e.g. 2026-11-22T08:00:00.000Z (default: the policy's; of a licence: now)",
+            "判定时间（默认取策略中的时间；证照默认为现在）",
         ),
     ),
     as_json: bool = JsonOption,
@@ -86,7 +90,7 @@ def verify(
     data = _read(bundle, MAX_BUNDLE)
     trust = _read(policy, MAX_POLICY)
     try:
-        verdict = verify_bundle(data, trust, parse_time(at) if at else None)
+        verdict = verify_bundle(data, trust, parse_time(at) if at else _now(data))
     except LedgerError as error:
         if as_json:
             print_json({"verdict": "refused", **error.to_dict()})
@@ -111,8 +115,28 @@ def verify(
                 t("finality", "终局性"): f"{value['finality']}: {FINALITY.get(value['finality'], '')}".rstrip(": "),
             },
         )
+        if "licence" in value:
+            print_verdict(value["licence"])
+            view = value["licence"]["view"]
+            out.print(
+                t(
+                    f"  trust as of {format_time(view['time'])} (block {view['height']}), "
+                    f"{view['age_ms'] // 1_000} s before the judgement",
+                    f"  信任信息截至 {format_time(view['time'])}（区块 {view['height']}），"
+                    f"早于判定 {view['age_ms'] // 1_000} 秒",
+                ),
+                markup=False,
+            )
     if value["verdict"] not in ("verified", "unproven"):
         raise typer.Exit(1)
+
+
+def _now(data: bytes) -> int | None:
+    """The present time for a licence, which may have expired meanwhile; None for a record, which cannot."""
+    try:
+        return None if decode_bundle(data).licence is None else system_clock()
+    except LedgerError:
+        return None
 
 
 def _read(path: Path, limit: int) -> bytes:

@@ -15,11 +15,10 @@ from ledger.v1 import licences_pb2 as pb
 from ledger.v1 import licences_pb2_grpc as rpc
 from node.cli.connect import CALL_TIMEOUT, JsonOption, NodeOption, connect
 from node.cli.licencegroup import app
+from node.cli.licencewords import print_verdict
 from node.cli.output import out, print_json
-from node.cli.texts import LANG, t
+from node.cli.texts import t
 from node.cli.walletfile import MAX_BYTES, read_wallet
-
-_MARKS = {"pass": ("✓", "green"), "fail": ("✗", "bold red"), "warn": ("!", "yellow"), "skip": ("–", "dim")}
 
 
 @app.command(
@@ -66,12 +65,7 @@ def _text(path: Path) -> str:
 
 
 def _print(verdict: dict[str, Any], index: int) -> None:
-    style = "bold green" if verdict["accepted"] else "bold red"
-    out.print(Text.assemble((verdict["title"][LANG], style), f"  [{verdict['code']}]"))
-    for line in verdict["checks"]:
-        mark, colour = _MARKS[line["outcome"]]
-        out.print(Text.assemble("  ", (mark, colour), f" {line['label'][LANG]}: {line['text'][LANG]}"))
-    out.print(Text(t("  what to do: ", "  下一步：") + verdict["todo"][LANG]))
+    print_verdict(verdict)
     view = verdict.get("view")
     if view is not None:
         age = view["age_ms"] // 1_000

@@ -17,6 +17,7 @@ import msgspec
 
 from ledger.codec import commitment, domain_digest, encode_record
 from ledger.errors import ConflictError, FatalError, InvalidInputError, LedgerError, NotAllowedError
+from ledger.evidence.licencebundle import ISSUED_TYPE
 from ledger.model import Record
 from ledger.storage.licences import Change, LicencePayload, LicenceRow, State
 from node.licences.making import Draft, Order, decode_order, draft_of, sign
@@ -26,8 +27,6 @@ from node.trail import records as trail
 if TYPE_CHECKING:
     from node.context import NodeContext
 
-#: The type line of the commitment in an issue record; its value is the issuer-signed JWT, the part before the first ~.
-ISSUED_TYPE = "licence.issued/licence"
 #: The last version an identifier can name.
 MAX_VERSION = 999
 

@@ -54,7 +54,7 @@ _GRANTING = dict.fromkeys(("Request", "Approve", "Refuse", "Revoke"), Rule.OWN)
 _ACCREDITING = dict.fromkeys(("Define", "Withdraw", "Accredit", "EndAccreditation"), Rule.OWN) | {
     "ListAccreditations": Rule.MEMBER
 }
-_ISSUING = "Issue IssueBulk Suspend Resume Revoke Renew Supersede Get List MakeSlip PublishStatus Erase"
+_ISSUING = "Issue IssueBulk Suspend Resume Revoke Renew Supersede Get List MakeSlip MakeBundle PublishStatus Erase"
 #: full method name -> rule. The test compares it with the protos: every method is here, nothing else is.
 METHODS: Mapping[str, Rule] = {
     **_service("ledger.v1.MemberService", List=Rule.MEMBER, ListProposals=Rule.MEMBER, **_GOVERNING),

@@ -14,6 +14,7 @@ from ledger.licences.templates import template
 from ledger.storage.licences import LicenceRow, State
 from ledger.v1 import licences_pb2 as pb
 from ledger.v1 import licences_pb2_grpc
+from node.licences.bundling import make_bundle
 from node.licences.issuer import Issued, Issuer
 from node.licences.making import VALID_FROM, VALID_UNTIL, Order
 from node.licences.slips import MAX_SECONDS, MIN_SECONDS, make_slip
@@ -28,6 +29,7 @@ CHUNK = 512
 MAX_FIELDS = 60
 MAX_KEY = 2_048
 MAX_ERASED = 1_000
+MAX_WAIT_MS = 60_000
 _STATES: tuple[State, ...] = ("valid", "suspended", "revoked", "superseded")
 
 
@@ -122,6 +124,18 @@ class IssuingService(licences_pb2_grpc.IssuingServiceServicer):
             matter=request.matter,
         )
         return pb.MakeSlipResponse(slip=made.text, ends_ms=made.ends_s * 1_000, log_index=made.log_index)
+
+    def MakeBundle(self, request: pb.MakeLicenceBundleRequest, call: Call) -> pb.MakeLicenceBundleResponse:
+        """A licence and what proves it to a stranger without a network."""
+        if len(request.show) > MAX_FIELDS:
+            raise fields.refuse("show", f"has at most {MAX_FIELDS} names", actual=len(request.show))
+        bundle = make_bundle(
+            self._context,
+            self._row(request.id, request.identifier),
+            show=[fields.text("show", name, limit=64) for name in request.show],
+            timeout_s=fields.number("wait_ms", request.wait_ms, 0, MAX_WAIT_MS) / 1_000,
+        )
+        return pb.MakeLicenceBundleResponse(bundle=bundle)
 
     def PublishStatus(self, request: pb.PublishStatusRequest, call: Call) -> pb.PublishStatusResponse:
         """Publish every list now; answered when the heads are on chain."""

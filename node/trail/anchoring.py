@@ -26,7 +26,7 @@ from node.chain.board import CometBoard
 from node.chain.external import NetworkBoard
 from node.chain.heads import HeadBoard
 from node.chain.roster import Roster
-from node.context import KeptAnchor, Published
+from node.context import FinalBlock, KeptAnchor, Published
 from node.loops import Loop
 from node.metrics import Metrics
 from node.trail.generations import anchor_key
@@ -111,6 +111,30 @@ class AnchorLoop:
             actual=kept.size if kept else 0,
         )
 
+    def first(self, covering_index: int) -> KeptAnchor | None:
+        """The earliest kept anchor that covers a record: what shows that the record is from before a later moment.
+
+        Those of before a recovery have no proof on this chain.
+        """
+        for size, encoded in self._chain.store.anchors(anchor_key(self._member, self._generation), covering_index):
+            parts = decode_parts(encoded)
+            if parts.finality.head.chain == self._chain.genesis_digest:
+                return KeptAnchor(size=size, parts=parts)
+        return None
+
+    def final_block(self, timeout_s: float) -> FinalBlock:
+        """The head of the chain as soon as it is final, or a newer block."""
+        wanted = self._chain.head().height
+        finality = self._board.wait_final(wanted, timeout_s)
+        if finality is None:
+            raise UnavailableError(
+                "chain.no-finality",
+                f"block {wanted} has no proof of finality yet",
+                hint="a quorum of the other members' nodes must run: see `civicledger doctor`",
+            )
+        height = finality.head.height
+        return FinalBlock(height=height, header=self._header(height), finality=finality)
+
     def policy(self) -> bytes:
         """The trust policy of this chain, pinned at the newest final head.
 
@@ -168,9 +192,7 @@ class AnchorLoop:
 
     def _prove(self, published: Published, finality: Finality) -> AnchorParts:
         height = finality.head.height
-        kept = state.header(self._chain, height)
-        if kept is None:
-            raise UnavailableError("block.unknown", f"block {height} is not kept here")
+        header = self._header(height)
         roster = self._roster()
         info = roster.members[self._member]
         owners = {key: other.uscc for other in roster.others(self._member) for key in witness_keys(roster, other)}
@@ -191,7 +213,7 @@ class AnchorLoop:
         return AnchorParts(
             note=note,
             anchor=AnchorEvidence(
-                header=kept[1],
+                header=header,
                 log_key=log_key.public,
                 witness_keys=tuple(key.public for key in witnesses),
                 consortium=contract_evidence(
@@ -201,6 +223,12 @@ class AnchorLoop:
             ),
             finality=finality,
         )
+
+    def _header(self, height: int) -> bytes:
+        kept = state.header(self._chain, height)
+        if kept is None:
+            raise UnavailableError("block.unknown", f"block {height} is not kept here")
+        return kept[1]
 
     def _proof(self, address: bytes, slots: tuple[bytes, ...], height: int) -> Mapping[str, Any]:
         return state.proof(self._chain, address, slots, height)

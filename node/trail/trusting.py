@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ledger.chain.bindings.base import NO_ADDRESS
 from ledger.errors import UnavailableError
 from ledger.evidence.network import NetworkPin
 from ledger.evidence.note import VKey
@@ -32,13 +33,14 @@ def make_policy(
     On a network whose blocks prove nothing it pins the newest block, and every log and witness key in force: nobody but
     who hands the policy out vouches for them. Raises: UnavailableError(chain.no-finality).
     """
-    consortium = contracts.consortium.address
+    consortium, licences = contracts.consortium.address, contracts.licences.address
     return encode_policy(
         TrustPolicy(
             chain=chain.genesis_digest,
             consortium=consortium,
             consortium_code_hash=_code_hash(chain, consortium),
             anchors_code_hash=_code_hash(chain, contracts.anchors.address),
+            licences_code_hash=None if licences == NO_ADDRESS else _code_hash(chain, licences),
             engine=chain.engine,
             pinned=_pin(board, roster),
             quorum=roster.quorum,

@@ -129,6 +129,9 @@ def test_finality_and_anchor_parts(chain: ChainStore) -> None:
     assert chain.anchor(member) == (300, b"more")
     assert chain.anchor(member, covering=299) == (300, b"more")
     assert chain.anchor(member, covering=300) is None
+    assert list(chain.anchors(member, covering=9)) == [(10, b"ten"), (300, b"more")]
+    assert list(chain.anchors(member, covering=10)) == [(300, b"more")]
+    assert not list(chain.anchors(member, covering=300))
 
 
 def test_a_row_that_does_not_decode_is_fatal(store: Store, chain: ChainStore) -> None:

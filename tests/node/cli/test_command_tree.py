@@ -38,7 +38,7 @@ COMMANDS = {
     "exchange": {"pull", "list"},
     "record": {"add", "purge-payloads", "list", "keep-openings", "erase-openings", "reindex"},
     "licence": {"issue", "renew", "supersede", "suspend", "resume", "revoke", "status", "erase", "show", "present"}
-    | {"copy", "fetch", "slip", "verify", "type", "accredit", "end-accreditation", "accreditations"},
+    | {"bundle", "copy", "fetch", "slip", "verify", "type", "accredit", "end-accreditation", "accreditations"},
     "log": {"show", "prove", "fsck", "export", "backup", "restore", "stat", "generations", "retire"},
     "witness": {"list", "policy", "evidence", "settle", "check"},
     "mirror": {"status"},

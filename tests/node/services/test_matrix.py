@@ -37,6 +37,7 @@ LicenceTypeService/Define LicenceTypeService/Withdraw LicenceTypeService/Accredi
 StatusService/SettleAlarm RecordService/Purge IssuingService/Issue IssuingService/IssueBulk IssuingService/Suspend
 IssuingService/Resume IssuingService/Revoke IssuingService/Renew IssuingService/Supersede IssuingService/Get
 IssuingService/List IssuingService/MakeSlip IssuingService/PublishStatus IssuingService/Erase VerifyingService/Verify
+IssuingService/MakeBundle
 FetchingService/Fetch
 """
 READERS = """

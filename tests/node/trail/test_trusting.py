@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ledger.chain.bindings.base import NO_ADDRESS
 from ledger.errors import UnavailableError
 from ledger.evidence.bft import BftFinality
 from ledger.evidence.policy import LightPin, decode_policy
@@ -18,6 +19,7 @@ from tests.ledger.evidence.comet import FOUR
 from tests.ledger.evidence.comet_city import CometCity
 
 WEEK_MS = 7 * 86_400_000
+LICENCES, LICENCES_CODE = b"\xe1" * 20, b"\xe2" * 32
 
 
 def board_with(finality: BftFinality | None) -> CometBoard:
@@ -31,12 +33,14 @@ def board_with(finality: BftFinality | None) -> CometBoard:
     )
 
 
-def policy_of(board: CometBoard) -> bytes:
-    codes = {CONSORTIUM: CONSORTIUM_CODE, ANCHORS: ANCHORS_CODE}
+def policy_of(board: CometBoard, licences: bytes = NO_ADDRESS) -> bytes:
+    codes = {CONSORTIUM: CONSORTIUM_CODE, ANCHORS: ANCHORS_CODE, LICENCES: LICENCES_CODE}
     native = SimpleNamespace(account=lambda address: {"code_hash": codes[address]})
     chain: Any = SimpleNamespace(genesis_digest=CHAIN, engine="cometbft", native=native)
     contracts: Any = SimpleNamespace(
-        consortium=SimpleNamespace(address=CONSORTIUM), anchors=SimpleNamespace(address=ANCHORS)
+        consortium=SimpleNamespace(address=CONSORTIUM),
+        anchors=SimpleNamespace(address=ANCHORS),
+        licences=SimpleNamespace(address=licences),
     )
     roster: Any = SimpleNamespace(quorum=3)
     return make_policy(chain, contracts, roster, board)
@@ -59,6 +63,14 @@ def test_an_idle_chain_is_trusted_from_the_newest_signed_height_on() -> None:
     assert later.trusted_until_ms == newest + 1000 * TRUSTING_PERIOD_S
     verdict = verify_bundle(city.bundle(parts), policy_of(board), later.trusted_until_ms)
     assert (verdict.verdict, verdict.finality) == ("verified", "bft")
+
+
+def test_the_contract_of_licences_is_in_the_policy_once_the_city_has_it() -> None:
+    parts = CometCity().parts()
+    assert isinstance(parts.finality, BftFinality)
+    board = board_with(parts.finality)
+    assert decode_policy(policy_of(board)).licences_code_hash is None
+    assert decode_policy(policy_of(board, LICENCES)).licences_code_hash == LICENCES_CODE
 
 
 def test_no_policy_before_the_first_final_block() -> None:
