@@ -11,8 +11,9 @@ from gateway.licences.kept import Kept
 from gateway.licences.sources import IssuerNodes, list_number
 from gateway.licences.state import ChainWord, Moment
 from gateway.licences.trusts import FRESH_MS, IssuerTrusts
-from ledger.errors import InvalidInputError, UntrustedError
+from ledger.errors import InvalidInputError, UnavailableError, UntrustedError
 from ledger.licences import b64, jws, statustoken
+from ledger.licences.statuschain import check_list
 from ledger.licences.statustoken import ListKey, VerifiedStatusList
 
 #: Lists kept at one time. One takes what its issuer's licences take: 32 KiB for 131,072 of them, at most 4 MiB.
@@ -69,7 +70,14 @@ class StatusLists:
     def _read(self, name: tuple[str, int, str], before: KeptList | None) -> KeptList:
         issuer, number, uri = name
         number = number or list_number(uri)
-        token = self._nodes.token(issuer, number)
+        try:
+            token = self._nodes.token(issuer, number)
+        except UnavailableError:
+            if before is not None:
+                # The old list is used on only where the chain has no newer one: keeping the issuer's node away must not
+                # keep a revocation away.
+                self._check(self._state.moment(), before.content, number, newest=True)
+            raise
         at = self._state.moment()
         if before is not None and before.token == token:
             content = before.content
@@ -88,9 +96,6 @@ class StatusLists:
                 raise
             # What is wrong with a list must not read like something wrong with the licence.
             raise _untrusted("licence.status-token", "the issuer's node serves no status list", error.code) from error
-        key = self._state.key(at, b64.decode(content.kid), issuer)
-        if key is None or (key.ended_at and (key.status == "compromised" or content.iat >= key.ended_at)):
-            raise _untrusted("licence.status-key", "the status list is signed with a key that had ended", content.kid)
         return content
 
     def _key(self, at: Moment, issuer: str, kid: str) -> ListKey | None:
@@ -103,25 +108,9 @@ class StatusLists:
         return ListKey(issuer=issuer, spki=self._trusts.key(issuer, kid).spki)
 
     def _check(self, at: Moment, content: VerifiedStatusList, number: int, *, newest: bool) -> int:
-        """Hold a list against the chain; the chain's newest version. A list that is ahead of the chain passes: its
-        transaction is on the way, or its issuer is not accredited any more and may no longer record."""
-        head = self._state.list_head(at, content.issuer, number)
-        if head is None:
-            return 0
-        version = head.newest.version
-        if content.uri_digest != head.uri_digest:
-            raise _untrusted("licence.status-uri", "the chain has this list under another address", content.uri)
-        if content.version is None or (newest and content.version < version):
-            raise UntrustedError(
-                "licence.status-behind",
-                "the issuer's node serves an older status list than it recorded on the chain",
-                hint="try again in a minute; if it stays so, ask the issuer",
-                expected=version,
-                actual=content.version,
-            )
-        if content.version == version and content.list_digest != head.newest.list_digest:
-            raise _untrusted("licence.status-digest", "the status list is not the one recorded on the chain", version)
-        return version
+        """Hold a list against the chain; the chain's newest version."""
+        key = self._state.key(at, b64.decode(content.kid), content.issuer)
+        return check_list(content, key=key, head=self._state.list_head(at, content.issuer, number), newest=newest)
 
 
 def _named(token: str, number: int) -> str:

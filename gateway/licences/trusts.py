@@ -97,7 +97,14 @@ class IssuerTrusts:
             # Nothing of this city is called so.
             return None, None
         if len(digest) == _SHORT_BYTES:
-            named = [key for key in self.keys(issuer).values() if key.digest.startswith(digest)]
+            try:
+                theirs = self.keys(issuer)
+            except NotFoundError as error:
+                if error.code == "member.unknown":
+                    # A slip of another city, or of nobody.
+                    return None, None
+                raise UnavailableError(error.code, error.message, hint=error.hint) from error
+            named = [key for key in theirs.values() if key.digest.startswith(digest)]
             if len(named) != 1:
                 return None, None
             kid, digest = named[0].kid, named[0].digest

@@ -22,7 +22,9 @@ from ledger.licences import b64, statustoken
 from ledger.licences.cose import KID_BYTES
 from ledger.licences.slip import is_slip
 from ledger.licences.slipverdict import judge_slip
+from ledger.licences.statuschain import check_list
 from ledger.licences.statustoken import ListKey, VerifiedStatusList
+from ledger.licences.suites import kid_of
 from ledger.licences.trust import Accreditation, IssuerTrust, KeyEnd, Proven
 from ledger.licences.verdict import Verdict
 from ledger.licences.verify import judge
@@ -44,6 +46,7 @@ _TIMEOUT_S = 10.0
 _KEPT = 64
 _KEEP_MS = 60_000
 _MAX_KEYS = 100
+_DIGEST_BYTES = 32
 
 
 class _Key(msgspec.Struct, frozen=True):
@@ -115,13 +118,16 @@ class Verifier:
     def issuer_key(self, issuer: str, kid: str) -> tuple[KeyInfo, bytes] | None:
         """(key on chain, SubjectPublicKeyInfo) of an issuer's key by its name; None where there is none.
 
-        Raises: UnavailableError(peer.*) where nobody here knows the key itself.
+        Raises: UnavailableError(peer.*), NotFoundError(peer.*) where nobody here knows the key itself.
         """
         try:
-            digest = self._whole(issuer, b64.decode(kid))
-            info = self._context.contracts.consortium.key(digest) if len(digest) == 32 else None
+            name = b64.decode(kid)
         except LedgerError:
             return None
+        if self._context.contracts.consortium.member(issuer) is None:
+            return None
+        digest = self._whole(issuer, name)
+        info = self._context.contracts.consortium.key(digest) if len(digest) == _DIGEST_BYTES else None
         if info is None or info.role is not KeyRole.ISSUER or info.member != issuer:
             return None
         spki = self._spki(issuer, digest)
@@ -169,41 +175,41 @@ class Verifier:
         """
         now = self._context.clock()
         name = f"{issuer}\n{uri}"
+        path = _path(uri)
+        head = self._context.contracts.licences.list_head(issuer, int(path.removeprefix(STATUS_PATH)))
         with self._lock:
             kept = self._fetched.get(name)
-        if kept is not None and 0 <= now - kept[0] < _KEEP_MS:
-            return kept[1]
-        verified = statustoken.verify(
-            self._token(issuer, uri),
-            uri=uri,
-            issuer=issuer,
-            key_of=lambda kid: self._list_key(issuer, kid),
-            now_s=now // 1_000,
-        )
-        if issuer != self._context.member:
-            with self._lock:
-                self._fetched[name] = now, verified
-                while len(self._fetched) > _KEPT:
-                    self._fetched.popitem(last=False)
+        # A kept list is used on only where the chain has no newer one.
+        least = 0 if head is None else head.newest.version
+        if kept is not None and 0 <= now - kept[0] < _KEEP_MS and (kept[1].version or 0) >= least:
+            verified = kept[1]
+        else:
+            verified = statustoken.verify(
+                self._token(issuer, path, uri),
+                uri=uri,
+                issuer=issuer,
+                key_of=lambda kid: self._list_key(issuer, kid),
+                now_s=now // 1_000,
+            )
+            if issuer != self._context.member:
+                with self._lock:
+                    self._fetched[name] = now, verified
+                    while len(self._fetched) > _KEPT:
+                        self._fetched.popitem(last=False)
+        check_list(verified, key=self._context.contracts.consortium.key(b64.decode(verified.kid)), head=head)
         return verified
 
     def _list_key(self, issuer: str, kid: str) -> ListKey | None:
         found = self.issuer_key(issuer, kid)
-        if found is None or found[0].status == "compromised":
-            return None
-        return ListKey(issuer=issuer, spki=found[1])
+        return None if found is None or kid_of(found[1]) != kid else ListKey(issuer=issuer, spki=found[1])
 
-    def _token(self, issuer: str, uri: str) -> str:
-        slash = uri.find("/", len("https://")) if uri.startswith("https://") else -1
-        found = _PATH.match(uri[slash:]) if slash > 0 else None
-        if found is None:
-            raise _no_list(uri)
+    def _token(self, issuer: str, path: str, uri: str) -> str:
         if issuer == self._context.member:
-            token = self._context.licences.publisher.token(int(found[1]))
+            token = self._context.licences.publisher.token(int(path.removeprefix(STATUS_PATH)))
             if token is None:
                 raise _no_list(uri)
             return token
-        return self._get(issuer, found[0]).decode("ascii", "replace").strip()
+        return self._get(issuer, path).decode("ascii", "replace").strip()
 
     def _get(self, issuer: str, path: str) -> bytes:
         client = PinnedClient(self._context.peers.require(issuer), _TIMEOUT_S)
@@ -275,6 +281,15 @@ def _until(until_s: int, withdrawn_s: int) -> int | None:
     """The end of a span, milliseconds; a type that was withdrawn ends all of them."""
     ends = [end for end in (until_s, withdrawn_s) if end]
     return min(ends) * 1_000 if ends else None
+
+
+def _path(uri: str) -> str:
+    """The path of a status list in its address. Raises: NotFoundError(licence.no-status-list)."""
+    slash = uri.find("/", len("https://")) if uri.startswith("https://") else -1
+    found = _PATH.match(uri[slash:]) if slash > 0 else None
+    if found is None:
+        raise _no_list(uri)
+    return found[0]
 
 
 def _no_list(uri: str) -> NotFoundError:

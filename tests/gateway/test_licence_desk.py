@@ -10,7 +10,7 @@ import grpc
 import pytest
 
 from gateway.licences.judging import Presented
-from ledger.errors import UnavailableError, UntrustedError
+from ledger.errors import NotFoundError, UnavailableError, UntrustedError
 from ledger.evidence.licencestate import ProvenSpan
 from ledger.licences import statustoken
 from ledger.v1 import gateway_pb2 as pb
@@ -151,6 +151,36 @@ def test_a_list_signed_with_a_stolen_key_is_refused(doors: Doors) -> None:
     with pytest.raises(UntrustedError) as caught:
         doors.desk.lists.by_number(ISSUER, 1)
     assert caught.value.code == "licence.status-key"
+
+
+def test_a_kept_list_is_refused_once_its_key_is_known_to_be_stolen(doors: Doors) -> None:
+    assert code_of(doors) == "valid"
+    ended_signer(doors)
+    doors.clock.ms += 2_000
+    with pytest.raises(UntrustedError) as caught:
+        doors.desk.lists.by_number(ISSUER, 1)
+    assert caught.value.code == "licence.status-key"
+
+
+def test_keeping_the_issuer_away_does_not_keep_a_revocation_away(doors: Doors) -> None:
+    assert code_of(doors, index=3) == "valid"
+    before = doors.issuer.token
+    doors.issuer.publish({3: 1}, version=2)
+    doors.issuer.token, doors.issuer.node_away = before, AWAY
+    doors.clock.ms += 2_000
+    verdict = doors.desk.judge(Presented(licence=doors.issuer.presentation(index=3))).verdict
+    assert (verdict.code, verdict.check("status").code) == ("status-unknown", "licence.status-behind")
+
+
+def test_a_slip_of_nobody_here_is_a_verdict(doors: Doors) -> None:
+    doors.issuer.node_away = NotFoundError("member.no-node", "not known here")
+    with pytest.raises(UnavailableError) as caught:
+        doors.desk.judge(Presented(licence=doors.issuer.slip()))
+    assert caught.value.code == "member.no-node"
+    doors.issuer.node_away = NotFoundError("member.unknown", "nobody")
+    doors.clock.ms += 2_000
+    verdict = doors.desk.judge(Presented(licence=doors.issuer.slip())).verdict
+    assert (verdict.code, verdict.check("issuer").code) == ("untrusted-issuer", "licence.unknown-key")
 
 
 def test_the_list_and_the_issuer_are_shown_to_anybody(doors: Doors) -> None:
