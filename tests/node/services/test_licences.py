@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import json
 import secrets
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from licence_office import ISSUER, TYPE, accredit, citizen, holder, order, stub
 from services_city import USCC, City, refused
 
 from ledger.codec import decode_record
-from ledger.licences import b64, identifier, issuing, jws, statustoken
+from ledger.errors import UnavailableError
+from ledger.licences import b64, identifier, issuing, jws, slip, statustoken
 from ledger.licences.sdjwt import open_claims, parse
+from ledger.licences.suites import es256_signer
 from ledger.v1 import department_pb2, department_pb2_grpc
 from ledger.v1 import licences_pb2 as pb
 from ledger.v1 import licences_pb2_grpc as rpc
 from node.identity.pinned import PinnedClient
 from node.licences.issuer import issue_commitment
+
+#: A licence of a body that is no member, and its key.
+STRANGE = str(identifier.make("11100000000013338W011", "11430000006122244L", "20260000403"))
+STRANGER = ec.derive_private_key(13, ec.SECP256R1())
 
 
 @pytest.fixture(scope="module")
@@ -266,3 +274,37 @@ def test_no_holder_stands_outside_the_payload_store(office: City, capfd: pytest.
 
 def _holds(path: Path, needle: bytes) -> bool:
     return path.is_file() and needle in path.read_bytes()
+
+
+def test_a_list_older_than_the_chains_is_not_believed(office: City, monkeypatch: pytest.MonkeyPatch) -> None:
+    issued = stub(office).Issue(order(40), timeout=180)
+    stub(office).PublishStatus(pb.PublishStatusRequest(), timeout=180)
+    before = office.context(ISSUER).licences.publisher.token(issued.licence.list)
+    assert verdict(office, issued.sd_jwt, "data")["code"] == "valid"
+    stub(office).Revoke(pb.ChangeLicenceRequest(id=issued.licence.id, reason="court-order"), timeout=180)
+    stub(office).PublishStatus(pb.PublishStatusRequest(), timeout=180)
+    with monkeypatch.context() as patch:
+        patch.setattr("node.licences.verifying.Verifier._token", lambda *_: before)
+        for at in (ISSUER, "data"):
+            found = verdict(office, issued.sd_jwt, at)
+            line = next(line for line in found["checks"] if line["name"] == "status")
+            assert (found["code"], line["code"]) == ("status-unknown", "licence.status-behind")
+    # What a node kept of the list ends with the chain's next version, not a minute later.
+    assert verdict(office, issued.sd_jwt, "data")["code"] == "revoked"
+
+
+def test_a_slip_whose_issuer_is_away_is_no_forgery(office: City, monkeypatch: pytest.MonkeyPatch) -> None:
+    issued = stub(office).Issue(order(41), timeout=180)
+    made = stub(office).MakeSlip(pb.MakeSlipRequest(id=issued.licence.id, seconds=600), timeout=180)
+
+    def away(*_: object) -> None:
+        raise UnavailableError("peer.unreachable", "away", hint="try again")
+
+    with monkeypatch.context() as patch:
+        # A verifier that knows nobody's keys yet.
+        patch.setattr("node.licences.verifying.Verifier._spki", away)
+        patch.setattr("node.licences.verifying.Verifier._told", away)
+        assert refused(lambda: verdict(office, made.slip, "audit")).code == "peer.unreachable"
+    # Whoever is no member here has no node to ask: that is a verdict.
+    stranger = slip.make(replace(slip.read(made.slip).slip, identifier=STRANGE), es256_signer(STRANGER))
+    assert verdict(office, stranger, "audit")["code"] == "untrusted-issuer"
