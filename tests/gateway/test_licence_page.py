@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import os
 from collections.abc import Iterator
@@ -12,11 +13,13 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from ledger.licences import b64
+from ledger.licences import b64, issuing
+from ledger.licences.suites import Signer, sm2_signer
 from node.cli.walletfile import Wallet, new_holder_key, write_wallet
 from tests.chromium import PATIENCE_MS, broken_rules, chromium, picture
 from tests.gateway.licence_samples import OTHER, Sample, held, samples
 from tests.gateway.licence_tabs import Gateway, Tab, code_of, fits, lines
+from tests.ledger.licences.licence_keys import ISSUER, STRANGER
 
 pytestmark = pytest.mark.browser
 
@@ -181,6 +184,32 @@ def test_a_gateway_that_lies_is_contradicted_by_the_readers_device(tab: Tab) -> 
     assert tab.paste(forged.text) == "device-differs"
     assert "disagree" in tab.page.locator("#result .verdict.bad").inner_text()
     assert lines(tab, "device") == forged.device
+
+
+@ONCE
+def test_the_readers_device_finds_every_change(tab: Tab) -> None:
+    def recheck(text: str, signer: Signer = ISSUER) -> dict[str, str] | None:
+        found = tab.page.evaluate(
+            "async ([text, key]) => (await import('/static/licence-check.js')).recheck(text, key)",
+            [text, {"kid": signer.kid, "alg": "ES256", "spki": base64.b64encode(signer.spki).decode()}],
+        )
+        return None if found is None else {line["name"]: line["outcome"] for line in found}
+
+    bound, slip = tab.gateway.shown["bound"].text, tab.gateway.shown["slip"].text
+    parts = bound.split("~")
+    good = dict.fromkeys(("key", "signature", "disclosures", "holder"), "pass")
+    other = b64.encode(b'["c2FsdHNhbHRzYWx0c2FsdA","CZZT","\xe6\x9d\x8e\xe5\x9b\x9b"]')
+    assert recheck(bound) == good
+    assert recheck(bound, STRANGER) == good | {"key": "fail", "signature": "fail"}
+    assert recheck("~".join([parts[0], other, *parts[2:]])) == good | {"disclosures": "fail", "holder": "fail"}
+    assert recheck("~".join([parts[0], *parts[2:]])) == good | {"holder": "fail"}
+    assert recheck(bound[:-4] + ("AAAA" if bound[-4:] != "AAAA" else "BBBB")) == good | {"holder": "fail"}
+    assert recheck(slip) == {"key": "pass", "signature": "pass"}
+    assert recheck(slip, STRANGER) == {"key": "fail", "signature": "fail"}
+    sm2 = sm2_signer(b"\1" * 32)
+    assert recheck(issuing.issue({"a": 1}, typ="dc+sd-jwt", signer=sm2, salts=[])) == {"signature": "skip"}
+    for text in ("", "~", "a.b.c~", "EL1:%%", slip[:40], "https://menu.example/"):
+        assert recheck(text) is None
 
 
 @ONCE
