@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import sys
+import traceback
 from collections.abc import MutableMapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +26,8 @@ FIELDS = frozenset(
     }
 )  # fmt: skip
 _MAX_TEXT = 2_000
+#: Calls named of an exception.
+_DEPTH = 12
 
 
 def only_known_fields(_logger: object, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -45,6 +48,18 @@ def only_known_fields(_logger: object, _name: str, event: MutableMapping[str, An
     return kept
 
 
+def where_it_broke(_logger: object, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """structlog processor: of an exception its kind and the innermost calls. Never what it said: the text of an error
+    can hold a piece of what somebody handed in, a name in a licence."""
+    found = event.pop("exc_info", None)
+    error = sys.exc_info()[1] if found is True else found[1] if isinstance(found, tuple) else found
+    if isinstance(error, BaseException):
+        frames = traceback.extract_tb(error.__traceback__)[-_DEPTH:]
+        calls = [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in reversed(frames)]
+        event["exception"] = f"{type(error).__qualname__} at {' < '.join(calls)}"
+    return event
+
+
 def configure_logging(level: str, file: Path | None) -> None:
     """Send the process's log lines to a file (appended) or to standard error. Called once, by the daemon.
 
@@ -61,7 +76,7 @@ def configure_logging(level: str, file: Path | None) -> None:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
+            where_it_broke,
             only_known_fields,
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ],

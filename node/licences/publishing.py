@@ -178,7 +178,7 @@ class StatusPublisher:
             bits=2,
         )
         outcome = context.sender.send(licences.address, calldata)
-        logger.info("status.published", list=version.number, version=version.version, height=outcome.height)
+        logger.info("status.published", version=version.version, height=outcome.height)
         return self._lists.anchored(version, outcome.height)
 
     def _accredited_type(self) -> str:

@@ -172,3 +172,21 @@ def test_a_log_line_carries_known_fields_only() -> None:
     assert "王五" not in lines.getvalue()
     assert "310101199001011234" not in lines.getvalue()
     assert set(line) <= FIELDS | {"dropped"}
+
+
+def test_an_exception_is_logged_by_kind_and_place_and_never_by_what_it_said() -> None:
+    lines = io.StringIO()
+    configure_logging("info", None)
+    try:
+        structlog.configure(logger_factory=structlog.WriteLoggerFactory(file=lines), cache_logger_on_first_use=False)
+        try:
+            int("310101199001011234 王五")
+        except ValueError:
+            structlog.get_logger().exception("rpc.failed", method="/ledger.v1.IssuingService/Issue")
+    finally:
+        structlog.reset_defaults()
+    line = json.loads(lines.getvalue())
+    assert line["exception"].startswith("ValueError at test_serving.py:")
+    assert line["method"] == "/ledger.v1.IssuingService/Issue"
+    assert "310101199001011234" not in lines.getvalue()
+    assert "王五" not in lines.getvalue()
