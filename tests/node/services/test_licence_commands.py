@@ -16,6 +16,8 @@ import pytest
 from licence_office import ISSUER, TYPE, accredit, holder
 from services_city import City
 
+from node.licences.fetching import encode_content
+
 ROOT = Path(__file__).resolve().parents[3]
 #: Runs commands in one process of their own: the nodes of this one write to its standard output.
 WORKER = """
@@ -230,3 +232,25 @@ def test_json_lines_and_mistakes(run: Any, alone: Any, tmp_path: Path) -> None:
     assert alone("present", str(bad)).code == "wallet.format"
     bad.write_text("no licence")
     assert alone("present", str(bad), "--show", "CZZT").code.startswith("licence.")
+
+
+def test_a_licence_is_fetched_instead_of_submitted(run: Any, office: City, tmp_path: Path) -> None:
+    shown = ("CZZT", "CZZTDM", "KZ_ZJCX")
+    names = tuple({"name": name, "title": name, "type": "string"} for name in shown)
+    dataset = office.publish(encode_content(TYPE), format_="licence", fields=names)
+    grant = office.grant(dataset.id, fields=shown).id.hex()
+    run("issue", *FORM, *options(45_001))
+    run("status", "--publish")
+    fetched = tmp_path / "fetched.txt"
+    who = ("--holder", holder(45_001)["CZZTDM"], "--cause", "落户申请2026-117")
+    done = run("fetch", grant, *who, "--output", str(fetched), "--json", at="labour")
+    assert done.exit_code == 0, done.failure
+    assert done.value["verdict"]["code"] == "valid"
+    assert done.value["licence"] == fetched.read_text("utf-8").strip()
+    assert fetched.stat().st_mode & 0o777 == 0o600
+    assert run("verify", str(fetched), at="plain").exit_code == 0
+    # Whoever it is about sees it, here and at the issuer.
+    index = done.value["log_index"]
+    assert office.records("labour", "licence.fetched")[-1].body["exchange"] == done.value["exchange"]
+    assert index < office.context("labour").log.size
+    assert run("fetch", grant, "--holder", "none-such", "--cause", "x", at="labour").code == "licence.none-held"
