@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.ledger import (
+    formats_bundles,
     formats_chain,
     formats_issuing,
     formats_licences,
@@ -13,7 +14,15 @@ from tests.ledger import (
 from tests.ledger.formats_page import EXAMPLES, PAGE, blocks
 
 #: Importing them registers their examples.
-PARTS = (formats_chain, formats_issuing, formats_licences, formats_records, formats_slips, formats_suites)
+PARTS = (
+    formats_bundles,
+    formats_chain,
+    formats_issuing,
+    formats_licences,
+    formats_records,
+    formats_slips,
+    formats_suites,
+)
 
 
 def test_every_example_of_the_page() -> None:
