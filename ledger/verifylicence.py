@@ -25,12 +25,13 @@ from ledger.evidence.seal import Seal
 from ledger.licences import credential, sdjwt, statustoken
 from ledger.licences.judging import Terms
 from ledger.licences.sdjwt import SdJwt
+from ledger.licences.statuschain import check_list
 from ledger.licences.statustoken import ListKey, VerifiedStatusList
 from ledger.licences.suites import kid_of
 from ledger.licences.trust import Accreditation, IssuerTrust, KeyEnd, Proven
 from ledger.licences.verdict import Outcome, Verdict
 from ledger.licences.verify import judge_under
-from ledger.model import KeyInfo, Record, format_time
+from ledger.model import KeyInfo, Record, StatusHeadInfo, format_time
 from ledger.verifylinks import Check, check_header, link, quorum_needed
 
 #: The checks of a licence that are about the bundle itself: one that fails is a broken link, not a verdict.
@@ -201,7 +202,7 @@ def _key_end(key: KeyInfo) -> tuple[int | None, KeyEnd | None]:
 def _status_list(
     proof: StatusProof, shown: SdJwt, state_root: bytes, record: Record, codes: Mapping[str, bytes]
 ) -> VerifiedStatusList:
-    """The status list in a bundle: signed with a key of the issuer, and no older than what the chain has of it."""
+    """The status list in a bundle, held against the chain by the rule that everybody has who takes one."""
     signer = read_issuer(
         proof.signer,
         state_root,
@@ -211,8 +212,6 @@ def _status_list(
         numbers=(),
         **codes,
     )
-    if signer.key.status == "compromised":
-        raise UntrustedError("licence.status-key", "the status list is signed with a compromised key")
     uri = _status_uri(shown.claims)
     found = statustoken.verify(
         proof.token,
@@ -221,17 +220,9 @@ def _status_list(
         key_of=lambda kid: ListKey(issuer=record.member, spki=proof.key) if kid == kid_of(proof.key) else None,
     )
     head = read_list(proof.head, state_root, issuer=record.member, number=proof.number, version=proof.version, **codes)
-    version = found.version or 0
-    if head.uri_digest != hashlib.sha256(uri.encode()).digest() or head.versions != proof.version:
-        raise UntrustedError("licence.status-chain", "what the chain has of the status list is of another one")
-    if version < head.versions or (version == head.versions and found.list_digest != head.version.list_digest):
-        raise UntrustedError(
-            "licence.status-behind",
-            "the chain has a newer version of the status list than the bundle",
-            hint="take the bundle again from the issuer's node",
-            expected=head.versions,
-            actual=version,
-        )
+    if head.versions != proof.version:
+        raise UntrustedError("licence.status-chain", "what is proven of the status list is not its newest version")
+    check_list(found, key=signer.key, head=StatusHeadInfo(uri_digest=head.uri_digest, newest=head.version))
     return found
 
 

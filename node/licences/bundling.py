@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from ledger.codec import decode_record
-from ledger.errors import ConflictError, FatalError, LedgerError, NotFoundError
+from ledger.errors import ConflictError, FatalError, LedgerError, NotFoundError, UntrustedError
 from ledger.evidence import licencestate
 from ledger.evidence import state as slots
 from ledger.evidence.bundle import assemble
 from ledger.evidence.licencebundle import LicenceProof, StatusProof
 from ledger.evidence.pieces import ContractEvidence, LicenceEvidence, contract_evidence
-from ledger.licences import b64, issuing, jws
+from ledger.licences import b64, issuing, jws, statustoken
+from ledger.licences.statuschain import check_list
+from ledger.licences.statustoken import ListKey
 from ledger.storage.licences import LicencePayload, LicenceRow
 from node.chain import state
 
@@ -129,8 +131,20 @@ class _Maker:
         digest = b64.decode(jws.parse(token).kid)
         spki, version = self._keys.get(digest), head.newest.version
         key = context.contracts.consortium.key(digest, self._block.height)
-        if spki is None or key is None or key.status == "compromised":
-            # Signed with a key that came after this block, or that vouches for nothing.
+        if spki is None or key is None:
+            # Signed with a key that came after this block.
+            return None
+        found = statustoken.verify(
+            token,
+            uri=context.licences.uri(number),
+            issuer=context.member,
+            key_of=lambda _: ListKey(issuer=context.member, spki=spki),
+        )
+        try:
+            check_list(found, key=key, head=head)
+        except UntrustedError as error:
+            # Nobody would take it: the bundle is better off without, and says so.
+            logger.warning("status.not-bundled", code=error.code, list=number)
             return None
         return StatusProof(
             token=token,

@@ -164,11 +164,16 @@ def test_the_status_is_that_of_the_newest_version_on_chain(office: Office) -> No
     # Bits of its own under the newest version's number.
     other = office.token([0] * 8, 2)[1]
     lying = office.bundle(index, parts, office.proof(licence, status=office.status(other)))
-    assert refused(lambda: judged(office, lying)) == "licence.status-behind"
+    assert refused(lambda: judged(office, lying)) == "licence.status-digest"
     # Not on chain yet, and signed: newer is better.
     newer = office.token(values, 3)[1]
     found = judged(office, office.bundle(index, parts, office.proof(licence, status=office.status(newer))))
     assert found.code == "licence.revoked"
+    # But not by a key that has ended: it would state any time.
+    office.new_key(SECOND)
+    office.end_key(ISSUER)
+    proof = office.proof(licence, key=ISSUER, status=office.status(newer, key=ISSUER))
+    assert refused(lambda: judged(office, office.bundle(index, parts, proof))) == "licence.status-key"
 
 
 def test_what_does_not_belong_together_is_refused(office: Office) -> None:
