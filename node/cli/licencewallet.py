@@ -12,7 +12,7 @@ import typer
 from ledger.errors import InvalidInputError
 from ledger.licences import b64, binding, issuing
 from ledger.licences.sdjwt import Opened, open_claims, parse
-from ledger.licences.templates import TEMPLATES
+from ledger.licences.templates import LABELS
 from ledger.v1 import licences_pb2 as pb
 from ledger.v1 import licences_pb2_grpc as rpc
 from node.cli.connect import CALL_TIMEOUT, JsonOption, NodeOption, connect
@@ -63,7 +63,7 @@ def show(
     if as_json:
         print_json({"claims": dict(opened.claims), "disclosable": sorted(str(name) for name in hidden)})
         return
-    labels = {field.name: t(field.en, field.zh) for form in TEMPLATES.values() for field in form.fields}
+    labels = {name: t(field.en, field.zh) for name, field in LABELS.items()}
     table(
         t("Licence", "证照"),
         [t("field", "字段"), t("name", "名称"), t("value", "值"), t("may be held back", "可不出示")],
