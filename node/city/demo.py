@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 import grpc
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -20,6 +16,7 @@ from node.city import attacks, papers, steps
 from node.city.counter import Counter
 from node.city.data import divisions, holidays, own_files
 from node.city.found import City
+from node.city.offline import verify_offline
 from node.city.story import Story
 from node.cli.connect import Connection, connect
 from node.cli.output import err
@@ -247,36 +244,6 @@ class Demo:
             t("never executed", "从未执行") + f" [{error.code}]",
             attack_outsider=error.code,
         )
-
-
-def verify_offline(bundle: Path, policy: Path) -> dict[str, Any]:
-    """Verify in a separate process, without network where the system lets us (``unshare --net``)."""
-    command = [
-        sys.executable,
-        "-m",
-        "node.cli.main",
-        "bundle",
-        "verify",
-        str(bundle),
-        "--policy",
-        str(policy),
-        "--json",
-    ]
-    isolate = shutil.which("unshare")
-    if isolate is not None:
-        for flags in (["--net"], ["--net", "--map-root-user"]):
-            if subprocess.run([isolate, *flags, "true"], capture_output=True, check=False).returncode == 0:
-                command = [isolate, *flags, *command]
-                break
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=180)
-    try:
-        value = json.loads(done.stdout)
-    except ValueError:
-        raise FatalError("demo.bundle", f"the verifier printed no verdict: {done.stderr[-400:]}") from None
-    if not isinstance(value, dict):
-        raise FatalError("demo.bundle", "the verifier printed no object")
-    value["offline"] = command[0] == isolate
-    return value
 
 
 @contextmanager

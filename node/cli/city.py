@@ -279,6 +279,7 @@ def _licence_commands(city: City, page: str, command: str) -> list[str]:
         f"{command} licence verify {wallets}/copy.txt --node {labour}",
         f"{command} licence verify {wallets}/copy.txt --node {city.member_folder('civil')}",
         f"{command} licence status --node {city.member_folder('civil')}",
+        f"{command} bundle verify {wallets}/driving-licence.civic --policy {city.folder}/city.policy",
     ]
 
 

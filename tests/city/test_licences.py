@@ -36,11 +36,13 @@ def wanted(values: dict[str, str]) -> dict[bytes, str]:
 
 def test_every_verdict_of_the_story(story: dict[str, Any]) -> None:
     verdicts = {name: value for name, value in story.items() if name.startswith(("licence_", "copy_"))}
-    types = verdicts.pop("licence_types")
+    types, bundle = verdicts.pop("licence_types"), verdicts.pop("licence_bundle")
+    assert bundle["reached"] == "final"
     assert verdicts == {
         "licence_online": "valid",
         "licence_replayed": "replayed",
         "licence_slip": "valid",
+        "licence_offline": "valid",
         "licence_suspended": "suspended",
         "licence_revoked": "revoked",
         "copy_there": "valid",
