@@ -54,8 +54,11 @@ def _grey(picture: bytes) -> Image.Image:
         # A JPEG is decoded without its colours; what is transparent is paper.
         image.draft("L", image.size)
         if image.has_transparency_data:
-            seen = image.convert("RGBA")
-            image = Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen)
+            # Grey and opacity one after the other: pasted in colours, a picture would be in memory four times.
+            seen = image if image.mode == "RGBA" else image.convert("RGBA")
+            paper = Image.new("L", seen.size, "white")
+            paper.paste(seen.convert("L"), mask=seen.getchannel("A"))
+            return paper
         return image.convert("L")
     except InvalidInputError:
         raise

@@ -47,6 +47,9 @@ class References:
         if len(presentation) <= sdjwt.MAX_BYTES:
             presentation = presentation.strip()
         sdjwt.parse(presentation)
+        if not presentation.isascii():
+            # No licence is, and other characters take up to four times the memory that is counted.
+            raise InvalidInputError("licence.base64", "a presentation has other characters than base64url's")
         reference = make_reference(host, secrets.token_bytes(TOKEN_BYTES))
         expires = self._clock() + LIFETIME_MS
         with self._lock:

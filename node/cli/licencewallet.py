@@ -147,8 +147,9 @@ def _all(opened: Opened) -> list[str]:
 def _plain(value: Any) -> str:
     if isinstance(value, dict) and "jwk" in value:
         return t("bound to the holder's key ", "绑定持证人密钥 ") + b64.encode(binding.holder_key(value))[-16:]
-    if isinstance(value, dict) and "status_list" in value:
-        return f"{value['status_list'].get('uri')} #{value['status_list'].get('idx')}"
+    place = value.get("status_list") if isinstance(value, dict) else None
+    if isinstance(place, dict):
+        return f"{place.get('uri')} #{place.get('idx')}"
     return str(value)
 
 

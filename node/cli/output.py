@@ -34,6 +34,12 @@ out = Console(highlight=False, width=None if sys.stdout.isatty() else 150)
 err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 150)
 #: Hex digits of an id that a table shows; commands take any unique prefix of eight or more.
 SHORT = 12
+#: What steers a terminal, or turns the direction of writing: texts of others stand in tables, and say nothing to either.
+_STEERING = {
+    number: "\ufffd"
+    for number in (*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+    if chr(number) not in "\n\t"
+}
 
 
 def print_json(value: Any) -> None:
@@ -68,7 +74,7 @@ def _cell(value: object) -> Text:
         return Text(value.hex()[:SHORT], no_wrap=True)
     if isinstance(value, bool):
         return Text(t("yes", "是") if value else t("no", "否"))
-    return Text(str(value))
+    return Text(str(value).translate(_STEERING))
 
 
 def facts(title: str, values: Mapping[str, object]) -> None:

@@ -107,7 +107,7 @@ def test_what_waits_is_bounded_and_is_a_presentation() -> None:
     assert caught.value.code == "licence.references-full"
     clock.ms += 300_000
     references.leave("localhost", presentation())
-    for text in ("", "hello", "x" * 70_000):
+    for text in ("", "hello", "x" * 70_000, presentation() + "é~"):
         with pytest.raises(InvalidInputError):
             references.leave("localhost", text)
     with pytest.raises(InvalidInputError):
