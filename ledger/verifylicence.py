@@ -101,7 +101,7 @@ def judge_licence(
     """The verdict on a licence whose issue record is proven to have been anchored at ``anchored_s`` (Unix seconds), in
     the state of the block ``anchor`` or before.
 
-    ``at_ms``: the time of judging; None takes the later of the policy's and the proven block's. Raises:
+    ``at_ms``: the time of judging; None takes the newest time that policy, proven block and status list state. Raises:
     UntrustedError with a code that names the broken link.
     """
     with link("policy"):
@@ -143,7 +143,7 @@ def judge_licence(
         verdict = judge_under(
             proof.presentation,
             terms=Terms(
-                now_ms=max(trust.pinned.checked_at_ms, final.head.time_ms) if at_ms is None else at_ms,
+                now_ms=_newest_ms(trust, final, listed) if at_ms is None else at_ms,
                 issue_time=1_000 * anchored_s,
                 as_of=True,
             ),
@@ -168,6 +168,11 @@ def _licences_code(trust: TrustPolicy) -> bytes:
             hint="check the licence online, at the city's gateway or a member's node",
         )
     return trust.licences_code_hash
+
+
+def _newest_ms(trust: TrustPolicy, final: Judged, listed: VerifiedStatusList | None) -> int:
+    # On an idle chain the newest block is older than a list that was signed anew since.
+    return max(trust.pinned.checked_at_ms, final.head.time_ms, 0 if listed is None else 1_000 * listed.iat)
 
 
 def _trust_of(found: ProvenIssuer, spki: bytes, final: Judged) -> IssuerTrust:

@@ -73,6 +73,12 @@ def test_a_licence_is_valid_with_the_age_of_its_view(office: Office) -> None:
     assert (late.verdict, late.licence.code) == ("verified", "valid")
     assert late.licence.check("status").code == "as-of"
     assert verify_bundle(bundle, office.city.policy()).verdict == "verified", "without a time: as of the proven block"
+    # On an idle chain a list is signed anew, long after the newest block.
+    office.wait(3_600)
+    _, fresh = office.token([0] * 8, 1)
+    office.wait(-3_600)
+    idle = office.bundle(index, parts, office.proof(shown, status=office.status(fresh)))
+    assert verify_bundle(idle, office.city.policy()).verdict == "verified"
 
 
 def test_after_rotation_and_the_end_of_accreditation_it_was_valid_when_issued(office: Office) -> None:

@@ -16,6 +16,7 @@ import pytest
 from licence_office import ISSUER, TYPE, accredit, holder
 from services_city import City
 
+from ledger.verify import verify_bundle
 from node.licences.fetching import encode_content
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -131,6 +132,22 @@ def test_one_licence_from_issue_to_revocation(run: Any, alone: Any, tmp_path: Pa
     refused = run("verify", str(wallet))
     assert refused.exit_code == 1
     assert "revoked" in refused.stdout
+
+
+def test_a_bundle_is_taken_by_the_wallet_and_shows_what_was_chosen(run: Any, office: City, tmp_path: Path) -> None:
+    wallet, file, trust = tmp_path / "b.json", tmp_path / "b.civic", tmp_path / "b.policy"
+    run("issue", *FORM, *options(20_006), "--wallet", str(wallet))
+    made = run("bundle", str(wallet), "--show", "*", "-o", str(file), "--policy", str(trust), "--json")
+    assert made.exit_code == 0, made.failure
+    assert made.value["status"] is True
+    found = verify_bundle(file.read_bytes(), trust.read_bytes(), office.context(ISSUER).clock())
+    assert found.licence is not None
+    assert (found.verdict, found.licence.code) == ("verified", "valid")
+    assert found.licence.licence is not None
+    assert found.licence.licence.claims["KZ_ZZ"] == holder(20_006)["KZ_ZZ"]
+    shown = tmp_path / "shown.txt"
+    shown.write_text(json.loads(wallet.read_text("utf-8"))["licence"].partition("~")[0] + "~")
+    assert run("bundle", str(shown), "-o", str(file)).code == "input.licence"
 
 
 def test_a_copy_is_for_its_recipient(run: Any, alone: Any, office: City, tmp_path: Path) -> None:
