@@ -12,7 +12,7 @@ from ledger.errors import ConflictError, FatalError, LedgerError, NotFoundError,
 from ledger.evidence import licencestate
 from ledger.evidence import state as slots
 from ledger.evidence.bundle import assemble
-from ledger.evidence.licencebundle import LicenceProof, StatusProof
+from ledger.evidence.licencebundle import MAX_SPANS, LicenceProof, StatusProof
 from ledger.evidence.pieces import ContractEvidence, LicenceEvidence, contract_evidence
 from ledger.licences import b64, issuing, jws, statustoken
 from ledger.licences.statuschain import check_list
@@ -89,12 +89,14 @@ class _Maker:
         self._keys = dict(context.licences.lists.signing_keys())
         spans = context.contracts.licences.accreditations(row.type, context.member, height=block.height)
         issued_s = row.issued_ms // 1_000
-        near = [
-            span
-            for span in spans
+        covering = (
+            place
+            for place, span in enumerate(spans)
             if span.valid_from <= issued_s + _SKEW_S and (not span.valid_until or issued_s - _SKEW_S < span.valid_until)
-        ]
-        self._spans = near or list(spans[-1:])
+        )
+        # With those after it: a span may be prolonged by the next.
+        first = next(covering, max(0, len(spans) - 1))
+        self._spans = spans[first : first + MAX_SPANS]
 
     def choose(self, newest: KeptAnchor) -> KeptAnchor:
         """The anchor that shows when the licence existed: while nothing has ended the newest, which fits the newest
@@ -103,7 +105,8 @@ class _Maker:
         key = contracts.consortium.key(self._row.kid, height)
         type_ = contracts.licences.licence_type(self._row.type, height)
         runs = key is not None and key.status == "active" and not key.valid_to
-        if runs and type_ is not None and not type_.withdrawn_at and any(not span.valid_until for span in self._spans):
+        runs = runs and type_ is not None and not type_.withdrawn_at
+        if runs and not any(span.valid_until for span in self._spans):
             return newest
         return self._context.anchors.first(self._row.log_index) or newest
 
