@@ -170,7 +170,7 @@ fn python<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>> {
         Value::Object(fields) => {
             let object = PyDict::new(py);
             for (name, item) in fields {
-                object.set_item(name, python(py, item)?)?;
+                object.set_item(name.as_str(), python(py, item)?)?;
             }
             object.into_any()
         }

@@ -4,6 +4,8 @@
 
 use std::collections::HashSet;
 
+use compact_str::CompactString;
+
 use super::Refusal;
 
 /// How many arrays and objects may be open.
@@ -27,11 +29,11 @@ pub enum Value {
     /// Finite.
     Float(f64),
     /// Unescaped.
-    Text(String),
+    Text(CompactString),
     /// In order.
     Array(Vec<Value>),
     /// In order, each name once.
-    Object(Vec<(String, Value)>),
+    Object(Vec<(CompactString, Value)>),
 }
 
 impl Value {
@@ -166,7 +168,7 @@ impl Reader<'_> {
 
     fn object(&mut self) -> Result<Value, Refusal> {
         self.at += 1;
-        let mut fields = Vec::with_capacity(8);
+        let mut fields = Vec::with_capacity(if self.at == 1 { 24 } else { 4 });
         self.space();
         if self.take(b"}") {
             return Ok(Value::Object(fields));
@@ -193,15 +195,19 @@ impl Reader<'_> {
         }
     }
 
-    fn string(&mut self) -> Result<String, Refusal> {
+    fn string(&mut self) -> Result<CompactString, Refusal> {
         self.at += 1;
-        let mut out = String::new();
+        let mut out = CompactString::default();
         loop {
             let rest = &self.bytes()[self.at..];
             let plain = rest.iter().position(|byte| *byte < 0x20 || matches!(byte, b'"' | b'\\')).ok_or(SYNTAX)?;
             let special = rest[plain];
-            out.push_str(&self.text[self.at..self.at + plain]);
+            let piece = &self.text[self.at..self.at + plain];
             self.at += plain + 1;
+            if special == b'"' && out.is_empty() {
+                return Ok(CompactString::new(piece));
+            }
+            out.push_str(piece);
             match special {
                 b'"' => return Ok(out),
                 b'\\' => out.push(self.escape()?),
@@ -290,7 +296,7 @@ impl Reader<'_> {
     }
 }
 
-fn twice(fields: &[(String, Value)]) -> bool {
+fn twice(fields: &[(CompactString, Value)]) -> bool {
     // Names in ascending order, as our own licences have them, are different names.
     if fields.windows(2).all(|pair| pair[0].0 < pair[1].0) {
         return false;

@@ -3,6 +3,8 @@
 
 use std::collections::HashSet;
 
+use compact_str::CompactString;
+
 use super::json::{self, MAX_DEPTH, Value};
 use super::suite::Suite;
 use super::{Refusal, b64};
@@ -15,7 +17,7 @@ const ELEMENT: &str = "...";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// A name.
-    Name(String),
+    Name(CompactString),
     /// A place, from 0.
     Place(usize),
 }
@@ -114,7 +116,7 @@ impl Opening<'_> {
     }
 
     /// Steps 3.c.ii, 3.e and 3.f.
-    fn object(&mut self, fields: Vec<(String, Value)>) -> Result<Value, Refusal> {
+    fn object(&mut self, fields: Vec<(CompactString, Value)>) -> Result<Value, Refusal> {
         self.check_depth()?;
         let mut opened = Vec::with_capacity(fields.len());
         let mut listed = None;
@@ -133,7 +135,7 @@ impl Opening<'_> {
         for digest in digests(listed)? {
             if let Some(index) = self.take(digest)? {
                 let (name, item) = property(self.texts[index])?;
-                if opened.iter().any(|field: &(String, Value)| field.0 == name) {
+                if opened.iter().any(|field: &(CompactString, Value)| field.0 == name) {
                     return Err("licence.claim-exists");
                 }
                 let item = self.disclosed(index, Step::Name(name.clone()), item)?;
@@ -172,8 +174,8 @@ impl Opening<'_> {
     }
 
     /// The disclosure of a digest, if it came; a digest stands once in the whole. Step 4.
-    fn take(&mut self, digest: String) -> Result<Option<usize>, Refusal> {
-        let place = self.given.binary_search_by(|known| known.0.as_str().cmp(&digest)).ok();
+    fn take(&mut self, digest: CompactString) -> Result<Option<usize>, Refusal> {
+        let place = self.given.binary_search_by(|known| known.0.as_str().cmp(digest.as_str())).ok();
         let index = place.map(|place| self.given[place].1);
         if self.seen.insert(digest) { Ok(index) } else { Err("licence.digest-twice") }
     }
@@ -183,8 +185,8 @@ impl Opening<'_> {
 /// hashed.
 #[derive(Default)]
 struct Seen {
-    few: Vec<String>,
-    many: HashSet<String>,
+    few: Vec<CompactString>,
+    many: HashSet<CompactString>,
     count: usize,
 }
 
@@ -192,7 +194,7 @@ impl Seen {
     const FEW: usize = 24;
 
     /// False where it was there.
-    fn insert(&mut self, digest: String) -> bool {
+    fn insert(&mut self, digest: CompactString) -> bool {
         self.count += 1;
         if self.few.contains(&digest) {
             return false;
@@ -205,7 +207,7 @@ impl Seen {
     }
 }
 
-fn digests(listed: Option<Value>) -> Result<Vec<String>, Refusal> {
+fn digests(listed: Option<Value>) -> Result<Vec<CompactString>, Refusal> {
     let Some(listed) = listed else { return Ok(vec![]) };
     let Value::Array(items) = listed else { return Err("licence.sd-array") };
     let text = |item| if let Value::Text(text) = item { Ok(text) } else { Err("licence.sd-digest") };
@@ -222,7 +224,7 @@ fn read(text: &str) -> Result<Vec<Value>, Refusal> {
     Ok(parts)
 }
 
-fn property(text: &str) -> Result<(String, Value), Refusal> {
+fn property(text: &str) -> Result<(CompactString, Value), Refusal> {
     let [_, name, value] = <[_; 3]>::try_from(read(text)?).map_err(|_| "licence.disclosure-length")?;
     let Value::Text(name) = name else { return Err("licence.claim-name-type") };
     match name.as_str() {
