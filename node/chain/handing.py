@@ -21,7 +21,7 @@ from node.metrics import Metrics
 MAX_CALL = 500
 _CALL_BYTES = 1 << 20
 #: Between the beginnings of two calls to a node: what came meanwhile goes together, seconds.
-PACE_S = 0.05
+PACE_S = 0.1
 #: What a node refuses while it is a block behind is handed to it once more after so long, seconds.
 _BEHIND_S = 0.25
 #: What waits for so long without a block is handed over again, seconds.

@@ -25,7 +25,7 @@ from scripts.network_node import Account, NetworkNode, Program, wait_for
 GAS = 500_000
 #: Transactions of one member ahead of what its watcher saw committed. Admission allows 64: so a node that is a block
 #: behind still takes every one of them.
-WINDOW = 64
+WINDOW = 56
 _DIGEST = hashlib.sha256(b"bench").digest()
 #: Without a chain block for this long a network is at rest, seconds.
 _SETTLE_S = 5.0

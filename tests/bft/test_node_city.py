@@ -11,10 +11,12 @@ from dataclasses import replace
 import grpc
 import pytest
 
+from ledger.chain.account import sign_transaction
 from ledger.errors import LedgerError, UnavailableError, UntrustedError
 from ledger.evidence.bft import BftFinality, check_bft, decode_bft, inherit
 from ledger.evidence.bundle import assemble, decode_bundle
 from ledger.evidence.finality import decode_header
+from ledger.keys import AccountSigner
 from ledger.model import KeyRole
 from ledger.v1 import peer_pb2, peer_pb2_grpc
 from ledger.verify import verify_bundle
@@ -146,6 +148,25 @@ def test_a_node_that_lost_its_disk_takes_a_snapshot(bft_city: City) -> None:
     # And from its own disk again.
     bft_city.stop(3)
     bft_city.start(3)
+    same_head(bft_city)
+
+
+def test_what_waits_while_nobody_can_decide_is_handed_to_those_that_come_back(bft_city: City) -> None:
+    same_head(bft_city)
+    node = bft_city[0]
+    signer, chain = node.core.keys[KeyRole.ACCOUNT], node.core.chain
+    assert isinstance(signer, AccountSigner)
+    bft_city.stop(2, 3)
+    # Nothing but a nonce is used up by it.
+    nonce = chain.pending_nonce(signer.address)
+    raw = sign_transaction(signer, chain_id=chain.chain_id, nonce=nonce, to=b"\x77" * 20, data=b"", gas=30_000)
+    hash_ = chain.submit(raw)
+    eventually(lambda: bft_city[1].core.embedded.waiting_transaction(hash_) == raw, 300)
+    assert chain.waiting()[2], "the next block will have it"
+    bft_city.start(2, 3)
+    assert chain.wait(hash_, 300).succeeded
+    for one in bft_city.nodes.values():
+        eventually(lambda one=one: one.core.embedded.waiting_transaction(hash_) is None, 300)
     same_head(bft_city)
 
 

@@ -7,6 +7,7 @@ use prost::bytes::Bytes;
 
 use crate::chain::build::Built;
 use crate::chain::engine::Chain;
+use crate::chain::known::Entry;
 use crate::error::Error;
 
 /// A block under way, and what it is made of.
@@ -18,14 +19,19 @@ pub struct Ahead {
 }
 
 impl Ahead {
-    /// Begin, after `before` has ended: there is one pending block.
-    pub fn begin(chain: &Arc<Chain>, height: u64, time_ms: u64, txs: Vec<Bytes>, before: Option<Self>) -> Self {
-        let (chain, raws) = (Arc::clone(chain), txs.clone());
+    /// Begin with what `txs` were found to be, after `before` has ended: there is one pending block.
+    pub fn begin(
+        chain: &Arc<Chain>,
+        (height, time_ms): (u64, u64),
+        (txs, entries): (Vec<Bytes>, Vec<Entry>),
+        before: Option<Self>,
+    ) -> Self {
+        let chain = Arc::clone(chain);
         let made = thread::spawn(move || {
             if let Some(before) = before {
                 before.end();
             }
-            chain.finalize(&raws, time_ms, height, usize::MAX)
+            chain.finalize_opened(&entries, time_ms, height)
         });
         Self { height, time_ms, txs, made }
     }

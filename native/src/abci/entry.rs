@@ -5,7 +5,6 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use alloy_primitives::{Address, B256, keccak256};
-use rayon::prelude::*;
 use tendermint_proto::v0_38::abci::{RequestCheckTx, ResponseCheckTx};
 
 use super::app::{Application, REFUSED, lock};
@@ -23,7 +22,7 @@ impl Application {
     /// Take transactions in; one answer each, in order. `own`: from this member's own people and programs, and not from
     /// another member's node. Errors: `tx.*`.
     pub fn hand_in<R: AsRef<[u8]> + Sync>(&self, raws: &[R], own: bool) -> Vec<Taken> {
-        let opened: Vec<_> = raws.par_iter().map(|raw| self.chain.open(raw.as_ref())).collect();
+        let opened = self.chain.open_all(raws);
         let mut pool = lock(&self.pool);
         // Under the pool's lock: a block that comes now finds here what it uses up.
         let (head, was_ready) = (self.chain.head(), pool.ready());

@@ -9,6 +9,7 @@ use tendermint_proto::v0_38::abci::{
 use super::ahead::Ahead;
 use super::app::{Application, lock};
 use super::finalize::milliseconds;
+use crate::chain::known::Entry;
 use crate::error::Error;
 
 /// Transactions of a proposal at most: what waits behind them is executed while the next proposal travels.
@@ -33,8 +34,8 @@ impl Application {
         self.chain.check_next_version()?;
         self.stats.proposals_judged.add(1);
         let status = match self.chain.judge_all(&request.txs) {
-            Ok(()) => {
-                self.begin(request);
+            Ok(entries) => {
+                self.begin(request, entries);
                 ProposalStatus::Accept
             }
             Err(_) => {
@@ -46,13 +47,14 @@ impl Application {
     }
 
     /// Execute a good proposal while it is voted on.
-    fn begin(&self, request: &RequestProcessProposal) {
+    fn begin(&self, request: &RequestProcessProposal, entries: Vec<Entry>) {
         let (Ok(height), Ok(time_ms)) = (u64::try_from(request.height), milliseconds(request.time.as_ref())) else {
             return;
         };
         if !request.txs.is_empty() {
             let mut ahead = lock(&self.ahead);
-            *ahead = Some(Ahead::begin(&self.chain, height, time_ms, request.txs.clone(), ahead.take()));
+            let block = (request.txs.clone(), entries);
+            *ahead = Some(Ahead::begin(&self.chain, (height, time_ms), block, ahead.take()));
         }
     }
 }

@@ -10,6 +10,7 @@ use super::consortium::check_version;
 use super::engine::{Chain, Executed};
 use super::evm::{BlockHashes, Machine};
 use super::fail;
+use super::known::Entry;
 use super::rules::{self, Judge, block_full};
 use super::standing::Standing;
 use super::store::block_rows;
@@ -20,11 +21,20 @@ use crate::error::{Class, Error};
 /// Transactions whose senders are recovered together, ahead of their execution.
 const CHUNK: usize = 32;
 
+/// So few are opened where they are.
+const FEW: usize = 4;
+
 /// A decoded transaction with its sender.
-pub type Opened = Result<(Arc<Transaction>, Address), Error>;
+pub type Opened = Result<Entry, Error>;
 
 /// A pending block, or why each transaction was left out.
 pub type Built = Result<Arc<Executed>, Vec<(usize, Error)>>;
+
+/// What a block is made of.
+enum Source<'a, R> {
+    Raw(&'a [R]),
+    Opened(&'a [Entry]),
+}
 
 /// What the transactions of a block came to.
 #[derive(Default)]
@@ -43,6 +53,16 @@ impl Chain {
         let from = tx.recover()?;
         self.known.put(&tx, from);
         Ok((tx, from))
+    }
+
+    /// The same of many: what is new among them on all cores, when that is worth waking them.
+    pub fn open_all<R: AsRef<[u8]> + Sync>(&self, raws: &[R]) -> Vec<Opened> {
+        let known = self.known.get_all(raws);
+        let open = |(known, raw): (Option<Entry>, &R)| known.map_or_else(|| self.open(raw.as_ref()), Ok);
+        match known.iter().filter(|known| known.is_none()).count() {
+            0..FEW => known.into_iter().zip(raws).map(open).collect(),
+            _ => known.into_par_iter().zip(raws).map(open).collect(),
+        }
     }
 
     /// Admission on the committed state: the transaction and its sender. Errors: `tx.*`.
@@ -93,6 +113,21 @@ impl Chain {
         consensus_height: u64,
         cap: usize,
     ) -> Result<Built, Error> {
+        self.finalize_from(&Source::Raw(raws), time_ms, consensus_height, cap)
+    }
+
+    /// The same of transactions that were opened.
+    pub fn finalize_opened(&self, opened: &[Entry], time_ms: u64, consensus_height: u64) -> Result<Built, Error> {
+        self.finalize_from(&Source::<&[u8]>::Opened(opened), time_ms, consensus_height, usize::MAX)
+    }
+
+    fn finalize_from<R: AsRef<[u8]> + Sync>(
+        &self,
+        source: &Source<'_, R>,
+        time_ms: u64,
+        consensus_height: u64,
+        cap: usize,
+    ) -> Result<Built, Error> {
         let _writer = self.lock();
         let head = self.head();
         let before = head.sealed.consensus_height();
@@ -101,7 +136,7 @@ impl Chain {
             return Err(error.values(format!("over {before}"), consensus_height));
         }
         let timestamp = (time_ms / 1000).max(head.sealed.header.timestamp);
-        self.build(&head, raws, timestamp, consensus_height, cap)
+        self.build(&head, source, timestamp, consensus_height, cap)
     }
 
     /// Re-execute a foreign block into pending. Errors: `block.*`, naming what differs first.
@@ -113,7 +148,8 @@ impl Chain {
         if raws.is_empty() {
             return Err(fail::untrusted("block.empty", "a block without transactions is never made"));
         }
-        let built = self.build(&head, raws, theirs.header.timestamp, theirs.consensus_height(), usize::MAX)?;
+        let built =
+            self.build(&head, &Source::Raw(raws), theirs.header.timestamp, theirs.consensus_height(), usize::MAX)?;
         let built = built.ok();
         let checked = same(built.as_deref(), &theirs);
         if checked.is_err() {
@@ -126,7 +162,7 @@ impl Chain {
     fn build<R: AsRef<[u8]> + Sync>(
         &self,
         head: &Snapshot,
-        raws: &[R],
+        source: &Source<'_, R>,
         timestamp: u64,
         consensus_height: u64,
         cap: usize,
@@ -140,19 +176,21 @@ impl Chain {
         let context = seal(frame, B256::ZERO, &[]).context(self.limits().chain_id);
         let mut machine = Machine::new(&head.state, context, &hashes as BlockHashes<'_>);
         let judge = Judge::new(&head.state, self.limits());
-        // The next senders are recovered while the last transactions run: both take about as long.
-        let ran = std::thread::scope(|scope| {
-            let (send, opened) = mpsc::sync_channel(8);
-            scope.spawn(move || {
-                for chunk in raws.chunks(CHUNK) {
-                    let opened: Vec<_> = chunk.par_iter().map(|raw| self.open(raw.as_ref())).collect();
-                    if send.send(opened).is_err() {
-                        return;
+        let ran = match source {
+            Source::Opened(opened) => run(&mut machine, judge, opened.iter().cloned().map(Ok), cap)?,
+            // The next senders are recovered while the last transactions run: both take about as long.
+            Source::Raw(raws) => std::thread::scope(|scope| {
+                let (send, opened) = mpsc::sync_channel(8);
+                scope.spawn(move || {
+                    for chunk in raws.chunks(CHUNK) {
+                        if send.send(self.open_all(chunk)).is_err() {
+                            return;
+                        }
                     }
-                }
-            });
-            run(&mut machine, judge, opened.into_iter().flatten(), cap)
-        })?;
+                });
+                run(&mut machine, judge, opened.into_iter().flatten(), cap)
+            })?,
+        };
         if ran.included.is_empty() {
             return Ok(Err(ran.refused));
         }

@@ -18,7 +18,8 @@ const OVERHEAD: usize = 640;
 #[derive(Default)]
 pub struct Known(Mutex<Generations>);
 
-type Entry = (Arc<Transaction>, Address);
+/// A transaction and who sent it.
+pub type Entry = (Arc<Transaction>, Address);
 
 #[derive(Default)]
 struct Generations {
@@ -33,6 +34,13 @@ impl Known {
     pub fn get(&self, raw: &[u8]) -> Option<Entry> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.young.get(raw).or_else(|| known.old.get(raw)).cloned()
+    }
+
+    /// The same of many.
+    pub fn get_all<R: AsRef<[u8]>>(&self, raws: &[R]) -> Vec<Option<Entry>> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let get = |raw: &[u8]| known.young.get(raw).or_else(|| known.old.get(raw)).cloned();
+        raws.iter().map(|raw| get(raw.as_ref())).collect()
     }
 
     /// Remember a transaction and its recovered sender.

@@ -33,7 +33,7 @@ pub mod evm;
 pub mod export;
 mod fail;
 pub mod genesis;
-mod known;
+pub mod known;
 pub mod proof;
 pub mod propose;
 mod recover;

@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use alloy_primitives::{Address, B256};
-use rayon::prelude::*;
 
-use super::build::Opened;
 use super::consortium::check_version;
 use super::engine::Chain;
+use super::known::Entry;
 use super::rules::{Judge, member_of};
 use super::tx::Transaction;
 use crate::error::Error;
@@ -63,21 +62,19 @@ impl Chain {
         chosen
     }
 
-    /// Judge all transactions of a proposal on the parent's state, in order. Errors: index and `tx.*` of the first that
-    /// breaks a rule.
-    pub fn judge_all<R: AsRef<[u8]> + Sync>(&self, raws: &[R]) -> Result<(), (usize, Error)> {
+    /// Judge all transactions of a proposal on the parent's state, in order; what they are. Errors: index and `tx.*` of
+    /// the first that breaks a rule.
+    pub fn judge_all<R: AsRef<[u8]> + Sync>(&self, raws: &[R]) -> Result<Vec<Entry>, (usize, Error)> {
         let head = self.head();
         let mut judge = Judge::new(&head.state, self.limits());
+        let mut entries = Vec::new();
         // Few at a time: of millions of wrong ones the first is enough.
         for (chunk, few) in raws.chunks(CHUNK).enumerate() {
             for (index, opened) in self.open_all(few).into_iter().enumerate() {
-                opened.and_then(|(tx, from)| judge.admit(&tx, from)).map_err(|error| (chunk * CHUNK + index, error))?;
+                let judged = opened.and_then(|(tx, from)| judge.admit(&tx, from).map(|()| (tx, from)));
+                entries.push(judged.map_err(|error| (chunk * CHUNK + index, error))?);
             }
         }
-        Ok(())
-    }
-
-    fn open_all<R: AsRef<[u8]> + Sync>(&self, raws: &[R]) -> Vec<Opened> {
-        raws.par_iter().map(|raw| self.open(raw.as_ref())).collect()
+        Ok(entries)
     }
 }
