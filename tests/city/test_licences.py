@@ -88,7 +88,7 @@ def test_no_file_of_the_city_says_who_holds_a_licence(told: Told, wanted: dict[b
 
 def test_no_store_of_the_city_says_who_holds_a_licence(told: Told, wanted: dict[bytes, str], tmp_path: Path) -> None:
     stores = traces.stores(told.folder, PRIVATE)
-    assert len(stores) == 15
+    assert len(stores) >= 15
     for store in stores:
         rows = list(traces.rows(store, tmp_path / "copy"))
         assert rows, store
