@@ -153,11 +153,17 @@ def _is_fresh(found: VerifiedStatusList, terms: Terms) -> bool:
     return True
 
 
+_UNPROVEN: Final = Check(name="holder", outcome=Outcome.WARN, code="unproven")
+
+
 def check_holder(shown: Presented, said: Credential, terms: Terms) -> tuple[Check, binding.KeyBinding | None]:
     """Whether the holder's key presented the licence, and what the binding says."""
     if shown.key_binding is None:
         if terms.require_binding:
             return _fail("holder", "licence.binding-missing"), None
+        if said.holder_spki is not None:
+            # Whoever was given a copy can cut the holder's proof off, and with it for whom the copy was made.
+            return _UNPROVEN, None
         return _skip("holder", "unbound"), None
     if said.holder_spki is None:
         return _fail("holder", "licence.binding-unbound"), None

@@ -188,7 +188,12 @@ LINES: Final[Mapping[tuple[str, str], Pair]] = {
         "凭条不能证明持证人；请把姓名与本人证件核对。",
         "A slip does not prove its holder: compare the name with the holder's own document.",
     ),
-    ("holder", "unbound"): ("未要求持证人证明。", "The holder was not asked for a proof."),
+    ("holder", "unbound"): ("证照未绑定持证人密钥。", "The licence is not bound to a key of its holder."),
+    ("holder", "unproven"): (
+        "证照绑定了持证人密钥，但未要求其证明：任何得到过它的人（包括加注件的接收方）都能这样出示。",
+        "The licence is bound to its holder's key, and no proof was asked for: whoever was ever given it, a copy's "
+        "recipient too, can show it like this.",
+    ),
     ("audience", "ok"): ("向本机构出示。", "Shown to this verifier."),
     ("audience", "any"): ("未限定出示对象。", "Not asked to whom it is shown."),
     ("identifier", "ok"): (

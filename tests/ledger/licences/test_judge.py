@@ -60,9 +60,13 @@ def test_only_what_is_shown_is_in_the_verdict() -> None:
 
 
 def test_no_holder_is_asked_for() -> None:
-    found = city.judged(city.licence(), require_binding=False, audience=None, nonce=None)
+    asked = {"require_binding": False, "audience": None, "nonce": None}
+    unbound = city.judged(city.issue(city.claims(bound=False)), **asked)
+    assert unbound.code == "valid"
+    assert lines(unbound)["holder"] == ("skip", "unbound")
+    found = city.judged(city.licence(), **asked)
     assert found.code == "valid"
-    assert lines(found)["holder"] == ("skip", "unbound")
+    assert lines(found)["holder"] == ("warn", "unproven")
     assert lines(found)["audience"] == ("skip", "any")
 
 
@@ -257,6 +261,13 @@ def test_a_copy_is_for_its_recipient() -> None:
     # It is not made anew for each look at it.
     old = city.copy_for(city.OTHER_BODY, made=NOW - 3 * DAY, ends=NOW + DAY)
     assert city.judged(old, copy_recipient=city.OTHER_BODY, nonce=None).code == "valid"
+
+
+def test_a_copy_without_the_holders_proof_is_marked() -> None:
+    cut = city.copy_for(city.OTHER_BODY).rpartition("~")[0] + "~"
+    found = city.judged(cut, require_binding=False, audience=None, nonce=None)
+    assert lines(found)["holder"] == ("warn", "unproven")
+    assert city.judged(cut, audience=None, nonce=None).code == "holder-unproven"
 
 
 def test_a_copy_answers_no_question() -> None:
