@@ -16,7 +16,7 @@ from node.city import attacks, papers, steps
 from node.city.counter import Counter
 from node.city.data import divisions, holidays, own_files
 from node.city.found import City
-from node.city.offline import verify_offline
+from node.city.offline import surroundings, verify_offline
 from node.city.story import Story
 from node.cli.connect import Connection, connect
 from node.cli.output import err
@@ -213,7 +213,7 @@ class Demo:
         if verdict["verdict"] != "verified" or verdict["reached"] != "final":
             raise FatalError("demo.bundle", "the proof file does not verify", actual=json.dumps(verdict)[:500])
         self.story.tell(
-            t("proof file, verified by a separate process without network", "证明文件，由无网络的独立进程验证"),
+            t("proof file, verified ", "证明文件，") + surroundings(verdict),
             f"{verdict['verdict']}, {verdict['reached']}, {verdict['finality']} ({len(bundle):,} B)",
             bundle={"file": str(folder / "use.civic"), "policy": str(folder / "city.policy"), "verdict": verdict},
         )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ledger.errors import FatalError
+from node.cli.texts import t
 
 
 def verify_offline(bundle: Path, policy: Path) -> dict[str, Any]:
@@ -40,3 +41,10 @@ def verify_offline(bundle: Path, policy: Path) -> dict[str, Any]:
         raise FatalError("demo.bundle", "the verifier printed no object")
     value["offline"] = command[0] == isolate
     return value
+
+
+def surroundings(found: dict[str, Any]) -> str:
+    """How a verdict of :func:`verify_offline` came about, in words."""
+    if found["offline"]:
+        return t("by a separate process without network", "由无网络的独立进程验证")
+    return t("by a separate process", "由独立进程验证")

@@ -23,7 +23,7 @@ from node.city import holders, steps
 from node.city.counter import Counter
 from node.city.data import licences
 from node.city.office import ISSUERS, SHOWN, Office, expect
-from node.city.offline import verify_offline
+from node.city.offline import surroundings, verify_offline
 from node.city.story import Story
 from node.cli.connect import CALL_TIMEOUT, Connection
 from node.cli.texts import t
@@ -122,7 +122,7 @@ class Papers:
         found = verify_offline(file, self._city / "city.policy")
         verdict = expect(found["licence"], "valid")
         self._story.tell(
-            t("a licence in one file, verified without network", "证照证明文件，无网络核验"),
+            t("a licence in one file, verified ", "证照证明文件，") + surroundings(found),
             f"{_found(verdict)}, {found['reached']}, {found['finality']} ({len(bundle):,} B)",
             licence_offline=verdict["code"],
             licence_bundle={"file": str(file), "reached": found["reached"], "offline": found["offline"]},
