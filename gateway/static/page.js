@@ -127,13 +127,15 @@
   };
   const showBroken = (error, name) => {
     const link = String(error.code || "").split(".")[0];
-    if (!LINKS.includes(link) || error.code === "policy.format") {
+    // Only the bundle of a licence has that link.
+    const links = link === "licence" ? [...LINKS, link] : LINKS;
+    if (!links.includes(link) || error.code === "policy.format") {
       result.replaceChildren(verdictBox("warn", texts.verdict_unjudged, error.message, error.hint, error.code));
       return;
     }
     const box = verdictBox("bad", texts.verdict_broken, name, texts.verdict_stopped);
     const list = element("ul", "checks");
-    for (const known of LINKS) {
+    for (const known of links) {
       if (known === link) {
         const detail = [error.message, error.hint, `${texts.error_code}: ${error.code}`].filter(Boolean).join(" — ");
         list.append(checkLine("broken", known, detail));
