@@ -12,7 +12,7 @@ from ledger.errors import InvalidInputError, NotFoundError, UnavailableError
 from ledger.evidence.bft import decode_bft
 from ledger.v1 import peer_pb2, peer_pb2_grpc
 from node.chain.blocks import MAX_SUBMIT
-from node.rpc.errors import from_rpc
+from node.rpc.errors import from_peer
 
 if TYPE_CHECKING:
     from ledger.chain.engine import EmbeddedChain
@@ -89,9 +89,10 @@ def hand_over(peers: PeerBook, tracker: PeerTracker) -> Hand:
                 peer_pb2.SubmitTransactionsRequest(transactions=raws), timeout=_TIMEOUT_S
             )
         except grpc.RpcError as error:
-            failure = from_rpc(error, f"the node of {member}")
+            failure = from_peer(error, f"the node of {member}")
             tracker.missed(member, failure.message)
             raise failure from error
+        tracker.reached(member)
         return [(item.hash, item.code) for item in response.results]
 
     return hand

@@ -21,7 +21,7 @@ from node.chain.blockwire import finality_message, head_message, head_of, stored
 from node.chain.heads import HeadBoard
 from node.chain.tracker import PeerTracker
 from node.identity.peers import PeerBook
-from node.rpc.errors import from_rpc
+from node.rpc.errors import from_peer
 
 if TYPE_CHECKING:
     from ledger.chain.engine import EmbeddedChain
@@ -163,7 +163,7 @@ def _submit(
 def forward_to(
     peers: PeerBook, sequencer: str, tracker: PeerTracker, timeout: float
 ) -> Callable[[list[bytes]], list[Admission]]:
-    """How a follower's chain hands transactions to the sequencer. Raises what ``from_rpc`` makes of a failure."""
+    """How a follower's chain hands transactions to the sequencer. Raises what ``from_peer`` makes of a failure."""
     from ledger.chain.mempool import Admission
 
     def forward(raws: list[bytes]) -> list[Admission]:
@@ -174,7 +174,7 @@ def forward_to(
             try:
                 response = _submit(stub, request, timeout)
             except grpc.RpcError as error:
-                failure = from_rpc(error, f"the sequencer {sequencer}")
+                failure = from_peer(error, f"the sequencer {sequencer}")
                 tracker.missed(sequencer, failure.message)
                 raise failure from error
             answers += [Admission(hash=item.hash, code=item.code, message=item.message) for item in response.results]

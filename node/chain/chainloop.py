@@ -25,7 +25,7 @@ from node.context import Clock
 from node.identity.peers import PeerBook
 from node.loops import Loop
 from node.metrics import Metrics
-from node.rpc.errors import from_rpc
+from node.rpc.errors import from_peer
 
 if TYPE_CHECKING:
     from ledger.chain.engine import EmbeddedChain
@@ -177,7 +177,7 @@ class Follower:
                     if self.loop.stopping:
                         break
             except grpc.RpcError as error:
-                failure = from_rpc(error, f"the sequencer {sequencer}")
+                failure = from_peer(error, f"the sequencer {sequencer}")
                 self._tracker.missed(sequencer, failure.message)
                 if not heard and not self.loop.stopping:
                     raise failure from error
@@ -222,7 +222,7 @@ class Follower:
             try:
                 stub.Cosign(peer_pb2.CosignRequest(head=head_message(signed)), timeout=_COSIGN_TIMEOUT_S)
             except grpc.RpcError as error:
-                failure = from_rpc(error, f"the sequencer {sequencer}")
+                failure = from_peer(error, f"the sequencer {sequencer}")
                 # An answer that came too late is not a fault: newer heads are waiting already.
                 if failure.code != "head.unknown":
                     raise failure from error

@@ -20,6 +20,10 @@ from node.metrics import Metrics
 #: Transactions of one call, and their bytes (one alone may have more).
 MAX_CALL = 500
 _CALL_BYTES = 1 << 20
+#: What a lane keeps behind a call under way, bytes and what each transaction takes beside. Beyond it the lane asks
+#: the pool, which holds each transaction once, for everything that waits.
+_MOST_QUEUED = 16 << 20
+_OVERHEAD = 200
 #: Between the beginnings of two calls to a node: what came meanwhile goes together, seconds.
 PACE_S = 0.1
 #: What a node refuses while it is a block behind is handed to it once more after so long, seconds.
@@ -64,7 +68,8 @@ class Handing:
         self._on_fatal = on_fatal
         self._lock = threading.Lock()
         self._lanes: dict[str, Lane] = {}
-        self._validates = False
+        #: None until the validators were looked up first.
+        self._validates: bool | None = None
         self._ended = False
         self._looking = Loop("handing", self._look, metrics=metrics, on_fatal=on_fatal)
 
@@ -87,6 +92,8 @@ class Handing:
         """
         with self._lock:
             lanes, validates = tuple(self._lanes.values()), self._validates
+        if validates is None:
+            validates = self._own in self._validators()
         taken = None if validates else threading.Event()
         for lane in lanes:
             lane.put(raws, taken)
@@ -131,6 +138,7 @@ class Lane:
         self._lock = threading.Lock()
         #: Pieces that fit into a call.
         self._queue: deque[list[bytes]] = deque()
+        self._queued = 0
         #: Who waits until everything that is in the queue now was taken.
         self._waiters: list[threading.Event] = []
         #: Everything that waits here has to be handed over: the node is new to us, or did not answer.
@@ -146,6 +154,9 @@ class Lane:
         with self._lock:
             if not self._all:
                 self._queue.extend(_pieces(raws))
+                self._queued += sum(_OVERHEAD + len(raw) for raw in raws)
+                if self._queued > _MOST_QUEUED:
+                    self._forget()
             if taken is not None:
                 self._waiters = [*[one for one in self._waiters if not one.is_set()][-MAX_CALL:], taken]
         self.loop.wake()
@@ -153,15 +164,17 @@ class Lane:
     def _step(self) -> float:
         now = time.monotonic()
         if now < self._not_before:
-            return self._not_before - now
+            # Waited for in here: to come back with nothing done would count as a success after a failure.
+            if not self.loop.pause(self._not_before - now):
+                return 0.0
+            now = time.monotonic()
         self._not_before = now + PACE_S
         again, fresh, waiters = self._due(now)
         try:
             late = {hash_ for piece in _pieces(again + fresh) for hash_ in self._call(piece)}
         except LedgerError:
             with self._lock:
-                self._all = True
-                self._queue.clear()
+                self._forget()
                 self._waiters = waiters + self._waiters
             self._not_before = time.monotonic() + _PAUSE_S
             raise
@@ -175,6 +188,12 @@ class Lane:
         if self._behind:
             due = min(due, self._behind_at)
         return max(0.0, max(due, self._not_before) - time.monotonic())
+
+    def _forget(self) -> None:
+        """Everything that waits here is handed over next, under the lock."""
+        self._all = True
+        self._queue.clear()
+        self._queued = 0
 
     def _due(self, now: float) -> tuple[list[bytes], list[bytes], list[threading.Event]]:
         """What to hand over once more, what for the first time, and who waits for that."""
@@ -205,8 +224,10 @@ class Lane:
             more = sum(map(len, self._queue[0]))
             if found and (len(found) + len(self._queue[0]) > MAX_CALL or size + more > _CALL_BYTES):
                 break
-            found += self._queue.popleft()
+            piece = self._queue.popleft()
+            found += piece
             size += more
+            self._queued -= more + _OVERHEAD * len(piece)
         return found
 
 

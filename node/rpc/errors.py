@@ -117,6 +117,15 @@ def from_rpc(error: grpc.RpcError, peer: str = "the node") -> LedgerError:
     return FatalError("peer.failed", f"{peer} failed: {details}", hint="look at that node's log")
 
 
+def from_peer(error: grpc.RpcError, peer: str) -> LedgerError:
+    """The same of a call to another member's node, for loops: what is broken there is not broken here, so it is never
+    a FatalError, which ends the node that meets it."""
+    failure = from_rpc(error, peer)
+    if isinstance(failure, FatalError):
+        return UnavailableError(failure.code, failure.message, hint=failure.hint)
+    return failure
+
+
 def refusal(code: str, message: str, hint: str = "") -> LedgerError:
     """The error of a refusal another node wrote into an exchange: by the area of its code."""
     for error_class, codes in _REFUSALS.items():

@@ -203,6 +203,52 @@ def test_lanes_follow_the_validators(made: Callable[..., Bench], monkeypatch: py
     assert bench.peers.count("a") == calls
 
 
+def test_a_validator_that_has_not_looked_yet_takes_transactions(made: Callable[..., Bench]) -> None:
+    made("own", "a").handing(raws(0, 1))
+
+
+def test_a_node_that_is_away_is_one_failure_until_it_answers(made: Callable[..., Bench]) -> None:
+    bench = made("own", "a")
+    seen: list[LedgerError | None] = []
+
+    def away(member: str, raws: list[bytes]) -> list[tuple[bytes, str]]:
+        lane = next(loop for loop in bench.handing.loops() if loop.name == f"hand-to-{member}")
+        seen.append(lane.problem)
+        raise UnavailableError("peer.unreachable", f"{member} does not answer")
+
+    bench.handing = Handing(
+        own="own",
+        validators=lambda: ["own", "a"],
+        hand=away,
+        waiting=lambda age: raws(0, 1),
+        metrics=Metrics(),
+        on_fatal=bench.fatal.append,
+    )
+    bench.start()
+    eventually(lambda: len(seen) >= 3)
+    assert all(problem is not None and problem.code == "peer.unreachable" for problem in seen[1:])
+
+
+def test_behind_a_call_that_hangs_a_lane_keeps_little(
+    made: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handing, "_MOST_QUEUED", 10_000)
+    monkeypatch.setattr(handing, "AGAIN_S", 3_600.0)
+    bench = made("own", "a")
+    bench.peers.slow = {"a"}
+    bench.waiting = raws(0, 1)
+    bench.start()
+    eventually(lambda: bench.peers.count("a") == 1)
+    # The same again and again: the pool holds it once.
+    for _ in range(1_000):
+        bench.handing(raws(0, 1))
+    bench.waiting = raws(0, 2)
+    bench.handing(raws(1, 1))
+    bench.peers.answer.set()
+    eventually(lambda: raws(1, 1)[0] in bench.peers.got("a"))
+    assert bench.peers.got("a").count(raws(0, 1)[0]) <= 60
+
+
 def test_a_defect_ends_the_node_as_everywhere(made: Callable[..., Bench]) -> None:
     bench = made("own", "a")
 
