@@ -15,7 +15,7 @@ use crate::chain::rules::NONCE_WINDOW;
 use crate::chain::tx::Transaction;
 use crate::error::{Class, Error};
 
-/// Transactions that wait at most, of all senders.
+/// Transactions that wait at most, of all senders; each sender's next one beyond it.
 pub const MAX_TRANSACTIONS: usize = 20_000;
 /// Their bytes at most.
 pub const MAX_BYTES: usize = 64 << 20;
@@ -56,7 +56,9 @@ impl Pool {
         let (nonce, hash, size) = (tx.nonce, tx.hash, tx.raw.len());
         let all_full = self.by_hash.len() >= MAX_TRANSACTIONS || self.bytes + size > MAX_BYTES;
         let places = self.senders.entry(from).or_default();
-        let full = all_full || places.len() as u64 > NONCE_WINDOW;
+        // What its sender uses next finds a place even then, one of each member: whoever fills the pool with what no block
+        // can hold yet would keep everybody's out for ever.
+        let full = (all_full && nonce != next) || places.len() as u64 > NONCE_WINDOW;
         let entered = match places.entry(nonce) {
             Entry::Occupied(mut taken) if taken.get().tx.hash == hash => {
                 taken.get_mut().own |= own;

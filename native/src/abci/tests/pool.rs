@@ -93,7 +93,7 @@ fn the_pool_is_bounded_in_all_and_the_same_one_again_needs_no_room() {
         Arc::new(Transaction::decode(&raw, 2 << 20).expect("a transaction"))
     };
     let mut taken = 0;
-    for n in 1..=8 {
+    for n in 1..=7 {
         for nonce in 0..9 {
             taken += usize::from(pool.enter(large(n, nonce), from(n), 0, true).is_ok());
         }
@@ -101,11 +101,31 @@ fn the_pool_is_bounded_in_all_and_the_same_one_again_needs_no_room() {
     let (count, bytes) = pool.size();
     assert_eq!(count, taken);
     assert!(bytes <= MAX_BYTES && bytes + (1 << 20) + 200 > MAX_BYTES && taken == 63, "{taken} of {bytes} bytes");
-    let full = pool.enter(large(9, 0), from(9), 0, true).expect_err("full");
+    let full = pool.enter(large(9, 1), from(9), 0, true).expect_err("full");
     assert_eq!((full.code, full.class), ("tx.pool-full", Class::Unavailable));
     pool.enter(large(1, 0), from(1), 0, true).expect("it waits already");
     assert_eq!(pool.size(), (count, bytes));
     assert!(pool.runs().iter().all(|(sender, _)| *sender != from(9)), "who was refused leaves nothing behind");
+}
+
+#[test]
+fn who_fills_the_pool_with_gaps_keeps_nobody_out() {
+    let mut pool = Pool::default();
+    let from = |n: u8| alloy_primitives::Address::repeat_byte(n);
+    let sized = |n: u8, nonce: u64, bytes: usize| {
+        let raw = sign(&member(n), draft(nonce, Some(store_address()), vec![7; bytes].into()));
+        Arc::new(Transaction::decode(&raw, 2 << 20).expect("a transaction"))
+    };
+    for nonce in 1..=NONCE_WINDOW {
+        let _ = pool.enter(sized(1, nonce, 1 << 20), from(1), 0, false);
+    }
+    assert!(!pool.ready(), "no block can hold any of it");
+    assert_eq!(pool.enter(sized(2, 1, 1 << 20), from(2), 0, true).expect_err("full").code, "tx.pool-full");
+    pool.enter(sized(2, 0, 1 << 20), from(2), 0, true).expect("its next one");
+    assert!(pool.ready());
+    // One of each sender.
+    assert_eq!(pool.enter(sized(2, 0, 100), from(2), 0, true).expect_err("taken").code, "tx.nonce-taken");
+    assert_eq!(pool.enter(sized(2, 1, 1 << 20), from(2), 0, true).expect_err("full").code, "tx.pool-full");
 }
 
 #[test]
