@@ -8,8 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-#: The contracts of genesis, in the order of their addresses (CREATE nonce 0 to 4 of the genesis sender).
-NAMES = ("Consortium", "Directory", "Grants", "Anchors", "Licences")
+#: The contracts of genesis, in the order of their addresses (CREATE nonce 0 to 5 of the genesis sender).
+NAMES = ("Consortium", "Directory", "Grants", "Anchors", "Licences", "Recognition")
 
 _FOLDER = Path(__file__).resolve().parent
 

@@ -24,7 +24,7 @@ LAYOUT = HERE / "storageLayout.json"
 COMPILER = HERE / "solc.js"
 
 #: The contracts of genesis, in the order in which genesis makes them.
-DEPLOYED = ("Consortium", "Directory", "Grants", "Anchors", "Licences")
+DEPLOYED = ("Consortium", "Directory", "Grants", "Anchors", "Licences", "Recognition")
 
 SETTINGS: dict[str, Any] = {
     "evmVersion": "paris",

@@ -19,7 +19,7 @@ interface IConsortium {
     /// @param id Member id
     /// @param handle Short name in [a-z0-9-], part of the origin of its log; with the region unique for ever
     /// @param region GB/T 2260 code as a number, 100000 to 999999
-    /// @param roles Bits: 1 supervisor, 2 auditor, 4 quality
+    /// @param roles Bits: 1 supervisor, 2 auditor, 4 quality, 8 health, 16 hospital
     /// @param account Address of the account key; it is entered among the keys by itself and must not stand in `keys`
     /// @param validator True: its consensus key is in the validator set
     /// @param keys The other keys, at most 31

@@ -13,6 +13,12 @@ type GrantId is bytes32;
 type EntryId is bytes32;
 /// A licence type: the 21 ASCII characters of its code (18 of the defining body, 3 digits), left-aligned, zero padded.
 type LicenceTypeId is bytes32;
+/// An item of the rules of recognition (检查检验项目): its ASCII id in the rule set, left-aligned, zero padded.
+type ItemId is bytes32;
+/// A label range of recognition (互认范围): its ASCII code, left-aligned, zero padded.
+type RangeId is bytes32;
+/// A record of external quality assessment: keccak256(abi.encode(chain id, Recognition contract, its counter)).
+type EqaId is bytes32;
 
 using {sameMember as ==, otherMember as !=} for MemberId global;
 using {sameDataset as ==, otherDataset as !=} for DatasetId global;
@@ -53,7 +59,11 @@ uint32 constant ROLE_SUPERVISOR = 1;
 uint32 constant ROLE_AUDITOR = 2;
 // External quality assessment body of medical laboratories.
 uint32 constant ROLE_QUALITY = 4;
-uint32 constant ROLES_ALL = 7;
+// A region's health commission: rules of recognition, levels of institutions, label ranges, agreements.
+uint32 constant ROLE_HEALTH = 8;
+// A medical institution that reports results and asks for those of others.
+uint32 constant ROLE_HOSPITAL = 16;
+uint32 constant ROLES_ALL = 31;
 
 // --- status of members ------------------------------------------------------------------------------------------------
 uint8 constant MEMBER_ACTIVE = 1;
@@ -74,6 +84,7 @@ bytes32 constant NAME_DIRECTORY = "Directory";
 bytes32 constant NAME_GRANTS = "Grants";
 bytes32 constant NAME_ANCHORS = "Anchors";
 bytes32 constant NAME_LICENCES = "Licences";
+bytes32 constant NAME_RECOGNITION = "Recognition";
 
 // --- sharing type and level of datasets -------------------------------------------------------------------------------
 uint8 constant SHARING_UNCONDITIONAL = 1;
