@@ -4,14 +4,15 @@ use super::Refusal;
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 /// What is no character of the alphabet.
-const FOREIGN: u8 = 0x80;
-const VALUES: [u8; 256] = values();
+const FOREIGN: u32 = 1 << 31;
+/// The value of a character in its place among four.
+static PLACES: [[u32; 256]; 4] = [values(18), values(12), values(6), values(0)];
 
-const fn values() -> [u8; 256] {
+const fn values(shift: u32) -> [u32; 256] {
     let mut table = [FOREIGN; 256];
     let mut at = 0;
     while at < 64 {
-        table[ALPHABET[at] as usize] = at as u8;
+        table[ALPHABET[at] as usize] = (at as u32) << shift;
         at += 1;
     }
     table
@@ -22,31 +23,29 @@ pub fn decode(text: &[u8]) -> Result<Vec<u8>, Refusal> {
     let mut out = Vec::with_capacity(text.len() * 3 / 4);
     let whole = text.chunks_exact(4);
     let rest = whole.remainder();
+    out.resize(whole.len() * 3, 0);
     let mut foreign = 0;
-    for chunk in whole {
-        let [a, b, c, d] = [0, 1, 2, 3].map(|at| VALUES[usize::from(chunk[at])]);
-        foreign |= a | b | c | d;
-        out.extend_from_slice(&[a << 2 | b >> 4, b << 4 | c >> 2, c << 6 | d]);
+    for (bytes, characters) in out.chunks_exact_mut(3).zip(whole) {
+        let group = group(characters);
+        foreign |= group;
+        bytes.copy_from_slice(&group.to_be_bytes()[1..]);
     }
-    let mut last = [0; 3];
-    for (value, character) in last.iter_mut().zip(rest) {
-        *value = VALUES[usize::from(*character)];
-        foreign |= *value;
-    }
-    if foreign & FOREIGN != 0 || rest.len() == 1 {
+    let last = group(rest);
+    if (foreign | last) & FOREIGN != 0 || rest.len() == 1 {
         return Err(refusal(text));
     }
-    let [a, b, c] = last;
-    let unused = match rest.len() {
-        2 => b & 0x0f,
-        3 => c & 0x03,
-        _ => 0,
-    };
-    if unused != 0 {
+    let last = last.to_be_bytes();
+    let (bytes, unused) = last[1..].split_at(rest.len().saturating_sub(1));
+    if unused.iter().any(|byte| *byte != 0) {
         return Err("licence.base64-bits");
     }
-    out.extend_from_slice(&[a << 2 | b >> 4, b << 4 | c >> 2][..rest.len().saturating_sub(1)]);
+    out.extend_from_slice(bytes);
     Ok(out)
+}
+
+/// Three bytes of at most four characters.
+fn group(characters: &[u8]) -> u32 {
+    PLACES.iter().zip(characters).fold(0, |sum, (place, character)| sum | place[usize::from(*character)])
 }
 
 /// The text of bytes.
@@ -64,7 +63,7 @@ pub fn encode(data: &[u8]) -> String {
 /// A `+` or `/` in the last place stands for bits that the right character has too: only the last character is wrong.
 fn refusal(text: &[u8]) -> Refusal {
     let (before, last) = text.split_at(text.len() - 1);
-    let known = before.iter().all(|character| VALUES[usize::from(*character)] != FOREIGN);
+    let known = before.iter().all(|character| ALPHABET.contains(character));
     if known && text.len() % 4 != 1 && matches!(last, b"+" | b"/") { "licence.base64-bits" } else { "licence.base64" }
 }
 

@@ -8,6 +8,7 @@ use super::Refusal;
 use super::json::Value;
 use super::opening::{self, Opened};
 use super::presentation::{self, Presentation};
+use super::reading::{self, Said};
 use super::suite::{Key, Suite};
 
 /// Presentations a thread takes at a time at least: below this handing them out costs more than it brings.
@@ -37,10 +38,23 @@ pub struct Refused {
 
 /// Every text in its place in the result. `keys`: the issuers' keys by kid; `typ`: what the header must say.
 pub fn open(texts: &[&str], keys: &HashMap<String, Key>, typ: &str) -> Vec<Result<Found, Refused>> {
+    each(texts, |text| one(text, keys, typ))
+}
+
+/// The same, and what judging asks of each that is as licences are made.
+pub fn read(texts: &[&str], keys: &HashMap<String, Key>, typ: &str) -> Vec<Result<(Found, Option<Said>), Refused>> {
+    each(texts, |text| {
+        let found = one(text, keys, typ)?;
+        let said = reading::read(&found.opened);
+        Ok((found, said))
+    })
+}
+
+fn each<T: Send>(texts: &[&str], work: impl Fn(&str) -> T + Sync) -> Vec<T> {
     if texts.len() < PIECE {
-        return texts.iter().map(|text| one(text, keys, typ)).collect();
+        return texts.iter().map(|text| work(text)).collect();
     }
-    texts.par_iter().with_min_len(PIECE).map(|text| one(text, keys, typ)).collect()
+    texts.par_iter().with_min_len(PIECE).map(|text| work(text)).collect()
 }
 
 fn one(text: &str, keys: &HashMap<String, Key>, typ: &str) -> Result<Found, Refused> {

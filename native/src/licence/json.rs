@@ -103,6 +103,26 @@ fn end_of_text(data: &[u8], mut at: usize) -> usize {
     at
 }
 
+/// How many bytes of a text stand for themselves: up to a quotation mark, an escape or a control character. Eight at a
+/// time; what lies above the first hit in a word may be wrong, the first is not.
+fn plain(text: &[u8]) -> Option<usize> {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let none = |word: u64| word.wrapping_sub(EACH) & !word;
+    let (words, rest) = text.as_chunks::<8>();
+    for (at, bytes) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*bytes);
+        let control = word.wrapping_sub(EACH * 0x20) & !word;
+        let quote = none(word ^ (EACH * u64::from(b'"')));
+        let escape = none(word ^ (EACH * u64::from(b'\\')));
+        let hits = (control | quote | escape) & (EACH * 0x80);
+        if hits != 0 {
+            return Some(at * 8 + hits.trailing_zeros() as usize / 8);
+        }
+    }
+    let special = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
+    rest.iter().position(special).map(|at| words.len() * 8 + at)
+}
+
 struct Reader<'a> {
     text: &'a str,
     at: usize,
@@ -200,7 +220,7 @@ impl Reader<'_> {
         let mut out = CompactString::default();
         loop {
             let rest = &self.bytes()[self.at..];
-            let plain = rest.iter().position(|byte| *byte < 0x20 || matches!(byte, b'"' | b'\\')).ok_or(SYNTAX)?;
+            let plain = plain(rest).ok_or(SYNTAX)?;
             let special = rest[plain];
             let piece = &self.text[self.at..self.at + plain];
             self.at += plain + 1;

@@ -5,6 +5,7 @@ pub mod batch;
 pub mod json;
 pub mod opening;
 pub mod presentation;
+pub mod reading;
 pub mod sm;
 pub mod suite;
 

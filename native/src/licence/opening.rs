@@ -62,7 +62,7 @@ pub fn open(payload: Value, disclosures: &[&str], suite: Suite) -> Result<Opened
     let mut opening = Opening {
         texts: disclosures,
         given,
-        seen: Seen::default(),
+        seen: Seen { few: Vec::with_capacity(Seen::FEW), many: HashSet::new(), count: 0 },
         found: Vec::with_capacity(disclosures.len()),
         path: vec![],
         parents: vec![],
@@ -183,7 +183,6 @@ impl Opening<'_> {
 
 /// Digests seen: the first of them in a list, because nearly every licence has few and these are compared sooner than
 /// hashed.
-#[derive(Default)]
 struct Seen {
     few: Vec<CompactString>,
     many: HashSet<CompactString>,
@@ -210,8 +209,12 @@ impl Seen {
 fn digests(listed: Option<Value>) -> Result<Vec<CompactString>, Refusal> {
     let Some(listed) = listed else { return Ok(vec![]) };
     let Value::Array(items) = listed else { return Err("licence.sd-array") };
-    let text = |item| if let Value::Text(text) = item { Ok(text) } else { Err("licence.sd-digest") };
-    items.into_iter().map(text).collect()
+    let mut texts = Vec::with_capacity(items.len());
+    for item in items {
+        let Value::Text(text) = item else { return Err("licence.sd-digest") };
+        texts.push(text);
+    }
+    Ok(texts)
 }
 
 fn read(text: &str) -> Result<Vec<Value>, Refusal> {
