@@ -164,18 +164,20 @@ class GetNonceResponse(_message.Message):
     def __init__(self, nonce: _Optional[str] = ..., expires_ms: _Optional[int] = ...) -> None: ...
 
 class LicencePresentation(_message.Message):
-    __slots__ = ("licence", "nonce", "audience", "recipient", "require_binding")
+    __slots__ = ("licence", "nonce", "audience", "recipient", "require_binding", "proof")
     LICENCE_FIELD_NUMBER: _ClassVar[int]
     NONCE_FIELD_NUMBER: _ClassVar[int]
     AUDIENCE_FIELD_NUMBER: _ClassVar[int]
     RECIPIENT_FIELD_NUMBER: _ClassVar[int]
     REQUIRE_BINDING_FIELD_NUMBER: _ClassVar[int]
+    PROOF_FIELD_NUMBER: _ClassVar[int]
     licence: str
     nonce: str
     audience: str
     recipient: str
     require_binding: bool
-    def __init__(self, licence: _Optional[str] = ..., nonce: _Optional[str] = ..., audience: _Optional[str] = ..., recipient: _Optional[str] = ..., require_binding: _Optional[bool] = ...) -> None: ...
+    proof: bytes
+    def __init__(self, licence: _Optional[str] = ..., nonce: _Optional[str] = ..., audience: _Optional[str] = ..., recipient: _Optional[str] = ..., require_binding: _Optional[bool] = ..., proof: _Optional[bytes] = ...) -> None: ...
 
 class LicenceVerdict(_message.Message):
     __slots__ = ("code", "verdict", "error_code", "message", "hint")

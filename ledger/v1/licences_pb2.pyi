@@ -227,6 +227,30 @@ class PublishStatusResponse(_message.Message):
     lists: _containers.RepeatedCompositeFieldContainer[StatusListVersion]
     def __init__(self, lists: _Optional[_Iterable[_Union[StatusListVersion, _Mapping]]] = ...) -> None: ...
 
+class RestoreStatusRequest(_message.Message):
+    __slots__ = ("tokens",)
+    TOKENS_FIELD_NUMBER: _ClassVar[int]
+    tokens: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, tokens: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class RestoredList(_message.Message):
+    __slots__ = ("list", "version", "changed", "unknown")
+    LIST_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_FIELD_NUMBER: _ClassVar[int]
+    UNKNOWN_FIELD_NUMBER: _ClassVar[int]
+    list: int
+    version: int
+    changed: int
+    unknown: int
+    def __init__(self, list: _Optional[int] = ..., version: _Optional[int] = ..., changed: _Optional[int] = ..., unknown: _Optional[int] = ...) -> None: ...
+
+class RestoreStatusResponse(_message.Message):
+    __slots__ = ("lists",)
+    LISTS_FIELD_NUMBER: _ClassVar[int]
+    lists: _containers.RepeatedCompositeFieldContainer[RestoredList]
+    def __init__(self, lists: _Optional[_Iterable[_Union[RestoredList, _Mapping]]] = ...) -> None: ...
+
 class EraseLicencesRequest(_message.Message):
     __slots__ = ("ids", "basis")
     IDS_FIELD_NUMBER: _ClassVar[int]
@@ -242,16 +266,18 @@ class EraseLicencesResponse(_message.Message):
     def __init__(self, count: _Optional[int] = ...) -> None: ...
 
 class VerifyLicenceRequest(_message.Message):
-    __slots__ = ("presentation", "audience", "nonce", "require_binding")
+    __slots__ = ("presentation", "audience", "nonce", "require_binding", "proof")
     PRESENTATION_FIELD_NUMBER: _ClassVar[int]
     AUDIENCE_FIELD_NUMBER: _ClassVar[int]
     NONCE_FIELD_NUMBER: _ClassVar[int]
     REQUIRE_BINDING_FIELD_NUMBER: _ClassVar[int]
+    PROOF_FIELD_NUMBER: _ClassVar[int]
     presentation: str
     audience: str
     nonce: str
     require_binding: bool
-    def __init__(self, presentation: _Optional[str] = ..., audience: _Optional[str] = ..., nonce: _Optional[str] = ..., require_binding: _Optional[bool] = ...) -> None: ...
+    proof: bytes
+    def __init__(self, presentation: _Optional[str] = ..., audience: _Optional[str] = ..., nonce: _Optional[str] = ..., require_binding: _Optional[bool] = ..., proof: _Optional[bytes] = ...) -> None: ...
 
 class VerifyLicenceResponse(_message.Message):
     __slots__ = ("verdict", "log_index", "salt")
@@ -262,6 +288,81 @@ class VerifyLicenceResponse(_message.Message):
     log_index: int
     salt: bytes
     def __init__(self, verdict: _Optional[bytes] = ..., log_index: _Optional[int] = ..., salt: _Optional[bytes] = ...) -> None: ...
+
+class CertifyRequest(_message.Message):
+    __slots__ = ("grant", "holder", "use_cause", "type", "template", "fields", "holder_key", "serial", "operator_pseudonym", "nonce")
+    class FieldsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    GRANT_FIELD_NUMBER: _ClassVar[int]
+    HOLDER_FIELD_NUMBER: _ClassVar[int]
+    USE_CAUSE_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    TEMPLATE_FIELD_NUMBER: _ClassVar[int]
+    FIELDS_FIELD_NUMBER: _ClassVar[int]
+    HOLDER_KEY_FIELD_NUMBER: _ClassVar[int]
+    SERIAL_FIELD_NUMBER: _ClassVar[int]
+    OPERATOR_PSEUDONYM_FIELD_NUMBER: _ClassVar[int]
+    NONCE_FIELD_NUMBER: _ClassVar[int]
+    grant: bytes
+    holder: str
+    use_cause: str
+    type: str
+    template: str
+    fields: _containers.ScalarMap[str, str]
+    holder_key: bytes
+    serial: str
+    operator_pseudonym: str
+    nonce: bytes
+    def __init__(self, grant: _Optional[bytes] = ..., holder: _Optional[str] = ..., use_cause: _Optional[str] = ..., type: _Optional[str] = ..., template: _Optional[str] = ..., fields: _Optional[_Mapping[str, str]] = ..., holder_key: _Optional[bytes] = ..., serial: _Optional[str] = ..., operator_pseudonym: _Optional[str] = ..., nonce: _Optional[bytes] = ...) -> None: ...
+
+class CertifyResponse(_message.Message):
+    __slots__ = ("issued", "receipt", "log_index", "examination")
+    ISSUED_FIELD_NUMBER: _ClassVar[int]
+    RECEIPT_FIELD_NUMBER: _ClassVar[int]
+    LOG_INDEX_FIELD_NUMBER: _ClassVar[int]
+    EXAMINATION_FIELD_NUMBER: _ClassVar[int]
+    issued: IssuedLicence
+    receipt: _types_pb2.Receipt
+    log_index: int
+    examination: CertifiedExamination
+    def __init__(self, issued: _Optional[_Union[IssuedLicence, _Mapping]] = ..., receipt: _Optional[_Union[_types_pb2.Receipt, _Mapping]] = ..., log_index: _Optional[int] = ..., examination: _Optional[_Union[CertifiedExamination, _Mapping]] = ...) -> None: ...
+
+class CertifiedExamination(_message.Message):
+    __slots__ = ("report", "version", "institution", "exchange", "change", "change_version", "change_ms", "licence")
+    REPORT_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    INSTITUTION_FIELD_NUMBER: _ClassVar[int]
+    EXCHANGE_FIELD_NUMBER: _ClassVar[int]
+    CHANGE_FIELD_NUMBER: _ClassVar[int]
+    CHANGE_VERSION_FIELD_NUMBER: _ClassVar[int]
+    CHANGE_MS_FIELD_NUMBER: _ClassVar[int]
+    LICENCE_FIELD_NUMBER: _ClassVar[int]
+    report: bytes
+    version: int
+    institution: str
+    exchange: bytes
+    change: str
+    change_version: int
+    change_ms: int
+    licence: Licence
+    def __init__(self, report: _Optional[bytes] = ..., version: _Optional[int] = ..., institution: _Optional[str] = ..., exchange: _Optional[bytes] = ..., change: _Optional[str] = ..., change_version: _Optional[int] = ..., change_ms: _Optional[int] = ..., licence: _Optional[_Union[Licence, _Mapping]] = ...) -> None: ...
+
+class ListExaminationsRequest(_message.Message):
+    __slots__ = ("changed",)
+    CHANGED_FIELD_NUMBER: _ClassVar[int]
+    changed: bool
+    def __init__(self, changed: _Optional[bool] = ...) -> None: ...
+
+class ListExaminationsResponse(_message.Message):
+    __slots__ = ("examinations",)
+    EXAMINATIONS_FIELD_NUMBER: _ClassVar[int]
+    examinations: _containers.RepeatedCompositeFieldContainer[CertifiedExamination]
+    def __init__(self, examinations: _Optional[_Iterable[_Union[CertifiedExamination, _Mapping]]] = ...) -> None: ...
 
 class FetchLicenceRequest(_message.Message):
     __slots__ = ("grant", "holder", "use_cause", "fields", "operator_pseudonym", "nonce")

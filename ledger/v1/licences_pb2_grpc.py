@@ -95,6 +95,11 @@ class IssuingServiceStub:
                 request_serializer=ledger_dot_v1_dot_licences__pb2.PublishStatusRequest.SerializeToString,
                 response_deserializer=ledger_dot_v1_dot_licences__pb2.PublishStatusResponse.FromString,
                 _registered_method=True)
+        self.RestoreStatus = channel.unary_unary(
+                '/ledger.v1.IssuingService/RestoreStatus',
+                request_serializer=ledger_dot_v1_dot_licences__pb2.RestoreStatusRequest.SerializeToString,
+                response_deserializer=ledger_dot_v1_dot_licences__pb2.RestoreStatusResponse.FromString,
+                _registered_method=True)
         self.Erase = channel.unary_unary(
                 '/ledger.v1.IssuingService/Erase',
                 request_serializer=ledger_dot_v1_dot_licences__pb2.EraseLicencesRequest.SerializeToString,
@@ -187,6 +192,13 @@ class IssuingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RestoreStatus(self, request, context):
+        """After the store was put back from an older copy: takes over what was published since. Of every place the graver status stays.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Erase(self, request, context):
         """Deletes what is about the holders of licences; their status stays.
         """
@@ -256,6 +268,11 @@ def add_IssuingServiceServicer_to_server(servicer, server):
                     servicer.PublishStatus,
                     request_deserializer=ledger_dot_v1_dot_licences__pb2.PublishStatusRequest.FromString,
                     response_serializer=ledger_dot_v1_dot_licences__pb2.PublishStatusResponse.SerializeToString,
+            ),
+            'RestoreStatus': grpc.unary_unary_rpc_method_handler(
+                    servicer.RestoreStatus,
+                    request_deserializer=ledger_dot_v1_dot_licences__pb2.RestoreStatusRequest.FromString,
+                    response_serializer=ledger_dot_v1_dot_licences__pb2.RestoreStatusResponse.SerializeToString,
             ),
             'Erase': grpc.unary_unary_rpc_method_handler(
                     servicer.Erase,
@@ -599,6 +616,33 @@ class IssuingService:
             _registered_method=True)
 
     @staticmethod
+    def RestoreStatus(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ledger.v1.IssuingService/RestoreStatus',
+            ledger_dot_v1_dot_licences__pb2.RestoreStatusRequest.SerializeToString,
+            ledger_dot_v1_dot_licences__pb2.RestoreStatusResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def Erase(request,
             target,
             options=(),
@@ -713,6 +757,16 @@ class FetchingServiceStub:
                 request_serializer=ledger_dot_v1_dot_licences__pb2.FetchLicenceRequest.SerializeToString,
                 response_deserializer=ledger_dot_v1_dot_licences__pb2.FetchLicenceResponse.FromString,
                 _registered_method=True)
+        self.Certify = channel.unary_unary(
+                '/ledger.v1.FetchingService/Certify',
+                request_serializer=ledger_dot_v1_dot_licences__pb2.CertifyRequest.SerializeToString,
+                response_deserializer=ledger_dot_v1_dot_licences__pb2.CertifyResponse.FromString,
+                _registered_method=True)
+        self.ListExaminations = channel.unary_unary(
+                '/ledger.v1.FetchingService/ListExaminations',
+                request_serializer=ledger_dot_v1_dot_licences__pb2.ListExaminationsRequest.SerializeToString,
+                response_deserializer=ledger_dot_v1_dot_licences__pb2.ListExaminationsResponse.FromString,
+                _registered_method=True)
 
 
 class FetchingServiceServicer:
@@ -726,6 +780,21 @@ class FetchingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Certify(self, request, context):
+        """One examination, several licences (一检多证): asks a hospital, under a grant, for what one certificate needs of a person's newest
+        examination, and issues the certificate, which names the report. Both logs say so, and the person can see it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListExaminations(self, request, context):
+        """Certificates of this issuer by the examinations they rest on, and which of these were corrected or withdrawn since.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_FetchingServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -733,6 +802,16 @@ def add_FetchingServiceServicer_to_server(servicer, server):
                     servicer.Fetch,
                     request_deserializer=ledger_dot_v1_dot_licences__pb2.FetchLicenceRequest.FromString,
                     response_serializer=ledger_dot_v1_dot_licences__pb2.FetchLicenceResponse.SerializeToString,
+            ),
+            'Certify': grpc.unary_unary_rpc_method_handler(
+                    servicer.Certify,
+                    request_deserializer=ledger_dot_v1_dot_licences__pb2.CertifyRequest.FromString,
+                    response_serializer=ledger_dot_v1_dot_licences__pb2.CertifyResponse.SerializeToString,
+            ),
+            'ListExaminations': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListExaminations,
+                    request_deserializer=ledger_dot_v1_dot_licences__pb2.ListExaminationsRequest.FromString,
+                    response_serializer=ledger_dot_v1_dot_licences__pb2.ListExaminationsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -762,6 +841,60 @@ class FetchingService:
             '/ledger.v1.FetchingService/Fetch',
             ledger_dot_v1_dot_licences__pb2.FetchLicenceRequest.SerializeToString,
             ledger_dot_v1_dot_licences__pb2.FetchLicenceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Certify(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ledger.v1.FetchingService/Certify',
+            ledger_dot_v1_dot_licences__pb2.CertifyRequest.SerializeToString,
+            ledger_dot_v1_dot_licences__pb2.CertifyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListExaminations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ledger.v1.FetchingService/ListExaminations',
+            ledger_dot_v1_dot_licences__pb2.ListExaminationsRequest.SerializeToString,
+            ledger_dot_v1_dot_licences__pb2.ListExaminationsResponse.FromString,
             options,
             channel_credentials,
             insecure,
