@@ -16,17 +16,23 @@ def sm2_sign(secret: bytes, message: bytes) -> bytes:
 def sm2_verify(point: bytes, message: bytes, signature: bytes) -> None:
     """Raises UntrustedError(licence.signature), InvalidInputError(licence.key)."""
 
-def licence_begin(texts: Sequence[str], keys: dict[str, bytes], typ: str) -> PendingLicences:
-    """Begin to take presentations apart, verify their signatures and put their disclosures in place, on all cores.
-    ``keys``: DER SubjectPublicKeyInfo by kid; ``typ``: what the headers must say. Raises nothing for a bad licence:
-    that is its answer."""
+@final
+class LicenceKeys:
+    """Issuers' keys, read once: DER SubjectPublicKeyInfo by kid."""
+
+    def __init__(self, keys: dict[str, bytes]) -> None: ...
+
+def licence_begin(texts: Sequence[str], keys: LicenceKeys, typ: str) -> PendingLicences:
+    """Begin to take presentations apart, verify their signatures and put their disclosures in place, on all cores; one
+    alone is done when this returns. ``typ``: what the headers must say. Raises nothing for a bad licence: that is its
+    answer."""
 
 @final
 class PendingLicences:
     """Presentations that are being opened."""
 
     def result(self) -> OpenedLicences:
-        """Wait, without the GIL. May be taken once."""
+        """Wait, without the GIL where there is something to wait for. May be taken once."""
 
 @final
 class OpenedLicences:
@@ -37,9 +43,30 @@ class OpenedLicences:
         """(code, kid if it came so far) of one that was refused. None of one that holds, and where the text is not
         ASCII."""
 
-    def claims(self, at: int) -> tuple[str, str, dict[str, Any], tuple[str | int, ...], int, int] | None:
-        """Of one that holds, (kid, alg, claims, for every disclosure the top-level claim it is or lies in, hidden
-        digests, characters up to and including the last "~")."""
+    def said(
+        self, at: int
+    ) -> (
+        tuple[
+            str,
+            str,
+            Any,
+            Any,
+            int | None,
+            int | None,
+            int | None,
+            bytes | None,
+            tuple[str, int] | None,
+            dict[str, Any],
+            bool,
+            int,
+            int,
+        ]
+        | None
+    ):
+        """Of one that holds and is as licences are made, what judging asks: (kid, alg, iss, vct, iat, nbf, exp, the
+        holder's key as SubjectPublicKeyInfo, address and place in the status list, the other claims, whether the
+        identifier is shown and right by the standard's rule, hidden digests, characters up to and including the last
+        "~"); None where something is not stated. ``iss`` and ``vct`` are as they came. None of every other one."""
 
     def parts(
         self, at: int

@@ -26,6 +26,9 @@ class Ending:
         self._read, self._write = os.pipe()
         for end in (self._read, self._write):
             os.set_blocking(end, False)
+        # Not select: a process with more than a thousand files open has numbers it does not take.
+        self._poll = select.poll()
+        self._poll.register(self._read, select.POLLIN)
         self._numbers = frozenset(signals)
         self._before = {number: signal.signal(number, self._heard) for number in signals}
         self._woken_before = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
@@ -33,7 +36,7 @@ class Ending:
     def wait(self, timeout: float | None = None) -> bool:
         """Return when a signal came, when :meth:`wake` was called since the last time, or after ``timeout`` seconds;
         whether a signal came so far."""
-        if select.select([self._read], [], [], timeout)[0]:
+        if self._poll.poll(None if timeout is None else timeout * 1_000):
             self.asked |= not self._numbers.isdisjoint(os.read(self._read, 4_096))
         return self.asked
 

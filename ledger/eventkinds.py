@@ -15,6 +15,7 @@ from ledger.model import KeyRole, Level, Sharing
 _HEX32 = re.compile(r"[0-9a-f]{64}\Z")
 _LABEL = re.compile(r"[0-9A-Za-z][0-9A-Za-z._:/-]{0,63}\Z")
 _TITLE = re.compile(r"[\w.:/-]{1,64}\Z")
+_ITEMS = re.compile(r"[a-z0-9-]{1,32}( [a-z0-9-]{1,32}){0,999}\Z")
 _CODE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*(\.[a-z0-9]+(-[a-z0-9]+)*)*\Z")
 _MAX_UINT: Final = 2**53 - 1
 
@@ -84,6 +85,15 @@ LICENCE_STATE = words("licence-state", "valid", "suspended", "revoked", "superse
 LIST = words("list", "responsibility", "demand", "negative")
 SIDE = words("side", "provider", "consumer")
 APPROVER = words("approver", "provider", "supervisor", "consortium-vote")
+STEP_KIND = words("step-kind", "open", "recognise", "retest")
+CATEGORY = words("category", "laboratory", "imaging")
+ITEMS = Kind(
+    name="items",
+    meaning="ids of items of the rule set, sorted, each once, with a blank between",
+    accepts=lambda v: isinstance(v, str) and bool(_ITEMS.match(v)) and v.split(" ") == sorted(set(v.split(" "))),
+)
+REPORT_CHANGE = words("report-change", "corrected", "withdrawn")
+KEY_STATE = words("key-state", "made", "destroyed")
 LEVEL = words("level", *(item.word for item in Level))
 SHARING = words("sharing", *(item.word for item in Sharing))
 ROLE = words("role", *(item.word for item in KeyRole))

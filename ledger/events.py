@@ -33,6 +33,7 @@ from ledger.eventkinds import (
 )
 from ledger.eventkinds import event as _type
 from ledger.eventkinds import field as _f
+from ledger.eventsmedical import MEDICAL
 
 __all__ = ["LABEL", "TITLE", "TYPES", "EventType", "catalogue_markdown", "check_body"]
 
@@ -269,6 +270,7 @@ _ALL: Final = (
         _f("issuer", MEMBER, "as the licence says", optional=True),
         _f("type", LICENCE_TYPE, "as the licence says", optional=True),
     ),
+    *MEDICAL,
     _type("system.started", "the node started", "its member", _f("version", LABEL)),
     _type(
         "system.recovered",

@@ -109,6 +109,9 @@ class Roles(IntFlag):
     SUPERVISOR = 1
     AUDITOR = 2
     QUALITY = 4
+    #: A region's health commission.
+    HEALTH = 8
+    HOSPITAL = 16
 
     @property
     def words(self) -> tuple[str, ...]:

@@ -110,8 +110,18 @@ class Verdict:
         return value
 
 
-def verify_bundle(bundle: bytes, policy: bytes, at_ms: int | None = None) -> Verdict:
+def verify_bundle(
+    bundle: bytes,
+    policy: bytes,
+    at_ms: int | None = None,
+    *,
+    without_status: bool = False,
+    status_age_s: int | None = None,
+) -> Verdict:
     """Judge a bundle file by a policy file, as of ``at_ms`` (Unix milliseconds; by default when the policy was made).
+
+    ``without_status``: whoever judges takes a licence's bundle without a status list, too, which proves nothing of
+    revocation; ``status_age_s``: how old the list may be at most (seconds; None: any age, which the verdict states).
 
     Raises: InvalidInputError(policy.format); UntrustedError with a code that names the broken link.
     """
@@ -150,6 +160,8 @@ def verify_bundle(bundle: bytes, policy: bytes, at_ms: int | None = None) -> Ver
             anchored_s=proven.anchor.time,
             anchor=header,
             at_ms=at_ms,
+            without_status=without_status,
+            status_age_s=status_age_s,
         )
     newest_ms = max(final.head.time_ms, 0 if finding is None else finding.final.head.time_ms)
     if at_ms is not None and newest_ms > at_ms + CLOCK_SKEW_MS:

@@ -28,10 +28,10 @@ from ledger.licences.sdjwt import SdJwt
 from ledger.licences.statuschain import check_list
 from ledger.licences.statustoken import ListKey, VerifiedStatusList
 from ledger.licences.suites import kid_of
-from ledger.licences.trust import Accreditation, IssuerTrust, KeyEnd, Proven
+from ledger.licences.trust import Accreditation, IssuerTrust, Proven, key_end
 from ledger.licences.verdict import Outcome, Verdict
 from ledger.licences.verify import judge_under
-from ledger.model import KeyInfo, Record, StatusHeadInfo, format_time
+from ledger.model import Record, StatusHeadInfo, format_time
 from ledger.verifylinks import Check, check_header, link, quorum_needed
 
 #: The checks of a licence that are about the bundle itself: one that fails is a broken link, not a verdict.
@@ -97,11 +97,14 @@ def judge_licence(
     anchored_s: int,
     anchor: HeaderFields,
     at_ms: int | None,
+    without_status: bool = False,
+    status_age_s: int | None = None,
 ) -> LicenceFinding:
     """The verdict on a licence whose issue record is proven to have been anchored at ``anchored_s`` (Unix seconds), in
     the state of the block ``anchor`` or before.
 
-    ``at_ms``: the time of judging; None takes the newest time that policy, proven block and status list state. Raises:
+    ``at_ms``: the time of judging; None takes the newest time that policy, proven block and status list state;
+    ``without_status``: a bundle without a status list is taken, too; ``status_age_s``: how old its list may be. Raises:
     UntrustedError with a code that names the broken link.
     """
     with link("policy"):
@@ -146,6 +149,8 @@ def judge_licence(
                 now_ms=_newest_ms(trust, final, listed) if at_ms is None else at_ms,
                 issue_time=1_000 * anchored_s,
                 as_of=True,
+                without_status=without_status,
+                status_age_s=status_age_s,
             ),
             trust=lambda kid, _iss, _vct: known if kid == kid_of(known.spki) else None,
             status=lambda _: listed,
@@ -176,7 +181,7 @@ def _newest_ms(trust: TrustPolicy, final: Judged, listed: VerifiedStatusList | N
 
 
 def _trust_of(found: ProvenIssuer, spki: bytes, final: Judged) -> IssuerTrust:
-    ended_s, kind = _key_end(found.key)
+    ended_ms, kind = key_end(found.key)
     spans = []
     for span in found.spans:
         # None reaches beyond the type's withdrawal.
@@ -188,20 +193,15 @@ def _trust_of(found: ProvenIssuer, spki: bytes, final: Judged) -> IssuerTrust:
         issuer=found.member,
         spki=spki,
         key_from_ms=1_000 * found.key.valid_from,
-        key_ended_ms=None if ended_s is None else 1_000 * ended_s,
+        key_ended_ms=ended_ms,
         key_ended_kind=kind,
+        key_until_ms=1_000 * found.key.valid_to or None,
         accreditations=tuple(spans),
         view_height=final.head.height,
         view_time_ms=final.head.time_ms,
         proven=Proven.STORAGE_PROOF,
+        finality=final.kind,
     )
-
-
-def _key_end(key: KeyInfo) -> tuple[int | None, KeyEnd | None]:
-    if key.status == "compromised":
-        return key.ended_at, KeyEnd.COMPROMISED
-    ends = [end for end in (key.valid_to, 0 if key.status == "active" else key.ended_at) if end]
-    return (min(ends), KeyEnd.RETIRED) if ends else (None, None)
 
 
 def _status_list(

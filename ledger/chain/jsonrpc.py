@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
@@ -46,8 +47,11 @@ class JsonRpc:
     ) -> None:
         """About ``chain``, or, without one, by ``methods``: name -> answer to its parameters."""
         self._methods: Mapping[str, Callable[[list[object]], Any]] = methods or {}
+        #: Answers to many calls of one method that follow each other in a batch.
+        self._joint: Mapping[str, Callable[[Sequence[list[object]]], Sequence[Any]]] = {}
         if chain is not None:
-            self._methods = Methods(chain, Filters(clock), version=_version()).table
+            table = Methods(chain, Filters(clock), version=_version())
+            self._methods, self._joint = table.table, {"eth_sendRawTransaction": table.send_many}
 
     @property
     def methods(self) -> frozenset[str]:
@@ -69,7 +73,12 @@ class JsonRpc:
             return b"" if answer is None else _encode(answer)
         if not 1 <= len(request) <= MAX_BATCH:
             return _encode(_failure(None, RpcError(INVALID_REQUEST, f"a batch has 1 to {MAX_BATCH} requests")))
-        answers = [answer for answer in map(self._answer, request) if answer is not None]
+        answers = [
+            answer
+            for name, calls in itertools.groupby(request, self._joined)
+            for answer in (map(self._answer, calls) if name is None else self._answer_jointly(name, list(calls)))
+            if answer is not None
+        ]
         return _encode(answers) if answers else b""
 
     def dispatch(self, method: str, params: object) -> Any:
@@ -85,6 +94,31 @@ class JsonRpc:
             return known(list(params))
         except LedgerError as error:
             raise from_ledger_error(error) from error
+
+    def _joined(self, request: object) -> str | None:
+        """The method of a call that is answered together with those beside it, None for any other."""
+        if not isinstance(request, Mapping) or request.get("jsonrpc") != "2.0" or not _is_id(request.get("id")):
+            return None
+        method, params = request.get("method"), request.get("params")
+        return method if isinstance(method, str) and method in self._joint and isinstance(params, list) else None
+
+    def _answer_jointly(self, method: str, calls: list[dict[str, Any]]) -> Iterator[dict[str, Any] | None]:
+        if len(calls) == 1:
+            yield self._answer(calls[0])
+            return
+        results: Sequence[Any]
+        try:
+            results = self._joint[method]([call["params"] for call in calls])
+        except Exception:
+            _LOG.exception("%d calls of the method %s failed", len(calls), method)
+            results = [RpcError(INTERNAL, "internal error")] * len(calls)
+        for call, result in zip(calls, results, strict=True):
+            if "id" not in call:
+                yield None
+            elif isinstance(result, RpcError):
+                yield _failure(call["id"], result)
+            else:
+                yield {"jsonrpc": "2.0", "id": call["id"], "result": result}
 
     def _answer(self, request: object) -> dict[str, Any] | None:
         if not isinstance(request, Mapping):

@@ -2,35 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from ledger.errors import ConflictError, InvalidInputError, LedgerError, NotAllowedError, NotFoundError
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
-    """One custom error. ``message`` and ``hint`` are format strings over the error's arguments."""
-
-    kind: type[LedgerError]
-    message: str
-    hint: str
-
-
-def _invalid(message: str, hint: str) -> Refusal:
-    return Refusal(kind=InvalidInputError, message=message, hint=hint)
-
-
-def _denied(message: str, hint: str) -> Refusal:
-    return Refusal(kind=NotAllowedError, message=message, hint=hint)
-
-
-def _unknown(message: str, hint: str) -> Refusal:
-    return Refusal(kind=NotFoundError, message=message, hint=hint)
-
-
-def _conflict(message: str, hint: str) -> Refusal:
-    return Refusal(kind=ConflictError, message=message, hint=hint)
-
+from ledger.chain.refusalkinds import Refusal
+from ledger.chain.refusalkinds import conflict as _conflict
+from ledger.chain.refusalkinds import denied as _denied
+from ledger.chain.refusalkinds import invalid as _invalid
+from ledger.chain.refusalkinds import unknown as _unknown
+from ledger.chain.refusals_medical import RECOGNITION
 
 _CONSORTIUM = {
     "Consortium__NotActiveMember": _denied(
@@ -51,7 +28,9 @@ _CONSORTIUM = {
         "the handle {handle} of region {region} belongs to {by}", "choose another handle: one never changes hands"
     ),
     "Consortium__MalformedRegion": _invalid("{region} is no region code", "use the six digits of GB/T 2260"),
-    "Consortium__MalformedRoles": _invalid("roles {roles} are unknown", "bits: 1 supervisor, 2 auditor, 4 quality"),
+    "Consortium__MalformedRoles": _invalid(
+        "roles {roles} are unknown", "bits: 1 supervisor, 2 auditor, 4 quality, 8 health, 16 hospital"
+    ),
     "Consortium__OriginChanged": _invalid(
         "{id} was a member under another region or handle", "admit it again under its old region and handle"
     ),
@@ -293,4 +272,4 @@ _LICENCES = {
 }
 
 #: Custom error -> what to tell.
-REFUSALS: dict[str, Refusal] = {**_CONSORTIUM, **_DIRECTORY, **_GRANTS, **_ANCHORS, **_LICENCES}
+REFUSALS: dict[str, Refusal] = {**_CONSORTIUM, **_DIRECTORY, **_GRANTS, **_ANCHORS, **_LICENCES, **RECOGNITION}

@@ -22,7 +22,7 @@ CHINESE: dict[str, tuple[str, str]] = {
     "Consortium__MalformedHandle": ("{handle} 不是代号", "使用 1 至 32 个 a-z、0-9 或 - 字符"),
     "Consortium__HandleTaken": ("{region} 的代号 {handle} 属于 {by}", "请另选代号：代号从不易主"),
     "Consortium__MalformedRegion": ("{region} 不是行政区划代码", "使用 GB/T 2260 六位代码"),
-    "Consortium__MalformedRoles": ("未知角色 {roles}", "位：1 主管，2 审计，4 质量评价"),
+    "Consortium__MalformedRoles": ("未知角色 {roles}", "位：1 主管，2 审计，4 质量评价，8 卫生健康，16 医疗机构"),
     "Consortium__OriginChanged": ("{id} 曾以其他区划或代号为成员", "请以原区划和代号接纳"),
     "Consortium__AccountInUse": ("账户 {account} 属于 {by}", "请生成新的账户密钥"),
     "Consortium__MalformedAccount": ("{account} 不能作为账户", "请给出账户密钥的地址"),
@@ -201,6 +201,63 @@ CHINESE: dict[str, tuple[str, str]] = {
     "Licences__WrongBits": ("每项 {bits} 位（列表为 {recorded} 位，0 为新列表）", "使用 1、2、4 或 8 位，且始终不变"),
     "Licences__WrongSize": ("状态列表为 {inflatedBytes} 字节", "列表不会缩短，应为 {least} 至 {most} 字节"),
     "Licences__SameList": ("状态列表 {number} 自版本 {version} 起没有变化（{listDigest}）", "无需登记"),
+    "Recognition__NotCommission": (
+        "{sender} 不是卫生健康主管部门",
+        "卫生健康角色由成员表决授予：civicledger member propose set-roles",
+    ),
+    "Recognition__Missing": ("缺少 {field}", "请给出非零的值"),
+    "Recognition__MalformedCode": ("{code} 不是代码", "使用 1 至 32 个可见 ASCII 字符"),
+    "Recognition__WrongVersion": (
+        "{region} 互认规则的下一版本为 {next}，不是 {version}",
+        "请重新读取版本：版本不得跳号",
+    ),
+    "Recognition__SameRules": ("{region} 互认规则第 {version} 版已是此规则（{digest}）", "无需采用"),
+    "Recognition__UnknownRules": ("{region} 的互认规则没有第 {version} 版", "查看：civicledger medical rules list"),
+    "Recognition__RulesFixed": (
+        "{region} 互认规则第 {version} 版自 {inForceFrom} 起生效，或已于 {withdrawnAt} 撤回",
+        "生效过的规则不可更改：请采用下一版本",
+    ),
+    "Recognition__WrongTime": ("时间 {time} 超出范围", "请选择 {earliest} 至 {latest} 之间的时间（Unix 秒）"),
+    "Recognition__WrongCount": ("一次提交 {count} 条", "请提交 1 至 {most} 条"),
+    "Recognition__ItemKnown": ("项目 {item} 已登记", "请不要重复登记"),
+    "Recognition__UnknownItem": ("链上没有项目 {item}", "采用规则时登记其项目：civicledger medical rules adopt"),
+    "Recognition__WrongLevel": ("没有 {level} 级", "1 至 {most}，或以 0 除名"),
+    "Recognition__Unchanged": ("{id} 没有任何变化", "请先查看现值"),
+    "Recognition__UnknownInstitution": ("{member} 从未登记为医疗机构", "查看：civicledger medical institution list"),
+    "Recognition__OtherRegion": ("{id} 由 {region} 负责，发送方代表 {own}", "请联系该地区的卫生健康主管部门"),
+    "Recognition__NotHospital": (
+        "{member} 不是具有医疗机构角色的有效成员",
+        "角色由成员表决授予：civicledger member propose set-roles",
+    ),
+    "Recognition__RangeExists": ("互认范围 {range} 已开设过", "请另选代码"),
+    "Recognition__UnknownRange": ("没有互认范围 {range}", "查看：civicledger medical range list"),
+    "Recognition__RangeEnded": ("互认范围 {range} 已于 {validUntil} 终止", "请另开互认范围"),
+    "Recognition__NotQualityBody": (
+        "{member} 不是互认范围 {range} 的质量评价机构",
+        "由该范围指定且具有质量评价角色的机构记录：civicledger medical range list",
+    ),
+    "Recognition__WrongEnd": (
+        "终止时间为 {current}（0 为不限）的互认范围不能终止于 {validUntil}",
+        "终止时间只能提前，最早为 {earliest}（Unix 秒）",
+    ),
+    "Recognition__SpanTooLong": (
+        "评价结果的有效期不能为 {validFrom} 至 {validUntil}",
+        "须在开始之后、最晚于 {latest} 结束（Unix 秒）",
+    ),
+    "Recognition__EqaKnown": ("本轮评价已记录为 {id}", "如有错误，请先撤销该记录"),
+    "Recognition__UnknownEqa": ("链上没有室间质评记录 {id}", "查看：civicledger medical eqa list"),
+    "Recognition__WrongRevocation": (
+        "自 {current}（0 为未撤销）起撤销的记录不能改为自 {since} 起撤销",
+        "请选择 {earliest} 至 {latest} 之间的时间；撤销时间只能提前（Unix 秒）",
+    ),
+    "Recognition__WrongRegion": ("{region} 不是另一地区", "请使用对方地区的 GB/T 2260 六位代码"),
+    "Recognition__NotAscending": ("第 {place} 个项目没有接在前一个之后", "每个项目列一次，按序排列"),
+    "Recognition__UnknownAgreement": ("没有协议 {number}", "查看：civicledger medical agreement list"),
+    "Recognition__NotParty": ("{sender} 无权处理协议 {number}", "由对方地区的主管部门接受，双方主管部门均可终止"),
+    "Recognition__AgreementClosed": (
+        "协议 {number} 已于 {acceptedAt} 接受、{endedAt} 终止（0 为未发生）",
+        "请另行提出协议",
+    ),
 }
 
 

@@ -26,7 +26,9 @@ FIELD_TYPES: Final = ("boolean", "code", "date", "decimal", "integer", "string",
 MASKS: Final = ("ends", "hide")
 #: Content that names a licence type: an exchange of it yields one licence of one holder.
 LICENCE_FORMAT: Final = "licence"
-FORMATS: Final = ("csv", "json", LICENCE_FORMAT, "other")
+#: Content that names an examination: an exchange of it yields what one certificate needs of one person's newest.
+EXAMINATION_FORMAT: Final = "examination"
+FORMATS: Final = ("csv", EXAMINATION_FORMAT, "json", LICENCE_FORMAT, "other")
 OPENNESS: Final = ("closed", "conditional", "open")
 #: Update cycle -> the EU frequency authority's code, which DCAT-AP asks for.
 UPDATE_CYCLES: Final[Mapping[str, str]] = {

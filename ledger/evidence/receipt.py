@@ -1,33 +1,28 @@
 """Receipts of exchanges: what both sides sign (``docs/formats.md``, receipt of an exchange).
 
-``{"consumer": base64?, "provider": base64, "receipt": {...}, "v": 1}`` in JCS; the provider signs the domain digest
-``receipt`` of the inner object's bytes, the consumer the domain digest ``receipt-countersign`` of those bytes followed
-by the provider's signature. Without the consumer's signature it is a *half receipt*.
+The form, its two signatures and its digest are those of :mod:`ledger.evidence.twosigned`, named ``receipt``.
 """
 
 from __future__ import annotations
 
 from dataclasses import InitVar, dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from ledger import codec
-from ledger.codec import b64, domain_digest, unb64
-from ledger.errors import ConflictError, InvalidInputError, LedgerError, UntrustedError
 from ledger.evidence.fields import fields, hex_of, integer, text, unhex
 from ledger.evidence.request import (
     ExchangeRequest,
     VerifiedRequest,
-    check_receipt_signer,
     decode_request,
     exchange_id,
     request_digest,
     sign_acknowledgement,
     sign_request,
     verify_acknowledgement,
-    verify_party,
     verify_request,
 )
 from ledger.evidence.seal import Seal
+from ledger.evidence.twosigned import ReceiptState, TwoSigned
 from ledger.identifiers import parse_purpose, parse_uscc
 from ledger.keys import Signer
 from ledger.model import format_time, parse_time
@@ -56,8 +51,6 @@ MAX_RECEIPT_BYTES: Final = 8_192
 #: The type line of the commitment to a payload.
 PAYLOAD_TYPE: Final = "exchange.payload"
 _SEAL: Final = Seal()
-
-ReceiptState = Literal["complete", "half"]
 
 _RECEIPT_FIELDS: Final = frozenset(
     {
@@ -122,11 +115,8 @@ def payload_commitment(salt: bytes, payload_digest: bytes) -> bytes:
 
 
 def provider_sign(signer: Signer, receipt: Receipt) -> bytes:
-    """A half receipt: the provider's signature only."""
-    check_receipt_signer(signer)
-    inner = _receipt_object(receipt)
-    signature = signer.sign(domain_digest("receipt", codec.encode(inner)))
-    return codec.encode({"provider": b64(signature), "receipt": inner, "v": 1})
+    """A half receipt: the provider's signature only. Raises: InvalidInputError(key.role)."""
+    return _SIGNED.sign(signer, receipt)
 
 
 def countersign(signer: Signer, half: bytes, provider_key: bytes) -> bytes:
@@ -134,13 +124,7 @@ def countersign(signer: Signer, half: bytes, provider_key: bytes) -> bytes:
 
     Raises: UntrustedError(receipt.provider), ConflictError(receipt.complete), InvalidInputError(receipt.format).
     """
-    check_receipt_signer(signer)
-    if decode_receipt(half)[1] != "half":
-        raise ConflictError("receipt.complete", "the receipt carries both signatures already")
-    verify_receipt(half, provider_key, None)
-    value = codec.decode(half, max_bytes=MAX_RECEIPT_BYTES)
-    signature = signer.sign(_countersigned(codec.encode(value["receipt"]), unb64(text(value["provider"]), 64)))
-    return codec.encode({**value, "consumer": b64(signature)})
+    return _SIGNED.countersign(signer, half, provider_key)
 
 
 def decode_receipt(data: bytes) -> tuple[Receipt, ReceiptState]:
@@ -148,8 +132,8 @@ def decode_receipt(data: bytes) -> tuple[Receipt, ReceiptState]:
 
     Raises: InvalidInputError(receipt.format).
     """
-    receipt, _, _, consumer = _decode_receipt(data)
-    return receipt, "half" if consumer is None else "complete"
+    signed = _SIGNED.decode(data)
+    return signed.receipt, signed.state
 
 
 def verify_receipt(data: bytes, provider_key: bytes, consumer_key: bytes | None) -> VerifiedReceipt:
@@ -158,24 +142,13 @@ def verify_receipt(data: bytes, provider_key: bytes, consumer_key: bytes | None)
     ``consumer_key`` None: only a half receipt is expected, and a countersignature is refused as unchecked.
     Raises: UntrustedError(receipt.provider | receipt.consumer), InvalidInputError(receipt.format).
     """
-    receipt, inner, provider, consumer = _decode_receipt(data)
-    verify_party(provider_key, domain_digest("receipt", inner), provider, "receipt.provider", receipt.provider)
-    if consumer is not None:
-        if consumer_key is None:
-            raise UntrustedError("receipt.consumer", "no key to check the consumer's signature by")
-        verify_party(consumer_key, _countersigned(inner, provider), consumer, "receipt.consumer", receipt.consumer)
-    return VerifiedReceipt(
-        receipt=receipt, state="half" if consumer is None else "complete", digest=receipt_digest(data), seal=_SEAL
-    )
+    signed = _SIGNED.verify(data, provider_key, consumer_key)
+    return VerifiedReceipt(receipt=signed.receipt, state=signed.state, digest=receipt_digest(data), seal=_SEAL)
 
 
 def receipt_digest(data: bytes) -> bytes:
     """32 bytes: the domain digest ``receipt-file`` of a receipt's bytes, as it stands in both logs."""
-    return domain_digest("receipt-file", data)
-
-
-def _countersigned(inner: bytes, provider_signature: bytes) -> bytes:
-    return domain_digest("receipt-countersign", inner + provider_signature)
+    return _SIGNED.digest(data)
 
 
 def _receipt_object(receipt: Receipt) -> dict[str, Any]:
@@ -198,30 +171,27 @@ def _receipt_object(receipt: Receipt) -> dict[str, Any]:
     }
 
 
-def _decode_receipt(data: bytes) -> tuple[Receipt, bytes, bytes, bytes | None]:
-    try:
-        value = codec.decode(data, max_bytes=MAX_RECEIPT_BYTES)
-        fields(value, frozenset({"provider", "receipt", "v"}), frozenset({"consumer"}))
-        inner = value["receipt"]
-        fields(inner, _RECEIPT_FIELDS)
-        receipt = Receipt(
-            chain=unhex(inner["chain"]),
-            exchange=unhex(inner["exchange"]),
-            request=unhex(inner["request"]),
-            grant=unhex(inner["grant"]),
-            dataset=unhex(inner["dataset"]),
-            version=unhex(inner["version"]),
-            scope=unhex(inner["scope"]),
-            provider=parse_uscc(text(inner["provider"])),
-            consumer=parse_uscc(text(inner["consumer"])),
-            purpose=parse_purpose(text(inner["purpose"])),
-            commitment=unhex(inner["commitment"]),
-            byte_count=integer(inner["bytes"]),
-            requested_ms=parse_time(text(inner["requested"])),
-            released_ms=parse_time(text(inner["released"])),
-            block=unhex(inner["block"]),
-        )
-        consumer = unb64(text(value["consumer"]), 64) if "consumer" in value else None
-        return receipt, codec.encode(inner), unb64(text(value["provider"]), 64), consumer
-    except LedgerError as error:
-        raise InvalidInputError("receipt.format", f"not a receipt: {error}") from None
+def _read(inner: Any) -> Receipt:
+    fields(inner, _RECEIPT_FIELDS)
+    return Receipt(
+        chain=unhex(inner["chain"]),
+        exchange=unhex(inner["exchange"]),
+        request=unhex(inner["request"]),
+        grant=unhex(inner["grant"]),
+        dataset=unhex(inner["dataset"]),
+        version=unhex(inner["version"]),
+        scope=unhex(inner["scope"]),
+        provider=parse_uscc(text(inner["provider"])),
+        consumer=parse_uscc(text(inner["consumer"])),
+        purpose=parse_purpose(text(inner["purpose"])),
+        commitment=unhex(inner["commitment"]),
+        byte_count=integer(inner["bytes"]),
+        requested_ms=parse_time(text(inner["requested"])),
+        released_ms=parse_time(text(inner["released"])),
+        block=unhex(inner["block"]),
+    )
+
+
+_SIGNED: Final = TwoSigned(
+    name="receipt", title="a receipt", max_bytes=MAX_RECEIPT_BYTES, write=_receipt_object, read=_read
+)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
 from typing import Any, Final
+
+import msgspec
 
 from ledger import days
 from ledger.errors import InvalidInputError, LedgerError
@@ -37,16 +38,14 @@ _MAX_TIME: Final = 253_402_300_799
 _HINT: Final = "ask the issuer for the licence anew: this one was not made as licences are"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StatusPlace:
+class StatusPlace(msgspec.Struct, frozen=True, kw_only=True):
     """Where a licence's status stands: the address of the list, and the place in it."""
 
     uri: str
     index: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Credential:
+class Credential(msgspec.Struct, frozen=True, kw_only=True):
     """What a licence says. ``issuer``: USCC; ``type_code``: 21 characters; times: Unix seconds, None where not stated;
     ``holder_spki``: DER SubjectPublicKeyInfo of the holder's key; ``facts``: the other claims that are visible, by
     their GB/T 36903 names; ``hidden``: how many were held back."""

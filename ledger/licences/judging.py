@@ -7,19 +7,20 @@ that moment (``issue_time``) shows that the licence is from before too.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
 
+import msgspec
+
 from ledger.days import CST
-from ledger.errors import LedgerError
+from ledger.errors import LedgerError, UntrustedError
 from ledger.licences import binding, copies, identifier, statustoken
 from ledger.licences.credential import Credential
 from ledger.licences.sdjwt import Presented
 from ledger.licences.statustoken import VerifiedStatusList
 from ledger.licences.trust import Accreditation, IssuerTrust, KeyEnd
-from ledger.licences.verdict import Check, Outcome
+from ledger.licences.verdict import Check, Outcome, shared
 
 #: Clocks may differ by this much.
 SKEW_MS: Final = 60_000
@@ -30,13 +31,12 @@ _LAST_S: Final = 253_402_300_799 - 8 * 3_600
 StatusSource = Callable[[str], VerifiedStatusList | None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """What the verifier asks for. ``now_ms``: the time of judging; ``issue_time``: when the licence's record of issue
     was proven to be on the chain (Unix ms), None without such a proof; ``audience``, ``nonce``: what the key binding
     must state; ``copy_recipient``: the USCC of who is checking, for copies made for one body; ``as_of``: judged by
-    proofs of an earlier time, where a status list says how it was then and one that was not handed over is only
-    missed."""
+    proofs of an earlier time, where a status list says how it was then; ``without_status``: the verifier takes such
+    proofs also without a status list; ``status_age_s``: how old a list of theirs may be (None: any)."""
 
     now_ms: int
     audience: str | None = None
@@ -45,17 +45,22 @@ class Terms:
     issue_time: int | None = None
     copy_recipient: str | None = None
     as_of: bool = False
+    without_status: bool = False
+    status_age_s: int | None = None
 
 
 def check_issuer(trust: IssuerTrust, said: Credential, terms: Terms) -> Check:
     """Whether the key was in force when the licence was issued."""
-    proven, ended = terms.issue_time, trust.key_ended_ms
+    proven = terms.issue_time
     claimed = terms.now_ms if said.issued_at is None else said.issued_at * 1_000
-    since = when(trust.key_from_ms)
     if min(claimed + SKEW_MS, terms.now_ms) < trust.key_from_ms or (proven or terms.now_ms) < trust.key_from_ms:
-        return _fail("issuer", "licence.key-not-yet", since=since)
-    compromised = trust.key_ended_kind is KeyEnd.COMPROMISED
-    if ended is None or (ended > terms.now_ms and not compromised):
+        return _fail("issuer", "licence.key-not-yet", since=when(trust.key_from_ms))
+    if trust.key_ended_ms is None and trust.key_until_ms is None:
+        return passed("issuer", issuer=trust.issuer)
+    stolen = trust.key_ended_ms if trust.key_ended_kind is KeyEnd.COMPROMISED else None
+    # The span of a key that was stolen after its end ended when it ended.
+    ended = min((end for end in (trust.key_ended_ms, trust.key_until_ms) if end is not None), default=None)
+    if ended is None or (ended > terms.now_ms and stolen is None):
         return passed("issuer", issuer=trust.issuer)
     if proven is not None and proven < ended:
         return Check(
@@ -64,8 +69,9 @@ def check_issuer(trust: IssuerTrust, said: Credential, terms: Terms) -> Check:
             code="key-ended",
             detail={"ended": when(ended), "proven": when(proven)},
         )
-    code = "licence.key-compromised" if compromised else "licence.issue-time-unproven"
-    return _fail("issuer", code, ended=when(ended))
+    if stolen is not None and (proven is None or proven >= stolen):
+        return _fail("issuer", "licence.key-compromised", ended=when(stolen))
+    return _fail("issuer", "licence.issue-time-unproven", ended=when(ended))
 
 
 def check_accredited(trust: IssuerTrust, said: Credential, terms: Terms) -> Check:
@@ -81,8 +87,11 @@ def check_accredited(trust: IssuerTrust, said: Credential, terms: Terms) -> Chec
         begun = [item for item in trust.accreditations if item.from_ms <= terms.now_ms]
         span = trust.accredited_at(terms.now_ms) or max(begun, key=lambda item: item.from_ms, default=None)
     else:
-        near = (trust.accredited_at(claimed + shift) for shift in (0, SKEW_MS, -SKEW_MS))
-        span = next(filter(None, near), None)
+        span = (
+            trust.accredited_at(claimed)
+            or trust.accredited_at(claimed + SKEW_MS)
+            or trust.accredited_at(claimed - SKEW_MS)
+        )
     if span is None or (proven is not None and proven + SKEW_MS < span.from_ms):
         return _fail("accredited", "licence.not-accredited-then", issued=when(claimed or terms.now_ms))
     until = trust.unbroken_until(span)
@@ -126,10 +135,10 @@ def check_status(said: Credential, source: StatusSource, terms: Terms) -> tuple[
     found: VerifiedStatusList | None = None
     try:
         found = source(place.uri)
-        if found is None and terms.as_of:
+        if found is None and terms.as_of and terms.without_status:
             return Check(name="status", outcome=Outcome.WARN, code="not-included"), None
         if found is None:
-            return _fail("status", "licence.status-unavailable"), None
+            return _fail("status", f"licence.status-{'not-included' if terms.as_of else 'unavailable'}"), None
         aged = not _is_fresh(found, terms)
         value = statustoken.status_of(found, uri=place.uri, issuer=said.issuer, index=place.index)
     except LedgerError as error:
@@ -137,13 +146,16 @@ def check_status(said: Credential, source: StatusSource, terms: Terms) -> tuple[
     if value == _VALID and aged:
         return Check(name="status", outcome=Outcome.WARN, code="as-of", detail=_list(found)), found
     if value == _VALID:
-        return passed("status", **_list(found)), found
+        return _clean(found.iat, found.version), found
     code = {_INVALID: "licence.revoked", _SUSPENDED: "licence.suspended"}.get(value, "licence.status-reserved")
     return _fail("status", code, **_list(found)), found
 
 
 def _is_fresh(found: VerifiedStatusList, terms: Terms) -> bool:
     """Whether a list still speaks now. Where it is no more than asked that it spoke once, an old one is not refused."""
+    age_s = terms.now_ms // 1_000 - found.iat
+    if terms.status_age_s is not None and age_s > terms.status_age_s + statustoken.SKEW_S:
+        raise UntrustedError("licence.status-stale", "the status list is older than the verifier takes")
     try:
         statustoken.check_fresh(found, terms.now_ms // 1_000)
     except LedgerError as error:
@@ -153,7 +165,7 @@ def _is_fresh(found: VerifiedStatusList, terms: Terms) -> bool:
     return True
 
 
-_UNPROVEN: Final = Check(name="holder", outcome=Outcome.WARN, code="unproven")
+_UNPROVEN: Final = shared(Check(name="holder", outcome=Outcome.WARN, code="unproven"))
 
 
 def check_holder(shown: Presented, said: Credential, terms: Terms) -> tuple[Check, binding.KeyBinding | None]:
@@ -238,9 +250,16 @@ def check_copy_terms(copy: copies.CopyTerms, terms: Terms) -> Check:
 
 
 def _list(found: VerifiedStatusList | None) -> dict[str, str]:
-    if found is None:
-        return {}
-    return {"time": when(found.iat * 1_000), "version": "—" if found.version is None else str(found.version)}
+    return {} if found is None else _named(found.iat, found.version)
+
+
+def _named(iat: int, version: int | None) -> dict[str, str]:
+    return {"time": when(iat * 1_000), "version": "—" if version is None else str(version)}
+
+
+@lru_cache(maxsize=256)
+def _clean(iat: int, version: int | None) -> Check:
+    return passed("status", **_named(iat, version))
 
 
 def when(time_ms: int) -> str:
@@ -261,12 +280,12 @@ def _second(time_s: int) -> str:
 def passed(name: str, **detail: str) -> Check:
     """The line of a check that passed."""
     # Of a thousand licences nearly all lines say the same.
-    return Check(name=name, outcome=Outcome.PASS, code="ok", detail=detail)
+    return shared(Check(name=name, outcome=Outcome.PASS, code="ok", detail=detail))
 
 
 @lru_cache(maxsize=64)
 def _skip(name: str, reason: str) -> Check:
-    return Check(name=name, outcome=Outcome.SKIP, code=reason)
+    return shared(Check(name=name, outcome=Outcome.SKIP, code=reason))
 
 
 def _fail(name: str, reason: str, **detail: str) -> Check:

@@ -1,5 +1,6 @@
 """A purpose-bound copy as a page to print or send: what it shows, for whom, until when, and a QR code to check it.
 
+For whom and what for lies behind everything as well, slantwise, so that a part of the page is no page of another kind.
 The page itself proves nothing and says so: the code does. The glyphs it uses are embedded from a font of the system
 (OpenType too), so that a rare character of a name is the same on every screen; one the font lacks is refused, because a
 blank in a name is a wrong name. The font is the one file that is opened in this floor: libraries read it by its path.
@@ -20,7 +21,7 @@ from fpdf.fonts import TTFFont
 from ledger.days import CST
 from ledger.errors import InvalidInputError, UnavailableError
 from ledger.licences.copies import CopyTerms
-from ledger.licences.qr import QUIET_ZONE, Symbol, symbol
+from ledger.licences.qr import MAX_VERSION, QUIET_ZONE, SHEET_CHARACTERS, Symbol, symbol
 
 #: Where systems keep a font with Chinese characters; callers take the first that is there.
 FONT_FILES: Final = (
@@ -29,13 +30,18 @@ FONT_FILES: Final = (
     "/usr/share/fonts/noto-cjk/NotoSansCJK-Regular.ttc",
     "/usr/share/fonts/truetype/wqy/wqy-zenhei.ttc",
 )
-#: Side of the code with its quiet zone, millimetres.
+#: Side of a code with its quiet zone, millimetres; of a larger version than slips have, the side of a module.
 CODE_MM: Final = 30.0
+MODULE_MM: Final = 0.45
 MAX_ROWS: Final = 24
 _FONT: Final = "page"
 _MARGIN: Final = 20.0
 _LABEL: Final = 66.0
 _GREY: Final = 110
+#: Lines of the watermark: seen on paper, and in nobody's way.
+_WATERMARK: Final = 232
+_SLANT: Final = 30
+_APART: Final = 36.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +56,8 @@ class Row:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopyPage:
     """``title``: the licence's name; ``rows``: what is shown; ``terms``: for whom and what for; ``recipient_name``: the
-    recipient in words; ``code``: the text of the QR code (a slip or a reference); ``check_at``: the address of a page
-    that checks it, or empty."""
+    recipient in words; ``code``: the text of the QR code (a slip, a reference, or the copy itself packed);
+    ``check_at``: the address of a page that checks it, or empty."""
 
     title: str
     rows: tuple[Row, ...]
@@ -75,13 +81,15 @@ def copy_pdf(page: CopyPage, font: Path) -> bytes:
             expected=MAX_ROWS,
             actual=len(page.rows),
         )
-    code = symbol(page.code)
+    code = symbol(page.code, SHEET_CHARACTERS)
+    large = code.version > MAX_VERSION
     pdf = _sheet(page, font)
     _check_glyphs(pdf, page)
+    _watermark(pdf, page)
     _purpose(pdf, page)
     for row in page.rows:
-        _row(pdf, row)
-    _code(pdf, page, code)
+        _row(pdf, row, 5.6 if large else 7.5)
+    _code(pdf, page, code, MODULE_MM * (code.modules + 2 * QUIET_ZONE) if large else CODE_MM)
     return bytes(pdf.output())
 
 
@@ -114,6 +122,18 @@ def _face(font: Path) -> int:
     return next((place for place, name in enumerate(names) if name.endswith(" SC")), 0)
 
 
+def _watermark(pdf: FPDF, page: CopyPage) -> None:
+    pdf.set_font(_FONT, size=12)
+    pdf.set_text_color(_WATERMARK)
+    mark = f"仅供 {page.recipient_name} 用于“{page.terms.matter}” 至 {_when(page.terms.expires_s)}　　"
+    reach = pdf.w + pdf.h
+    words = mark * (1 + int(reach / pdf.get_string_width(mark)))
+    with pdf.rotation(_SLANT, pdf.w / 2, pdf.h / 2):
+        for line in range(int(reach / _APART)):
+            # Every other line is moved, so that no corner of the page is without a name.
+            pdf.text((pdf.w - reach) / 2 - line % 2 * _APART, (pdf.h - reach) / 2 + line * _APART, words)
+
+
 def _purpose(pdf: FPDF, page: CopyPage) -> None:
     terms = page.terms
     _line(pdf, page.title, 22, align="C")
@@ -125,29 +145,31 @@ def _purpose(pdf: FPDF, page: CopyPage) -> None:
     pdf.ln(8)
 
 
-def _row(pdf: FPDF, row: Row) -> None:
+def _row(pdf: FPDF, row: Row, height: float) -> None:
     top = pdf.get_y()
     pdf.set_draw_color(210)
     pdf.line(_MARGIN, top, pdf.w - _MARGIN, top)
     pdf.set_font(_FONT, size=9.5)
     pdf.set_text_color(_GREY)
-    pdf.multi_cell(_LABEL, 7.5, f"{row.zh} {row.en}", align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+    pdf.multi_cell(_LABEL, height, f"{row.zh} {row.en}", align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
     under = pdf.get_y()
     pdf.set_xy(_MARGIN + _LABEL, top)
     pdf.set_text_color(0)
     pdf.set_font(_FONT, size=11.5)
-    pdf.multi_cell(0, 7.5, row.value, align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+    pdf.multi_cell(0, height, row.value, align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
     pdf.set_y(max(under, pdf.get_y()))
 
 
-def _code(pdf: FPDF, page: CopyPage, code: Symbol) -> None:
-    top, left = pdf.h - _MARGIN - CODE_MM, pdf.w - _MARGIN - CODE_MM
+def _code(pdf: FPDF, page: CopyPage, code: Symbol, side: float) -> None:
+    top, left = pdf.h - _MARGIN - side, pdf.w - _MARGIN - side
     if pdf.get_y() > top:
         raise InvalidInputError(
             "licence.pdf-rows", "more text than fits on the page of a copy", hint="show fewer facts, or shorter ones"
         )
     # Runs of dark modules as one rectangle each: neighbours drawn one by one would show hairlines between them.
-    unit = CODE_MM / (code.modules + 2 * QUIET_ZONE)
+    unit = side / (code.modules + 2 * QUIET_ZONE)
+    pdf.set_fill_color(255)
+    pdf.rect(left, top, side, side, style="F")
     pdf.set_fill_color(0)
     for y, cells in enumerate(code.rows()):
         start = 0

@@ -1,7 +1,8 @@
-"""QR codes of slips and references, as PNG and SVG.
+"""QR codes of slips, references and packed presentations, as PNG and SVG.
 
 Paper and cheap cameras set the bound: at most version 15 (77 modules a side) at level M, printed at 3 cm with a quiet
-zone of four modules. Source: ISO/IEC 18004.
+zone of four modules. A sheet of A4 has room for more: what is drawn on one may be of any version, with almost
+half a millimetre a module. Source: ISO/IEC 18004.
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ import segno
 
 from ledger.errors import InvalidInputError
 
-MAX_VERSION: Final = 15
 LEVEL: Final = "M"
+#: The largest version that is read when printed at 3 cm.
+MAX_VERSION: Final = 15
 #: What version 15-M holds in alphanumeric mode. Source: ISO/IEC 18004, table 7.
 MAX_CHARACTERS: Final = 600
+#: What version 40-M holds in alphanumeric mode.
+SHEET_CHARACTERS: Final = 3_391
 QUIET_ZONE: Final = 4
 #: 3 cm at 300 dots per inch.
 PRINT_PIXELS: Final = 354
@@ -27,8 +31,8 @@ _ALPHANUMERIC: Final = frozenset("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Symbol:
-    """``version``: 1 to 15; ``level``: M, or a higher one where the version has room for it; ``modules``: a side,
-    without the quiet zone."""
+    """``version``: 1 to 15, on a sheet to 40; ``level``: M, or a higher one where the version has room for it;
+    ``modules``: a side, without the quiet zone."""
 
     version: int
     level: str
@@ -65,8 +69,8 @@ class Symbol:
         return tuple(bytes(row) for row in self._code.matrix)
 
 
-def symbol(text: str) -> Symbol:
-    """The QR code of a slip or reference, in the smallest version that holds it at level M.
+def symbol(text: str, most: int = MAX_CHARACTERS) -> Symbol:
+    """The QR code of a text of at most so many characters, in the smallest version that holds it at level M.
 
     Raises: InvalidInputError(licence.qr-text | licence.qr-too-long).
     """
@@ -76,12 +80,12 @@ def symbol(text: str) -> Symbol:
             "a QR code of a licence holds capitals, digits and $%*+-./: only",
             actual=ascii(text)[:40],
         )
-    if len(text) > MAX_CHARACTERS:
+    if len(text) > most:
         raise InvalidInputError(
             "licence.qr-too-long",
-            f"too long for a QR code that is read from paper (version {MAX_VERSION}-{LEVEL})",
+            "too long for a QR code of this size",
             hint="shorten the matter of the copy, or present a reference instead",
-            expected=MAX_CHARACTERS,
+            expected=most,
             actual=len(text),
         )
     code = segno.make_qr(text, error=LEVEL, mode="alphanumeric")

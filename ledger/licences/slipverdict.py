@@ -79,6 +79,7 @@ def _judged(found: SignedSlip, trust: IssuerTrust, source: StatusSource, terms: 
         view_height=trust.view_height,
         view_time_ms=trust.view_time_ms,
         proven=trust.proven.value,
+        finality=trust.finality,
         status_time_ms=None if newest is None else newest.iat * 1_000,
         status_version=None if newest is None else newest.version,
     )

@@ -38,7 +38,8 @@ class Mask(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
     """A licence type: ``id`` in settings and commands, titles, its own fields beside the common ones, which kinds of
-    holder's code it takes (none: any), how the holder's name is masked."""
+    holder's code it takes (none: any), how the holder's name is masked. ``examination``: which medical
+    examination it is made of (none: of none), for at most ``valid_days`` from its day."""
 
     id: str
     zh: str
@@ -46,11 +47,18 @@ class Template:
     own: tuple[Field, ...]
     holder_types: tuple[str, ...]
     mask: Mask
+    examination: str = ""
+    valid_days: int = 0
 
     @property
     def fields(self) -> tuple[Field, ...]:
         """What a row must or may fill in: the holder's fields, then the type's own."""
         return (*HOLDER_FIELDS, *self.own)
+
+    @property
+    def examined(self) -> tuple[str, ...]:
+        """The fields that come from the examining hospital and from nobody else."""
+        return tuple(item.name for item in self.own if item in _EXAMINED) if self.examination else ()
 
     def masked(self, name: str) -> str:
         """The holder's name as the type's mask shows it."""
@@ -75,6 +83,26 @@ def _own(
 
 _SEX: Final = _own("XB", "性别", "Sex", one_of=_SEXES)
 _BIRTH: Final = _own("CSRQ", "出生日期", "Date of birth", Kind.DAY)
+#: What a medical certificate says of its examination: the finding, and which record of which hospital bears it out.
+_FINDING: Final = (
+    _own("TJJL", "体检结论", "Medical finding", one_of=("合格",)),
+    _own("TJRQ", "体检日期", "Examined on", Kind.DAY),
+    _own("TJJGDM", "体检机构代码", "Examining hospital's code", Kind.USCC),
+    _own("TJBGBS", "体检报告标识", "Medical report", Kind.NUMBER),
+    _own("TJBGBB", "体检报告版本", "Version of the report", Kind.NUMBER),
+    _own("TJBGCN", "体检报告承诺值", "Commitment to the report", Kind.NUMBER),
+    _own("TJBGXH", "体检报告存证序号", "Record in the hospital's log", Kind.NUMBER),
+)
+#: The measurements on a driver's certificate, as the hospital gives them.
+_BODY: Final = (
+    _own("SG", "身高", "Height"),
+    _own("ZYSL", "左眼视力", "Vision, left eye"),
+    _own("YYSL", "右眼视力", "Vision, right eye"),
+    _own("BSL", "辨色力", "Colour vision"),
+    _own("TL", "听力", "Hearing"),
+    _own("QGZT", "躯干四肢", "Limbs and trunk"),
+)
+_EXAMINED: Final = frozenset({*_FINDING, *_BODY})
 
 BUSINESS_LICENCE: Final = Template(
     id="business-licence",
@@ -171,13 +199,37 @@ PHYSICIAN_LICENCE: Final = Template(
     holder_types=(CITIZEN_HOLDER,),
     mask=Mask.PERSON,
 )
+HEALTH_CERTIFICATE: Final = Template(
+    id="health-certificate",
+    zh="健康证明",
+    en="Health certificate",
+    own=(_SEX, _own("CYLB", "从业类别", "Kind of work"), *_FINDING),
+    holder_types=(CITIZEN_HOLDER,),
+    mask=Mask.PERSON,
+    examination="food-handler",
+    # A year. Source: 食品安全法, article 45.
+    valid_days=365,
+)
+DRIVER_MEDICAL: Final = Template(
+    id="driver-medical",
+    zh="机动车驾驶人身体条件证明",
+    en="Driver's medical certificate",
+    own=(_SEX, _BIRTH, _own("SQZJCX", "申请准驾车型", "Classes applied for"), *_BODY, *_FINDING),
+    holder_types=(CITIZEN_HOLDER,),
+    mask=Mask.PERSON,
+    examination="driver",
+    # Six months, in days. Source: 机动车驾驶证申领和使用规定 (公安部令162号).
+    valid_days=180,
+)
 
 TEMPLATES: Final[Mapping[str, Template]] = {
     item.id: item
     for item in (
         BUSINESS_LICENCE,
+        DRIVER_MEDICAL,
         DRIVING_LICENCE,
         FOOD_PERMIT,
+        HEALTH_CERTIFICATE,
         HOUSEHOLD_PAGE,
         MARRIAGE_CERTIFICATE,
         PHYSICIAN_LICENCE,

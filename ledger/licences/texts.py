@@ -61,8 +61,8 @@ VERDICTS: Final[Mapping[str, tuple[Pair, Pair]]] = {
     "issue-time-unproven": (
         ("签发时间未获证明", "Time of issue not proven"),
         (
-            "暂不采信。请持证人提供含签发记录的证明包，或到发证机构换发。",
-            "Do not rely on it yet. Ask for the proof bundle with its record of issue, or for a renewed licence.",
+            "暂不采信。请持证人提供证照证明文件（.civic），与证照一并核验；或到发证机构换发。",
+            "Do not rely on it yet. Ask for the bundle of the licence (.civic) and check it with that, or for a renewed one.",
         ),
     ),
     "revoked": (
@@ -180,8 +180,8 @@ LINES: Final[Mapping[tuple[str, str], Pair]] = {
         "Neither revoked nor suspended as of {time} (version {version}); what changed since was not checked.",
     ),
     ("status", "not-included"): (
-        "证明中没有状态列表：未检查是否已注销或暂停。",
-        "The proof has no status list: whether it was revoked or suspended was not checked.",
+        "证明中没有状态列表，核验人接受：未检查是否已注销或暂停。",
+        "The proof has no status list, which the verifier accepts: whether it was revoked or suspended was not checked.",
     ),
     ("holder", "ok"): ("由持证人本人的密钥出示，{time}。", "Shown with the holder's own key, {time}."),
     ("holder", "slip"): (

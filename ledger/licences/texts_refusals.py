@@ -73,6 +73,13 @@ REASONS: Final[Mapping[str, tuple[str, Pair]]] = {
     "licence.revoked": ("revoked", ("已注销或被替换（状态列表 {time}，版本 {version}）。", "Revoked or replaced (list of {time}, version {version}).")),
     "licence.suspended": ("suspended", ("已暂停（状态列表 {time}，版本 {version}）。", "Suspended (list of {time}, version {version}).")),
     "licence.status-unavailable": ("status-unknown", ("取不到状态列表。", "The status list cannot be had.")),
+    "licence.status-not-included": (
+        "status-unknown",
+        (
+            "证明中没有状态列表：不知道证照是否已注销或暂停。请向发证机构的节点索取新的证明文件。",
+            "The proof has no status list: nobody can tell whether it was revoked or suspended. Ask the issuer's node for a newer bundle.",
+        ),
+    ),
     "licence.status-stale": ("status-unknown", ("状态列表过旧（{time}）。", "The status list is too old (of {time}).")),
     "licence.status-expired": ("status-unknown", ("状态列表已过期（{time}）。", "The status list has expired (of {time}).")),
     "licence.status-future": ("status-unknown", ("状态列表的时间在将来（{time}）；请核对时钟。", "The status list is from the future (of {time}); compare the clocks.")),
@@ -106,12 +113,13 @@ REASONS: Final[Mapping[str, tuple[str, Pair]]] = {
     "licence.slip-prefix": ("malformed", ("这不是证照凭条，或是不认识的版本。", "This is no slip of a licence, or one of an unknown version.")),
     "licence.slip-kid": ("untrusted-issuer", ("密钥不是凭条所指的那一把。", "The key is not the one that the slip names.")),
     "licence.slip-alg": ("malformed", _BAD_FORM),
-    "licence.slip-size": ("malformed", _TOO_LARGE),
+    **dict.fromkeys(("licence.slip-size", "licence.packed-size"), ("malformed", _TOO_LARGE)),
+    "licence.packed-prefix": ("malformed", ("这不是加注件的二维码，或是不认识的版本。", "This is no code of a copy, or one of an unknown version.")),
     **dict.fromkeys(("licence.slip-labels", "licence.slip-claims"), ("malformed", _BAD_CLAIM)),
     **dict.fromkeys(
         (
             "licence.base45", "licence.slip-deflated", "licence.slip-cbor", "licence.slip-trailing", "licence.slip-canonical", "licence.slip-form",
-            "licence.slip-header",
+            "licence.slip-header", "licence.packed-form",
         ),
         ("malformed", _DAMAGED),
     ),

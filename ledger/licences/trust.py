@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ledger.model import KeyInfo
+
 
 class KeyEnd(StrEnum):
     """How a key ended: ``compromised`` voids what is not proven to be from before, ``retired`` does not."""
@@ -43,8 +45,10 @@ class IssuerTrust:
     """An issuer's key and its accreditations for one type of licence.
 
     ``issuer``: USCC; ``spki``: the key, DER SubjectPublicKeyInfo, whose SHA-256 is on chain; ``key_from_ms``,
-    ``key_ended_ms`` (None: in force; for a compromised key: since when): its span; ``type_known``: whether the chain
-    has the type at all; ``view_height``, ``view_time_ms``: the chain state that says so.
+    ``key_ended_ms`` (None: in force; for a compromised key: since when): its span; ``key_until_ms``: the end of it that
+    was entered with the key, None without one: a key may be reported compromised for a time after that; ``type_known``:
+    whether the chain has the type at all; ``view_height``, ``view_time_ms``: the chain state that says so;
+    ``finality``: how its block is proven final, or the code of why that is not known; None where nobody looked.
     """
 
     issuer: str
@@ -52,20 +56,27 @@ class IssuerTrust:
     key_from_ms: int
     key_ended_ms: int | None = None
     key_ended_kind: KeyEnd | None = None
+    key_until_ms: int | None = None
     accreditations: tuple[Accreditation, ...] = ()
     type_known: bool = True
     view_height: int
     view_time_ms: int
     proven: Proven
+    finality: str | None = None
 
     def accredited_at(self, time_ms: int) -> Accreditation | None:
         """The span that holds at a time."""
-        return next((span for span in self.accreditations if span.covers(time_ms)), None)
+        for span in self.accreditations:
+            if span.covers(time_ms):
+                return span
+        return None
 
     def unbroken_until(self, span: Accreditation) -> int | None:
         """When the accreditation that ``span`` is part of ends (None: it runs). On the chain an end never moves later:
         whoever prolongs an accreditation enters a span that begins where the last ended."""
         until = span.until_ms
+        if until is None:
+            return None
         for following in sorted(self.accreditations, key=lambda item: item.from_ms):
             if until is None:
                 break
@@ -73,3 +84,14 @@ class IssuerTrust:
                 # A span that was ended before it began prolongs nothing.
                 until = None if following.until_ms is None else max(until, following.until_ms)
         return until
+
+
+def key_end(key: KeyInfo) -> tuple[int | None, KeyEnd | None]:
+    """(when a key ended or will end, Unix milliseconds, how); (None, None) for one in force without an end.
+
+    Of a compromised key it is since when, whenever it would have ended otherwise.
+    """
+    if key.status == "compromised":
+        return key.ended_at * 1_000, KeyEnd.COMPROMISED
+    ends = [end for end in (key.valid_to, 0 if key.status == "active" else key.ended_at) if end]
+    return (min(ends) * 1_000, KeyEnd.RETIRED) if ends else (None, None)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 from ledger.errors import LedgerError
-from ledger.licences import credential, judging, sdjwt, texts
+from ledger.evidence.seal import Seal
+from ledger.licences import credential, judging, packing, sdjwt, texts
+from ledger.licences.credential import Credential
 from ledger.licences.judging import StatusSource, Terms
 from ledger.licences.sdjwt import Presented, VerifiedClaims
 from ledger.licences.suites import kid_of
@@ -34,7 +37,7 @@ def judge(
     issue_time: int | None = None,
     copy_recipient: str | None = None,
 ) -> Verdict:
-    """The verdict on a presentation of a licence at ``now_ms`` (Unix ms).
+    """The verdict on a presentation of a licence, packed or not, at ``now_ms`` (Unix ms).
 
     ``trust`` and ``status`` answer from what the caller verified itself; an error that ``trust`` raises is the caller's
     own (a chain that cannot be asked) and passes through. The other arguments are those of :class:`Terms`.
@@ -54,7 +57,7 @@ def judge_under(presentation: str, *, terms: Terms, trust: TrustSource, status: 
     """:func:`judge` with its terms put together already."""
     now_ms = terms.now_ms
     try:
-        parsed = sdjwt.parse(presentation)
+        parsed = sdjwt.parse(packing.unpack(presentation) if packing.is_packed(presentation) else presentation)
         parsed.jws.require_typ(credential.TYP)
         kid = parsed.jws.kid
         credential.parse_issuer(parsed.claims.get("iss"))
@@ -77,22 +80,41 @@ def check_key(parsed: Presented, iss: object, trust: IssuerTrust) -> None:
 
     Raises: UntrustedError(licence.key-mismatch | licence.issuer-mismatch).
     """
-    if kid_of(trust.spki) != parsed.kid:
+    if _name_of(trust.spki) != parsed.kid:
         raise sdjwt.untrusted("licence.key-mismatch", "the key is not the one that the licence names")
     if credential.ISSUER_PREFIX + trust.issuer != iss:
         raise sdjwt.untrusted("licence.issuer-mismatch", "the key belongs to another body than the licence names")
 
 
+#: What is known of an issuer is asked for with each of its licences.
+_name_of = lru_cache(maxsize=256)(kid_of)
+
+
 def judge_opened(
     parsed: Presented, opened: VerifiedClaims, *, trust: IssuerTrust, status: StatusSource, terms: Terms
 ) -> Verdict:
-    """The verdict on a licence whose signature was verified under ``trust.spki`` and whose disclosures were opened
-    (by :func:`ledger.licences.sdjwt.verify` or by the batch that does the same)."""
+    """The verdict on a licence whose signature was verified under ``trust.spki`` and whose disclosures were opened."""
     try:
         check_key(parsed, opened.claims.get("iss"), trust)
         said = credential.read(opened)
     except LedgerError as error:
         return rejected(error.code, now_ms=terms.now_ms, trust=trust)
+    return judge_read(parsed, said, trust=trust, status=status, terms=terms, seal=sdjwt.SEAL)
+
+
+def judge_read(
+    parsed: Presented,
+    said: Credential,
+    *,
+    trust: IssuerTrust,
+    status: StatusSource,
+    terms: Terms,
+    seal: Seal,
+    identified: bool = False,
+) -> Verdict:
+    """The same where the licence was read as well (by :func:`ledger.licences.credential.read`, or natively by the
+    batch), under a key that is its issuer's; ``identified``: its identifier was found right."""
+    sdjwt.SEAL.check(seal)
     holder, bound = judging.check_holder(parsed, said, terms)
     listed, found = judging.check_status(said, status, terms)
     issuer, accredited = judging.check_issuer(trust, said, terms), judging.check_accredited(trust, said, terms)
@@ -105,7 +127,7 @@ def judge_opened(
         listed,
         holder,
         judging.check_audience(bound, terms),
-        judging.check_identifier(said),
+        judging.passed("identifier") if identified else judging.check_identifier(said),
         judging.check_purpose(bound, terms),
     )
     return Verdict(
@@ -123,6 +145,7 @@ def judge_opened(
         view_height=trust.view_height,
         view_time_ms=trust.view_time_ms,
         proven=trust.proven.value,
+        finality=trust.finality,
         status_time_ms=None if found is None else found.iat * 1_000,
         status_version=None if found is None else found.version,
     )
@@ -144,4 +167,5 @@ def rejected(reason: str, *, now_ms: int, trust: IssuerTrust | None = None) -> V
         view_height=None if trust is None else trust.view_height,
         view_time_ms=None if trust is None else trust.view_time_ms,
         proven=None if trust is None else trust.proven.value,
+        finality=None if trust is None else trust.finality,
     )

@@ -13,93 +13,26 @@ import hmac
 import secrets
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final, Literal, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
 from ledger.errors import ConflictError, FatalError, InvalidInputError, NotFoundError
+from ledger.storage.licencerows import NEXT, STATUS, Change, LicencePayload, LicenceRow, Merged, State
 from ledger.storage.store import Batch, Store, u64
 
 T = TypeVar("T")
-State = Literal["begun", "valid", "suspended", "revoked", "superseded"]
-#: State -> its value in a status list (0 VALID, 1 INVALID, 2 SUSPENDED).
-STATUS: Final[dict[str, int]] = {"begun": 0, "valid": 0, "suspended": 2, "revoked": 1, "superseded": 1}
-#: State -> the states that may follow.
-NEXT: Final[dict[str, frozenset[str]]] = {
-    "begun": frozenset({"valid"}),
-    "valid": frozenset({"suspended", "revoked", "superseded"}),
-    "suspended": frozenset({"valid", "revoked", "superseded"}),
-    "revoked": frozenset(),
-    "superseded": frozenset(),
-}
 #: Places of one status list; the next list begins when three quarters are taken, so that a random place is found soon.
 CAPACITY: Final = 1 << 17
 FULL: Final = CAPACITY * 3 // 4
 
-_ROW, _TIME, _PLACE, _BEGUN, _UNLOGGED = b"l", b"t", b"p", b"b", b"u"
+_ROW, _TIME, _PLACE, _BEGUN, _UNLOGGED, _CLOSED = b"l", b"t", b"p", b"b", b"u", b"c"
 _REQUEST, _IDENTIFIER, _HOLDER = b"r", b"n", b"h"
 _PAYLOAD, _KEY = b"p", b"k"
 _FREE: Final = 0xFF
-
-
-class LicenceRow(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """A licence without its holder.
-
-    ``id``: 16 random bytes; ``list``, ``index``: its place; ``chunk``, ``number``: with which others, and as which of
-    them, it was logged (``issued_ms`` is one time for a chunk); ``commitment``: of its issue record, 32 bytes;
-    ``kid``: the SHA-256 of the issuer key's SPKI; ``request``: keyed digest of what was asked for; ``replaces``,
-    ``replaced_by``: ids, empty for none. Times are Unix milliseconds, ``expires_ms`` 0 for never.
-    """
-
-    id: bytes
-    type: str
-    version: int
-    list: int
-    index: int
-    state: State
-    chunk: bytes
-    number: int
-    issued_ms: int
-    not_before_ms: int
-    expires_ms: int
-    kid: bytes
-    request: bytes
-    commitment: bytes = bytes(32)
-    log_index: int = -1
-    changed_ms: int = 0
-    reason: str = ""
-    replaces: bytes = b""
-    replaced_by: bytes = b""
-
-
-class LicencePayload(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """What is about the holder. ``licence``: the SD-JWT with all disclosures; ``salt``: opens the commitment of the
-    issue record; ``asked``: the request (JCS), which a renewal starts from."""
-
-    licence: str
-    identifier: str
-    serial: str
-    holder: str
-    salt: bytes
-    asked: bytes
-
-
-class Change(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """A change of state that is in force and not yet on record."""
-
-    state: State
-    reason: str
-    time_ms: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Names:
-    """How a new licence is found again: the caller's request id, the identifier, the holder's code."""
-
-    request: str
-    identifier: str
-    holder: str
+#: Values of a status list (valid, revoked, suspended, and the spare one), by how grave they are.
+_GRAVITY: Final = (0, 3, 1, 2)
+_GRAVER: Final[dict[int, State]] = {1: "revoked", 2: "suspended"}
 
 
 class LicenceStore:
@@ -125,7 +58,9 @@ class LicenceStore:
         with self._lock:
             lists = self._loaded()
             found: set[tuple[int, int]] = set()
-            number = max(lists, default=1)
+            closed = self._closed()
+            number = max((*lists, *closed), default=1)
+            number += number in closed
             used = CAPACITY - lists[number].count(_FREE) if number in lists else 0
             while len(found) < count:
                 if used >= FULL:
@@ -212,9 +147,7 @@ class LicenceStore:
                     actual=row.state,
                 )
             if self._rows.get(_UNLOGGED + identity) is not None:
-                raise ConflictError(
-                    "licence.state", "the change before is not on record yet", hint="wait a moment, then repeat"
-                )
+                raise _unlogged()
             with self._rows.batch() as batch:
                 row = self._put_change(batch, row, change)
             self._place([row])
@@ -233,6 +166,44 @@ class LicenceStore:
         with self._lock:
             found = self._loaded().get(number)
             return bytes(CAPACITY) if found is None else bytes(found).replace(bytes([_FREE]), b"\0")
+
+    def close(self, numbers: Iterable[int]) -> None:
+        """Give no place of these lists any more: this store may not know which ones are taken."""
+        with self._lock, self._rows.batch() as batch:
+            for number in set(numbers) - self._closed():
+                batch.put(_CLOSED + number.to_bytes(4, "big"), b"")
+
+    def merge(self, number: int, values: bytes, time_ms: int) -> Merged:
+        """Take over what a published list says (a byte a place) wherever that is graver than what is known here: a
+        licence is never better off than it was. Licences change their state, with the reason ``restored``, on record by
+        :meth:`logged`; a place that no row here has keeps its status for ever.
+
+        Raises: ConflictError(licence.state) while a change of one of them is not on record.
+        """
+        with self._lock:
+            lists = self._loaded()
+            known = lists.get(number) or bytearray([_FREE]) * CAPACITY
+            graver = [
+                (index, value)
+                for index, value in enumerate(values[:CAPACITY])
+                if value and _GRAVITY[value] > (0 if known[index] == _FREE else _GRAVITY[known[index]])
+            ]
+            changed: list[LicenceRow] = []
+            with self._rows.batch() as batch:
+                for index, value in graver:
+                    name = _place_name(number, index)
+                    identity = (self._rows.get(name) or b"")[1:]
+                    if not identity or value not in _GRAVER:
+                        batch.put(name, bytes([value]) + identity)
+                        continue
+                    if self._rows.get(_UNLOGGED + identity) is not None:
+                        raise _unlogged()
+                    change = Change(state=_GRAVER[value], reason="restored", time_ms=time_ms)
+                    changed.append(self._put_change(batch, self.require(identity), change))
+            lists[number] = known
+            for index, value in graver:
+                known[index] = value
+            return Merged(changed=len(changed), unknown=len(graver) - len(changed))
 
     def lists(self) -> tuple[int, ...]:
         """Numbers of the lists that hold a licence."""
@@ -328,6 +299,9 @@ class LicenceStore:
         for row in rows:
             lists[row.list][row.index] = STATUS[row.state]
 
+    def _closed(self) -> set[int]:
+        return {int.from_bytes(key[1:], "big") for key, _ in self._rows.scan(_CLOSED)}
+
     def _loaded(self) -> dict[int, bytearray]:
         if self._lists is None:
             lists: dict[int, bytearray] = {}
@@ -342,11 +316,19 @@ class LicenceStore:
 
 
 def _place_key(row: LicenceRow) -> bytes:
-    return _PLACE + row.list.to_bytes(4, "big") + row.index.to_bytes(4, "big")
+    return _place_name(row.list, row.index)
+
+
+def _place_name(number: int, index: int) -> bytes:
+    return _PLACE + number.to_bytes(4, "big") + index.to_bytes(4, "big")
 
 
 def _begun_key(row: LicenceRow) -> bytes:
     return _BEGUN + row.chunk + row.number.to_bytes(4, "big")
+
+
+def _unlogged() -> ConflictError:
+    return ConflictError("licence.state", "the change before is not on record yet", hint="wait a moment, then repeat")
 
 
 def _unknown() -> NotFoundError:

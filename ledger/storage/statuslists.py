@@ -77,6 +77,23 @@ class StatusListStore:
         """Keep a token that was signed anew over the bits of its version."""
         self._store.put(_token_key(number, token), msgspec.msgpack.encode(token))
 
+    def put_back(self, version: ListVersion, token: StatusToken) -> None:
+        """Take over a version that was published and is not here, with a token for it. What stands here under its
+        number or a later one was never published, or is not what was: it goes."""
+        with self._lock, self._store.batch() as batch:
+            number, first = version.number, version.version
+            for key, _ in list(self._store.scan(_VERSION + _u32(number), start=_version_key(number, first))):
+                batch.delete(key)
+            for key, value in list(self._store.scan(_TOKEN + _u32(number))):
+                if _decode(value, StatusToken).version >= first:
+                    batch.delete(key)
+            batch.put(_version_key(number, first), msgspec.msgpack.encode(version))
+            batch.put(_token_key(number, token), msgspec.msgpack.encode(token))
+
+    def name(self, number: int, uri: str) -> None:
+        """The address of a list is this one, whatever was thought here."""
+        self._store.put(_URI + _u32(number), uri.encode())
+
     def newest(self, number: int) -> ListVersion | None:
         """The newest version of a list; None before the first."""
         for _, value in self._store.scan(_VERSION + _u32(number), reverse=True):

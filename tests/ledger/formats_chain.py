@@ -13,7 +13,7 @@ from eth_utils import keccak
 
 from ledger.chain import recovery
 from ledger.chain.genesis import Recovered, contract_addresses
-from ledger.evidence import envelope, finality, licencestate, light, policy, qbft, receipt, state
+from ledger.evidence import carried, envelope, finality, licencestate, light, policy, qbft, receipt, state
 from ledger.identifiers import consensus_chain_id, licence_type_bytes32
 from ledger.keys import AccountSigner, Ed25519Signer
 from ledger.licences.description import TypeDescription, description_digest, encode_description
@@ -293,3 +293,12 @@ def envelope_(given: Fields) -> Fields:
         "digest": envelope.envelope_digest(domain, made).hex(),
         "signature": signature.hex(),
     }
+
+
+@example("carried-answer")
+def carried_answer(given: Fields) -> Fields:
+    signer = Ed25519Signer(KeyRole.RECEIPT, raw(given["seed"]))
+    question, sealed = raw(given["envelope"]), raw(given["sealed"])
+    signature = carried.sign_answer(signer, question, sealed)
+    carried.verify_answer(signer.public, question, sealed, signature)
+    return {"digest": carried.answer_digest(question, sealed).hex(), "signature": signature.hex()}

@@ -6,7 +6,7 @@ import json
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from ledger.licences import b64, base45, slip, statustoken
+from ledger.licences import b64, base45, packing, slip, statustoken
 from ledger.licences.copies import CopyTerms, make_copy
 from ledger.licences.issuing import issue
 from ledger.licences.qr import symbol
@@ -86,3 +86,10 @@ def _(given: Fields) -> Fields:
     copy = make_copy(licence, terms, holder=holder, nonce=raw(given["nonce"]))
     claims = b64.decode(copy.rsplit("~", 1)[1].split(".")[1]).decode()
     return {"claims": json.dumps({**json.loads(claims), "sd_hash": "…"}, ensure_ascii=False, separators=(",", ":"))}
+
+
+@example("packed")
+def _(given: Fields) -> Fields:
+    text = packing.unpack(given["packed"])
+    assert packing.unpack(packing.pack(text)) == text
+    return {"text": text}

@@ -6,9 +6,12 @@ from tests.ledger import (
     formats_bundles,
     formats_chain,
     formats_issuing,
+    formats_keeping,
     formats_licences,
+    formats_medical,
     formats_records,
     formats_slips,
+    formats_steps,
     formats_suites,
 )
 from tests.ledger.formats_page import EXAMPLES, PAGE, blocks
@@ -18,9 +21,12 @@ PARTS = (
     formats_bundles,
     formats_chain,
     formats_issuing,
+    formats_keeping,
     formats_licences,
+    formats_medical,
     formats_records,
     formats_slips,
+    formats_steps,
     formats_suites,
 )
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -310,13 +312,16 @@ def test_an_application_killed_at_every_step_loses_nothing(tmp_path: Path) -> No
     try:
         comet.process.start()
         for number, step in enumerate(("stored:2", "committed:3", "")):
-            # It dies at the step it was started with; CometBFT is restarted by its keeper and plays the height back.
+            # It dies at the step it was started with. CometBFT goes with it, as with a node's process: alone it might
+            # stand still while it ends itself. Its keeper starts it again, and it plays the height back.
             assert app.wait(300) < 0
+            if (left := comet.process.pid) is not None:
+                with suppress(ProcessLookupError):
+                    os.kill(left, signal.SIGKILL)
             path.unlink(missing_ok=True)
             app = application(step)
             until(lambda: comet.height() >= 1)
             ask(f"hand {sent[number].hex()}")
-        until(lambda: comet.height() >= 4)
         # What waited in the memory of an application that was killed is handed in again by who handed it in.
         for raw in sent:
             assert ask(f"hand {raw.hex()}") in ("-", "tx.nonce-low")

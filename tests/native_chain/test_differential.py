@@ -167,7 +167,7 @@ class Stream:
         return self.send(member, "Directory", "publishDataset", *words, gas=self.numbers.randrange(40_000, 120_000))
 
     def nonsense(self) -> bytes:
-        contract = self.numbers.choice(["Consortium", "Directory", "Grants", "Anchors", "Licences"])
+        contract = self.numbers.choice(["Consortium", "Directory", "Grants", "Anchors", "Licences", "Recognition"])
         data = self.numbers.choice([b"", b"\xff\xff\xff\xff", digest("x")])
         return sign(self.city.members[self.who()], self.city.contracts[contract], data, gas=200_000)
 

@@ -7,6 +7,7 @@ from ledger.chain.bindings.contracts import Contracts
 from ledger.chain.bindings.directory import Directory
 from ledger.chain.bindings.grants import Activity, Claim, Grants, Settlement
 from ledger.chain.bindings.licences import Licences
+from ledger.chain.bindings.recognition import Recognition
 
 __all__ = [
     "Activity",
@@ -23,6 +24,7 @@ __all__ = [
     "Proposal",
     "ProposalKind",
     "ProposalState",
+    "Recognition",
     "Settlement",
     "Vote",
     "decode_events",

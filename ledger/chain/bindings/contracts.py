@@ -12,6 +12,7 @@ from ledger.chain.bindings.consortium import Consortium
 from ledger.chain.bindings.directory import Directory
 from ledger.chain.bindings.grants import Grants
 from ledger.chain.bindings.licences import Licences
+from ledger.chain.bindings.recognition import Recognition
 from ledger.identifiers import ascii_bytes32
 
 
@@ -25,6 +26,8 @@ class Contracts:
     anchors: Anchors
     #: In a city founded before there were licences it has no address until a vote brings it into force.
     licences: Licences
+    #: In a city founded before results were recognised it has no address.
+    recognition: Recognition
 
     @classmethod
     def at(cls, call: ContractCall, addresses: Mapping[str, bytes]) -> Contracts:
@@ -35,6 +38,7 @@ class Contracts:
             grants=Grants(call, addresses["Grants"]),
             anchors=Anchors(call, addresses["Anchors"]),
             licences=Licences(call, addresses.get("Licences", NO_ADDRESS)),
+            recognition=Recognition(call, addresses.get("Recognition", NO_ADDRESS)),
         )
 
     @classmethod

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 from ledger.chain.embedded import read_transaction
 from ledger.chain.engine import EmbeddedChain
 from ledger.chain.rpc import params, shapes
-from ledger.chain.rpc.errors import SERVER_ERROR, RpcError, invalid_params, reverted
+from ledger.chain.rpc.errors import SERVER_ERROR, RpcError, from_ledger_error, invalid_params, reverted
 from ledger.chain.rpc.filters import Filters
 from ledger.chain.rpc.params import BlockRef, CallParams, LogParams
 from ledger.errors import InvalidInputError, LedgerError
@@ -34,17 +34,20 @@ class Method:
     required: int
 
     def __call__(self, given: list[object]) -> Any:
+        return self.run(*self.read(given))
+
+    def read(self, given: list[object]) -> list[Any]:
+        """The parameters, checked. Raises RpcError."""
         if not self.required <= len(given) <= len(self.readers):
             span = (
                 str(self.required) if self.required == len(self.readers) else f"{self.required} to {len(self.readers)}"
             )
             raise invalid_params(f"{span} parameters are expected, {len(given)} were given")
-        values = [
+        return [
             # null stands for an optional parameter that was left out, not for a value.
             None if value is None and place >= self.required else reader(value)
             for place, (reader, value) in enumerate(zip(self.readers, given, strict=False))
         ]
-        return self.run(*values)
 
 
 class Methods:
@@ -129,9 +132,28 @@ class Methods:
         try:
             return shapes.data(self._chain.submit(raw))
         except LedgerError as error:
-            if error.code != "tx.malformed":
-                raise
-            raise invalid_params(f"not a transaction: {error.message}") from error
+            raise _not_taken(error) from error
+
+    def send_many(self, given: Sequence[list[object]]) -> list[str | RpcError]:
+        """``eth_sendRawTransaction`` for each of many lists of parameters: those that are transactions go in
+        together, which recovers the senders on all cores and wakes whoever waits for transactions once."""
+        answers: list[str | RpcError] = []
+        raws: dict[int, bytes] = {}
+        for place, values in enumerate(given):
+            try:
+                (raw,) = self.table["eth_sendRawTransaction"].read(values)
+            except RpcError as error:
+                answers.append(error)
+            else:
+                raws[place] = raw
+                answers.append("")
+        try:
+            taken = self._chain.submit_many(list(raws.values()))
+        except LedgerError as error:
+            return [_not_taken(error) if place in raws else answer for place, answer in enumerate(answers)]
+        for place, admission in zip(raws, taken, strict=True):
+            answers[place] = shapes.data(admission.hash) if admission.admitted else _not_taken(admission.error())
+        return answers
 
     def _transaction(self, hash_: bytes) -> dict[str, Any] | None:
         found = self._chain.transaction(hash_)
@@ -274,3 +296,9 @@ class Methods:
 
 def _method(run: Callable[..., Any], *readers: Reader, required: int | None = None) -> Method:
     return Method(run=run, readers=readers, required=len(readers) if required is None else required)
+
+
+def _not_taken(error: LedgerError) -> RpcError:
+    if error.code == "tx.malformed":
+        return invalid_params(f"not a transaction: {error.message}")
+    return from_ledger_error(error)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,7 @@ from ledger.chain.blocks import Receipt
 from ledger.chain.devnet import CHAIN_ID, DevMember, Devnet, dev_genesis, dev_members
 from ledger.chain.engine import EmbeddedChain
 from ledger.chain.genesis import contract_addresses
+from ledger.chain.jsonrpc import JsonRpc
 from ledger.identifiers import dataset_id
 from ledger.model import Level, Sharing
 from ledger.storage.chainstate import ChainStore
@@ -97,3 +100,49 @@ def devnet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devnet]:
     """A running chain with JSON-RPC on loopback, one for a module."""
     with Devnet(tmp_path_factory.mktemp("devnet") / "chain") as net:
         yield net
+
+
+@pytest.fixture(scope="module")
+def rpc(devnet: Devnet) -> JsonRpc:
+    return JsonRpc(devnet.chain)
+
+
+@pytest.fixture(scope="module")
+def published(devnet: Devnet) -> str:
+    """The hash of an included transaction with one log."""
+    member, contracts = devnet.members[1], Contracts.at(devnet.chain.call, contract_addresses())
+    data = contracts.directory.encode_publish(
+        dataset_id(member.uscc, "RPC"),
+        sharing=Sharing.CONDITIONAL,
+        level=Level.GENERAL,
+        metadata_digest=b"\x01" * 32,
+        resource_code="RPC",
+    )
+    raw = sign_transaction(
+        member.account,
+        chain_id=CHAIN_ID,
+        nonce=devnet.chain.pending_nonce(member.account.address),
+        to=contracts.directory.address,
+        data=data,
+    )
+    hash_ = devnet.chain.submit(raw)
+    devnet.chain.wait(hash_, 300)
+    return "0x" + hash_.hex()
+
+
+def ask(rpc: JsonRpc, method: str, *params: object) -> dict[str, Any]:
+    """The answer to one call, its envelope checked."""
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}).encode()
+    answer = json.loads(rpc.handle(body))
+    assert answer["jsonrpc"] == "2.0"
+    assert answer["id"] == 1
+    assert ("result" in answer) != ("error" in answer)
+    assert isinstance(answer, dict)
+    return answer
+
+
+def raw_of(devnet: Devnet, hash_: str) -> str:
+    """The bytes of an included transaction, in hex."""
+    found = devnet.chain.store.transaction(bytes.fromhex(hash_[2:]))
+    assert found is not None
+    return "0x" + found[0].transactions[found[1]].hex()

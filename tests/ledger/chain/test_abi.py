@@ -66,6 +66,9 @@ def _values(kind: str) -> st.SearchStrategy[Any]:
         return st.binary(min_size=20, max_size=20).map(lambda value: "0x" + value.hex())
     if kind.endswith("[]"):
         return st.lists(_values(kind[:-2]), max_size=4).map(tuple)
+    if kind.startswith("("):
+        assert "(" not in kind[1:], "no tuple in a tuple stands in our interfaces"
+        return st.tuples(*map(_values, kind[1:-1].split(",")))
     assert kind.startswith("uint"), kind
     return st.integers(0, 2 ** int(kind[4:]) - 1)
 

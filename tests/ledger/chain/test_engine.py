@@ -197,6 +197,8 @@ def test_a_block_is_seen_with_its_state_and_not_before(bench: Bench, monkeypatch
 
     def write_and_look(store: ChainStore, executed: ExecutedBlock) -> None:
         write(store, executed)
+        if store is not bench.chain.store:
+            return
         assert bench.chain.store.block(1) is not None
         seen.extend((bench.chain.receipt(hash_), bench.chain.transaction(hash_), bench.chain.block(1)))
         with pytest.raises(UnavailableError):

@@ -48,15 +48,16 @@ def test_the_contracts_stand_where_and_as_the_file_says(genesis: bytes) -> None:
     assert dict(read.contracts) == contract_addresses()
     for name, address in read.contracts.items():
         assert keccak256(chain.code(address)) == read.code_hashes[name], name
-    # CREATE addresses of 0xff..fe, nonces 0 to 4, computed once by hand with another RLP.
+    # CREATE addresses of 0xff..fe, nonces 0 to 5, computed once by hand with another RLP.
     assert read.contracts["Consortium"] == keccak256(b"\xd6\x94" + b"\xff" * 19 + b"\xfe\x80")[12:]
     assert read.contracts["Anchors"] == keccak256(b"\xd6\x94" + b"\xff" * 19 + b"\xfe\x03")[12:]
     assert read.contracts["Licences"] == keccak256(b"\xd6\x94" + b"\xff" * 19 + b"\xfe\x04")[12:]
+    assert read.contracts["Recognition"] == keccak256(b"\xd6\x94" + b"\xff" * 19 + b"\xfe\x05")[12:]
 
 
 def test_a_city_founded_before_there_were_licences_still_starts(genesis: bytes) -> None:
     file = codec.decode(genesis, max_bytes=MAX_GENESIS_BYTES)
-    del file["contracts"][4]
+    del file["contracts"][4:]
     read = decode_genesis(codec.encode(file))
     assert list(read.contracts) == ["Consortium", "Directory", "Grants", "Anchors"]
     contracts, uscc = Contracts.at(lambda *_: b"", read.contracts), read.members[0].uscc

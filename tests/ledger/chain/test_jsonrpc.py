@@ -1,8 +1,7 @@
-"""The JSON-RPC endpoint as raw bytes: every method with good and bad input, the envelope, batches, bounds."""
+"""The JSON-RPC endpoint as raw bytes: every method with good and bad input, and its bounds."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any
 
@@ -14,54 +13,16 @@ from ledger.chain.account import sign_transaction
 from ledger.chain.bindings import Contracts
 from ledger.chain.devnet import CHAIN_ID, Devnet, dev_member
 from ledger.chain.genesis import contract_addresses
-from ledger.chain.jsonrpc import MAX_BATCH, MAX_BODY_BYTES, JsonRpc
+from ledger.chain.jsonrpc import JsonRpc
 from ledger.chain.rpc.methods import MAX_LOG_BLOCKS
 from ledger.chain.rpc.params import MAX_INPUT_BYTES
-from ledger.identifiers import dataset_id
-from ledger.model import Level, Sharing
+
+from .conftest import ask, raw_of
 
 ADDRESSES = contract_addresses()
 DIRECTORY = "0x" + ADDRESSES["Directory"].hex()
 NOBODY = "0x" + "77" * 20
 HASH = "0x" + "66" * 32
-
-
-@pytest.fixture(scope="module")
-def rpc(devnet: Devnet) -> JsonRpc:
-    return JsonRpc(devnet.chain)
-
-
-@pytest.fixture(scope="module")
-def published(devnet: Devnet) -> str:
-    """The hash of an included transaction with one log."""
-    member, contracts = devnet.members[1], Contracts.at(devnet.chain.call, ADDRESSES)
-    data = contracts.directory.encode_publish(
-        dataset_id(member.uscc, "RPC"),
-        sharing=Sharing.CONDITIONAL,
-        level=Level.GENERAL,
-        metadata_digest=b"\x01" * 32,
-        resource_code="RPC",
-    )
-    raw = sign_transaction(
-        member.account,
-        chain_id=CHAIN_ID,
-        nonce=devnet.chain.pending_nonce(member.account.address),
-        to=contracts.directory.address,
-        data=data,
-    )
-    hash_ = devnet.chain.submit(raw)
-    devnet.chain.wait(hash_, 300)
-    return "0x" + hash_.hex()
-
-
-def ask(rpc: JsonRpc, method: str, *params: object) -> dict[str, Any]:
-    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}).encode()
-    answer = json.loads(rpc.handle(body))
-    assert answer["jsonrpc"] == "2.0"
-    assert answer["id"] == 1
-    assert ("result" in answer) != ("error" in answer)
-    assert isinstance(answer, dict)
-    return answer
 
 
 def result(rpc: JsonRpc, method: str, *params: object) -> Any:
@@ -237,7 +198,7 @@ def test_refused_transactions_carry_the_usual_words_and_our_code(rpc: JsonRpc, d
         assert error["code"] == -32000
         assert phrase in error["message"]
         assert error["data"]["code"] == code
-    again = ask(rpc, "eth_sendRawTransaction", _raw(devnet, published))
+    again = ask(rpc, "eth_sendRawTransaction", raw_of(devnet, published))
     assert again["result"] == published
 
 
@@ -292,68 +253,6 @@ def test_log_ranges_are_bounded(rpc: JsonRpc, devnet: Devnet, monkeypatch: pytes
     assert error["code"] == -32005
     assert error["data"]["code"] == "logs.range"
     assert "result" in ask(rpc, "eth_getLogs", {"fromBlock": "0x1"})
-
-
-def _raw(devnet: Devnet, hash_: str) -> str:
-    found = devnet.chain.store.transaction(bytes.fromhex(hash_[2:]))
-    assert found is not None
-    return "0x" + found[0].transactions[found[1]].hex()
-
-
-# --- the envelope ---
-@pytest.mark.parametrize(
-    ("body", "code"),
-    [
-        (b"", -32700),
-        (b"{", -32700),
-        (b"\xff", -32700),
-        (b"[" * 9_000, -32700),
-        (b"[" * 100_000, -32600),
-        (b'"eth_chainId"', -32600),
-        (b"5", -32600),
-        (b"null", -32600),
-        (b"[]", -32600),
-        (b"{}", -32600),
-        (b'{"jsonrpc":"1.0","id":1,"method":"eth_chainId"}', -32600),
-        (b'{"jsonrpc":"2.0","id":1}', -32600),
-        (b'{"jsonrpc":"2.0","id":{},"method":"eth_chainId"}', -32600),
-        (b'{"jsonrpc":"2.0","id":true,"method":"eth_chainId"}', -32600),
-        (b'{"jsonrpc":"2.0","id":1,"method":5}', -32600),
-        (b'{"jsonrpc":"2.0","id":1,"method":"eth_chainId","params":{}}', -32602),
-        (b'{"jsonrpc":"2.0","id":1,"method":"eth_sign"}', -32601),
-        (b'{"jsonrpc":"2.0","id":1,"method":""}', -32601),
-        (b" " * (MAX_BODY_BYTES + 1), -32600),
-    ],
-    ids=lambda value: repr(value)[:50],
-)
-def test_a_broken_envelope_gets_the_usual_code(rpc: JsonRpc, body: bytes, code: int) -> None:
-    answer = json.loads(rpc.handle(body))
-    assert answer["error"]["code"] == code
-    assert answer["jsonrpc"] == "2.0"
-
-
-def test_ids_come_back_and_params_may_be_left_out(rpc: JsonRpc) -> None:
-    for id_ in (0, -5, "abc", None, 1.5):
-        body = json.dumps({"jsonrpc": "2.0", "id": id_, "method": "eth_chainId"}).encode()
-        assert json.loads(rpc.handle(body)) == {"jsonrpc": "2.0", "id": id_, "result": hex(CHAIN_ID)}
-
-
-def test_a_batch_is_answered_in_order_and_bounded(rpc: JsonRpc) -> None:
-    one = {"jsonrpc": "2.0", "method": "eth_chainId"}
-    batch = [{**one, "id": 1}, 5, one, {**one, "id": 2, "method": "nope"}, {**one, "id": 3}]
-    answers = json.loads(rpc.handle(json.dumps(batch).encode()))
-    assert [answer["id"] for answer in answers] == [1, None, 2, 3]
-    assert [answer.get("error", {}).get("code") for answer in answers] == [None, -32600, -32601, None]
-    full = json.dumps([{**one, "id": n} for n in range(MAX_BATCH)]).encode()
-    assert len(json.loads(rpc.handle(full))) == MAX_BATCH
-    over = json.dumps([{**one, "id": n} for n in range(MAX_BATCH + 1)]).encode()
-    assert json.loads(rpc.handle(over))["error"]["code"] == -32600
-
-
-def test_notifications_get_no_answer(rpc: JsonRpc) -> None:
-    one = {"jsonrpc": "2.0", "method": "eth_chainId"}
-    assert rpc.handle(json.dumps(one).encode()) == b""
-    assert rpc.handle(json.dumps([one, one]).encode()) == b""
 
 
 JSON = st.recursive(

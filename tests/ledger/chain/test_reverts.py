@@ -40,7 +40,9 @@ def test_each_error_decodes_to_words_that_use_its_own_arguments(name: str) -> No
     assert error.message == message
     assert "{" not in message + error.hint
     assert error.hint
-    assert re.fullmatch(r"contract\.(consortium|consorted|directory|grants|anchors|licences)-[a-z0-9-]+", error.code)
+    assert re.fullmatch(
+        r"contract\.(consortium|consorted|directory|grants|anchors|licences|recognition)-[a-z0-9-]+", error.code
+    )
 
 
 def test_every_refusal_has_chinese_words() -> None:

@@ -33,8 +33,8 @@ def office(tmp_path: Path) -> Iterator[Office]:
 
 
 def judged(office: Office, bundle: bytes, *, after_s: int = 60) -> Verdict:
-    """The verdict of somebody who has the file, some time after the newest block."""
-    return verify_bundle(bundle, office.city.policy(), office.city.now_ms + 1_000 * after_s)
+    """The verdict of somebody who has the file, some time after the newest block, and asks for no status list."""
+    return verify_bundle(bundle, office.city.policy(), office.city.now_ms + 1_000 * after_s, without_status=True)
 
 
 def refused(call: Callable[[], object]) -> str:
@@ -72,6 +72,11 @@ def test_a_licence_is_valid_with_the_age_of_its_view(office: Office) -> None:
     assert late.licence is not None
     assert (late.verdict, late.licence.code) == ("verified", "valid")
     assert late.licence.check("status").code == "as-of"
+    # Whoever cannot accept that age says so: a holder shows the file of before a revocation for ever.
+    at_ms = office.city.now_ms + 20 * 3_600_000
+    for hours, code in ((19, "licence.status-unknown"), (21, "")):
+        aged = verify_bundle(bundle, office.city.policy(), at_ms, status_age_s=3_600 * hours)
+        assert aged.code == code
     assert verify_bundle(bundle, office.city.policy()).verdict == "verified", "without a time: as of the proven block"
     # On an idle chain a list is signed anew, long after the newest block.
     office.wait(3_600)
@@ -79,6 +84,33 @@ def test_a_licence_is_valid_with_the_age_of_its_view(office: Office) -> None:
     office.wait(-3_600)
     idle = office.bundle(index, parts, office.proof(shown, status=office.status(fresh)))
     assert verify_bundle(idle, office.city.policy()).verdict == "verified"
+
+
+def test_without_a_status_list_nobody_knows_the_status(office: Office) -> None:
+    licence, index, parts = issued(office)
+    whole = office.bundle(index, parts, office.proof(licence, status=office.status(office.record_list([0] * 8))))
+    assert verify_bundle(whole, office.city.policy(), office.city.now_ms).verdict == "verified"
+    values = [0] * 8
+    values[PLACE] = 1
+    office.record_list(values)
+    # Whoever hands a bundle in may leave out the part that says it is revoked.
+    stripped = office.bundle(index, parts, office.proof(licence))
+    found = verify_bundle(stripped, office.city.policy(), office.city.now_ms)
+    assert found.licence is not None
+    assert (found.verdict, found.code) == ("rejected", "licence.status-unknown")
+    assert not found.licence.accepted
+    line = found.licence.check("status")
+    assert (line.outcome, line.code) == (Outcome.FAIL, "licence.status-not-included")
+    taken = verify_bundle(stripped, office.city.policy(), office.city.now_ms, without_status=True)
+    assert taken.licence is not None
+    assert (taken.verdict, taken.licence.code) == ("verified", "valid")
+    line = taken.licence.check("status")
+    assert (line.outcome, line.code) == (Outcome.WARN, "not-included")
+    # What takes no status still believes one that is there.
+    revoked = office.bundle(
+        index, parts, office.proof(licence, status=office.status(office.token(values, office.versions)[1]))
+    )
+    assert judged(office, revoked).code == "licence.revoked"
 
 
 def test_after_rotation_and_the_end_of_accreditation_it_was_valid_when_issued(office: Office) -> None:

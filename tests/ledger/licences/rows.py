@@ -25,6 +25,15 @@ _COMPANY = {
     "ZZYXQJZRQ": "长期",
 }
 _SELF = {"KZ_XB": "男", "KZ_CSRQ": "19491231"}
+_FINDING = {
+    "KZ_TJJL": "合格",
+    "KZ_TJRQ": "20251230",
+    "KZ_TJJGDM": "12310000425006133Y",
+    "KZ_TJBGBS": "5f" * 32,
+    "KZ_TJBGBB": "1",
+    "KZ_TJBGCN": "a0" * 32,
+    "KZ_TJBGXH": "4711",
+}
 
 ROWS: dict[str, dict[str, str]] = {
     "business-licence": _COMPANY
@@ -36,6 +45,19 @@ ROWS: dict[str, dict[str, str]] = {
         "KZ_ZS": "福州市鼓楼区某路1号",
         "KZ_JYFW": "餐饮服务",
     },
+    "driver-medical": _PERSON
+    | _SELF
+    | _FINDING
+    | {
+        "KZ_SQZJCX": "C1",
+        "KZ_SG": "172 cm",
+        "KZ_ZYSL": "5.0",
+        "KZ_YYSL": "4.9",
+        "KZ_BSL": "正常",
+        "KZ_TL": "正常",
+        "KZ_QGZT": "正常",
+    },
+    "health-certificate": _PERSON | _FINDING | {"KZ_XB": "男", "KZ_CYLB": "餐饮服务"},
     "driving-licence": _PERSON
     | _SELF
     | {"KZ_GJ": "中国", "KZ_ZZ": "北京市朝阳区某路2号", "KZ_ZJCX": "C1", "KZ_CCLZRQ": "2001-05-20"},

@@ -150,6 +150,16 @@ def test_any_json_is_read_alike(data: bytes) -> None:
     agree(city.sign(city.header(), b'{"a":' + data + b"}") + "~")
 
 
+@pytest.mark.parametrize(
+    "special", ['\\"', "\\\\", "\\n", "\\u00e9", '"', "\x1f", "\x00", "\x7f", " ", "!", "]", "é", "\u2028", "\\"]
+)
+def test_what_is_special_ends_a_run_of_characters_wherever_it_stands(special: str) -> None:
+    """Texts are read eight bytes at a time."""
+    for at in (*range(18), 63, 64, 65):
+        for after in ("", "!#[]^`", "\x01" * 8, "é" * 8):
+            agree(city.sign(city.header(), f'{{"{"x" * at}{special}{after}":"{"y" * at}{special}"}}'.encode()) + "~")
+
+
 @given(
     claims=st.dictionaries(st.text(max_size=4), VALUES, max_size=4), parts=st.lists(VALUES, max_size=4), data=st.data()
 )
@@ -208,7 +218,7 @@ def judged(texts: list[str], bad: Bad | None = None, keys: dict[str, bytes] | No
         terms=Terms(**terms_of(bad)) if bad else Terms(now_ms=city.NOW * 1_000),
         trust=lambda kid, iss, _: known if (kid, iss) == (ISSUER.kid, city.ISS) else None,
         status=lambda _: found,
-        keys=KEYS if keys is None else keys,
+        keys=batch.known_keys(KEYS if keys is None else keys),
     )
 
 
@@ -223,6 +233,14 @@ def test_the_verdict_is_the_one_of_the_judge(bad: Bad) -> None:
     )
     assert not alone.accepted
     assert list(judged([bad.text()], bad)) == [alone]
+    one = batch.judge_one(
+        bad.text(),
+        terms=Terms(**terms_of(bad)),
+        trust=lambda kid, iss, _: known if (kid, iss) == (ISSUER.kid, city.ISS) else None,
+        status=lambda _: found,
+        keys=batch.known_keys(KEYS),
+    )
+    assert one == alone
 
 
 @pytest.mark.parametrize("name", ["iss", "vct"])

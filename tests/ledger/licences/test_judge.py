@@ -13,10 +13,12 @@ from ledger.errors import UnavailableError, UntrustedError
 from ledger.evidence.seal import Seal
 from ledger.licences import issuing, sdjwt, texts, texts_refusals, verdict
 from ledger.licences.issuing import Hidden
+from ledger.licences.judging import when
 from ledger.licences.suites import sm2_signer
-from ledger.licences.trust import KeyEnd
+from ledger.licences.trust import KeyEnd, key_end
 from ledger.licences.verdict import CHECKS, Outcome, Verdict
 from ledger.licences.verify import rejected
+from ledger.model import KeyInfo, KeyRole, KeyStatus
 from tests.ledger.formats_page import PAGE
 from tests.ledger.licences import licence_city as city
 from tests.ledger.licences.licence_city import DAY, NOW
@@ -118,6 +120,55 @@ def test_the_signers_clock_proves_nothing(known: Any, code: str, issue_time: int
     found = city.judged(city.presented(), known=known, issue_time=issue_time)
     assert found.code == code
     assert not found.accepted
+
+
+#: A key whose span ended 20 days ago, and that was stolen 10 days ago.
+STOLEN_LATER = city.trust(
+    key_until_ms=(NOW - 20 * DAY) * 1_000,
+    key_ended_ms=(NOW - 10 * DAY) * 1_000,
+    key_ended_kind=KeyEnd.COMPROMISED,
+)
+
+
+@pytest.mark.parametrize(
+    ("days_ago", "code"),
+    [
+        (21, "valid-when-issued"),
+        (20, "issue-time-unproven"),
+        (11, "issue-time-unproven"),
+        (10, "key-compromised"),
+        (1, "key-compromised"),
+        (None, "key-compromised"),
+    ],
+)
+def test_a_key_stolen_after_its_span_ended_signed_nothing_in_between(days_ago: int | None, code: str) -> None:
+    proven = None if days_ago is None else (NOW - days_ago * DAY) * 1_000
+    found = city.judged(city.presented(), known=STOLEN_LATER, issue_time=proven)
+    assert found.code == code
+    if code == "key-compromised":
+        assert found.check("issuer").detail["ended"] == when(STOLEN_LATER.key_ended_ms or 0)
+    else:
+        assert found.check("issuer").detail["ended"] == when(STOLEN_LATER.key_until_ms or 0)
+
+
+def test_how_a_key_ended_is_read_the_same_by_everybody() -> None:
+    def key(status: KeyStatus, valid_to: int, ended_at: int) -> KeyInfo:
+        return KeyInfo(
+            material=bytes(32),
+            member=city.BODY,
+            role=KeyRole.ISSUER,
+            status=status,
+            valid_from=10,
+            valid_to=valid_to,
+            ended_at=ended_at,
+        )
+
+    assert key_end(key("active", 0, 0)) == (None, None)
+    assert key_end(key("active", 50, 0)) == (50_000, KeyEnd.RETIRED)
+    assert key_end(key("retired", 50, 70)) == (50_000, KeyEnd.RETIRED)
+    assert key_end(key("retired", 0, 70)) == (70_000, KeyEnd.RETIRED)
+    assert key_end(key("compromised", 50, 70)) == (70_000, KeyEnd.COMPROMISED)
+    assert key_end(key("compromised", 50, 30)) == (30_000, KeyEnd.COMPROMISED)
 
 
 def test_a_key_that_will_retire_is_in_force() -> None:

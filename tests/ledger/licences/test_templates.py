@@ -16,7 +16,7 @@ FOOD = TEMPLATES["food-permit"]
 DRIVING = TEMPLATES["driving-licence"]
 
 
-def test_the_six_types() -> None:
+def test_the_types() -> None:
     assert {form.zh for form in TEMPLATES.values()} == {
         "营业执照",
         "机动车驾驶证",
@@ -24,6 +24,8 @@ def test_the_six_types() -> None:
         "居民户口簿（页）",
         "结婚证",
         "医师执业证书",
+        "健康证明",
+        "机动车驾驶人身体条件证明",
     }
     assert sorted(TEMPLATES) == sorted(ROWS)
 

@@ -5,7 +5,9 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -317,7 +319,12 @@ def test_a_head_that_cannot_be_kept_is_not_signed(
     before = log.publish()
     log.append([record(2)])
 
-    def fail(*_: object, **__: object) -> None:
+    real, thread = getattr(os, step), threading.get_ident()
+
+    def fail(*args: Any, **named: Any) -> Any:
+        # The logs of other tests' cities go on.
+        if threading.get_ident() != thread:
+            return real(*args, **named)
         raise OSError(number, os.strerror(number))
 
     with monkeypatch.context() as patch:

@@ -19,7 +19,7 @@ def test_a_note_that_cannot_be_written_stops_the_log(
     real = ledger.log.department.replace_file
 
     def broken(path: Path, data: bytes) -> None:
-        if path.name == name:
+        if path == log.path / name:
             raise OSError(errno.EIO, "Input/output error")
         real(path, data)
 

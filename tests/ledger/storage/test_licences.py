@@ -10,9 +10,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from ledger.errors import FatalError, InvalidInputError, NotFoundError
+from ledger.errors import ConflictError, FatalError, InvalidInputError, NotFoundError
 from ledger.storage import licences
-from ledger.storage.licences import Change, LicencePayload, LicenceRow, LicenceStore
+from ledger.storage.licencerows import Change, LicencePayload, LicenceRow
+from ledger.storage.licences import LicenceStore
 from ledger.storage.statuslists import ListVersion, StatusListStore, thin, whole
 from ledger.storage.store import Store
 
@@ -178,3 +179,49 @@ def test_tokens_are_kept_in_parts_and_come_back_whole(folders: Folders) -> None:
     assert lists.uri(1, lambda: "https://a/1") == lists.uri(1, lambda: "https://b/1") == "https://a/1"
     with pytest.raises(FatalError, match="in parts"):
         thin(f"aGVhZA.{body}=.c2ln", text, version=1, issued_s=1, expires_s=2, ttl_s=1, kid=b"")
+
+
+def test_a_closed_list_gives_no_place_any_more(folders: Folders) -> None:
+    (first,) = issue(folders.store, 1)
+    folders.store.close([1, 2])
+    folders.store.close([1])
+    assert {number for number, _ in folders.store.free_places(20)} == {3}
+    issue(folders.store, 1, start=2)
+    again = LicenceStore(folders.rows.sub(b"licence/"), folders.vault.sub(b"l/"))
+    assert {number for number, _ in again.free_places(20)} == {3}
+    assert again.lists() == (1, 3)
+    assert again.require(first.id).state == "valid"
+
+
+def test_of_what_was_published_and_what_is_known_the_graver_stays(folders: Folders) -> None:
+    store = folders.store
+    valid, suspended, revoked, resumed, settled = issue(store, 5)
+    store.change(suspended.id, Change(state="suspended", reason="x", time_ms=1))
+    store.change(revoked.id, Change(state="revoked", reason="x", time_ms=1))
+    store.change(resumed.id, Change(state="suspended", reason="x", time_ms=1))
+    store.change(settled.id, Change(state="suspended", reason="x", time_ms=1))
+    published = bytearray(store.statuses(1))
+    # Since then: one was suspended, one revoked out of its suspension, one resumed; and of one nothing is known here.
+    published[valid.index], published[settled.index], published[resumed.index] = 2, 1, 0
+    stranger = next(
+        place for place in range(licences.CAPACITY) if not store.statuses(1)[place] and place != valid.index
+    )
+    published[stranger] = 1
+    with pytest.raises(ConflictError, match="not on record"):
+        store.merge(1, bytes(published), 2)
+    for one in (suspended, revoked, resumed, settled):
+        store.logged(one.id)
+    merged = store.merge(1, bytes(published), 2)
+    assert (merged.changed, merged.unknown) == (2, 1)
+    states = [store.require(one.id).state for one in (valid, suspended, revoked, resumed, settled)]
+    assert states == ["suspended", "suspended", "revoked", "suspended", "revoked"]
+    assert {change.reason for _, change in store.unlogged()} == {"restored"}
+    for one in (valid, settled):
+        store.logged(one.id)
+    for held in (store, LicenceStore(folders.rows.sub(b"licence/"), folders.vault.sub(b"l/"))):
+        values = held.statuses(1)
+        assert (values[stranger], values[valid.index], values[settled.index], values[resumed.index]) == (1, 2, 1, 2)
+        assert held.merge(1, bytes(published), 3).changed == 0
+    # A list of which nothing at all is known here.
+    assert store.merge(7, bytes(published), 4).unknown == 5
+    assert 7 in store.lists()
