@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -31,12 +30,14 @@ from node.identity.tls import load_identity, next_name, server_context
 from node.identity.trust import CertificateKeeper, trust_roots
 from node.licences.desk import Desk
 from node.loops import Loop
+from node.medical.desk import Medical
 from node.mirror.service import Mirrors
 from node.rpc.gate import Gate
 from node.rpc.serving import serve_grpc
+from node.services.carried import Door
 from node.services.rotation import settle
 from node.standstill import Standstill
-from node.status import health, public_status, register_consensus, register_gauges
+from node.status import health, public_status, register_node
 from node.trail import records as trail
 from node.trail.anchoring import AnchorLoop, anchored_checkpoint
 from node.trail.assembling import make_crosscheck, make_feeds, make_witness
@@ -47,6 +48,8 @@ from node.trail.opening import LogOpening, closed_reason
 from node.trail.publishing import CheckpointPublisher
 from node.trail.quorum import WitnessQuorum
 from node.version import VERSION
+from node.web.cds import order_door
+from node.web.citizens import citizen_parts
 from node.web.https import public_app
 from node.web.local import local_app
 from node.web.readers import check_entries
@@ -137,8 +140,10 @@ class Node:
         self.indexing = Indexing(core.stores.index, core.log, metrics=core.metrics, on_fatal=self._fatal)
         self._overdue = Loop("overdue", self._note_overdue, metrics=core.metrics, on_fatal=self._fatal)
         self.licences = Desk.of_core(core)
+        self.medical = Medical.of_core(core)
         self.context = self._make_context()
         self.licences.open(self.context, lambda: self.gate.is_open, self._fatal)
+        self.medical.open(self.context, lambda: self.gate.is_open, self._fatal)
         self._unclean = False
 
     @classmethod
@@ -207,6 +212,7 @@ class Node:
         yield from (self.crosscheck.loop, self.licences.publisher.loop)
         yield from self.feeds.loops()
         yield from self.mirrors.loops()
+        yield from self.medical.loops()
 
     # --- parts --------------------------------------------------------------------------------------------------------
     def _make_sender(self) -> TransactionSender:
@@ -236,6 +242,7 @@ class Node:
             exchanges=core.stores.exchanges,
             nonces=core.stores.nonces,
             licences=self.licences,
+            medical=self.medical,
             store=core.stores.services,
             witness_store=core.stores.witness,
             peers=core.peers,
@@ -272,12 +279,17 @@ class Node:
             may_read=lambda pem, owner: check_entries(self.context, pem, owner),
             light=core.comet.rpc if core.is_bft else None,
             licences=self.licences.parts(core.member),
+            citizens=citizen_parts(self.context),
+            medical=self.medical.public,
+            final=self.anchors.newest_final,
+            forward=Door(self.context, lambda: self.gate.is_open),
         )
         closing.add("mirrors", self.mirrors.close)
         public = WebServer(app, https.host, https.port, self._https_context, name="https")
         closing.add("https", public.close)
         page = StatusPage(StatusReader(self).read)
-        app = local_app(json_rpc(core.chain).handle, core.metrics, lambda: health(self), page)
+        handle, take, orders = json_rpc(core.chain).handle, self.medical.reports.take, order_door(self.context)
+        app = local_app(handle, core.metrics, lambda: health(self), page, take, orders)
         local = WebServer(app, core.config.local.host, core.config.local.port, None, name="local")
         closing.add("local", local.close)
         closing.add("subscription", core.chain.subscribe(self._saw_block))
@@ -286,21 +298,7 @@ class Node:
         blocks = make_block_service(core, self._stopping.is_set)
         self.grpc = serve_grpc(core, self.gate, self.context, blocks)
         closing.add("grpc", lambda: self.grpc.stop(float(core.config.drain_grace)))
-        register_gauges(
-            core.metrics,
-            chain=core.chain,
-            board=core.board,
-            log=core.log,
-            index=core.stores.index,
-            publisher=self.publisher,
-            anchors=self.anchors,
-            tracker=core.tracker,
-            alarms=core.alarms,
-            missing=lambda: sum(bool(one.missing_since_ms) for one in self.context.witnesses()),
-            disk_free=lambda: shutil.disk_usage(core.config.folder).free,
-            is_open=lambda: health(self)[0],
-        )
-        register_consensus(core.metrics, core.chain, core.clock, lambda: view_of(self))
+        register_node(self)
         public.start()
         local.start()
 

@@ -11,7 +11,8 @@ from typing import Annotated, Literal
 import msgspec
 
 from ledger.errors import FatalError, InvalidInputError, LedgerError, NotFoundError
-from ledger.identifiers import parse_handle, parse_region, parse_uscc
+from ledger.identifiers import parse_handle, parse_purpose, parse_region, parse_uscc
+from ledger.openid.link import check_url
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65_535)]
 Seconds = Annotated[int, msgspec.Meta(ge=1, le=86_400)]
@@ -118,6 +119,49 @@ class LicenceSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     status_ttl: Annotated[int, msgspec.Meta(ge=60, le=604_800)] = 3_600
 
 
+class MedicalSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Results shared among hospitals: how long a search waits for the other hospitals' nodes, and how many results of
+    this hospital another may have opened without having signed for them."""
+
+    search_deadline_ms: Annotated[int, msgspec.Meta(ge=100, le=60_000)] = 3_000
+    max_half_receipts: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 20
+    #: A gateway that carries this node's calls to other hospitals (``https://host:port``; empty: none does), and a file
+    #: in the node's folder with the certificate or authorities (PEM) it is trusted by (empty: those of the system).
+    gateway: Annotated[str, msgspec.Meta(pattern="^(https://[^/?# ]+)?$", max_length=256)] = ""
+    gateway_ca: str = ""
+    #: Where the key store of patients' data is backed up: a folder, relative to the node's; empty for none.
+    key_backup: Annotated[str, msgspec.Meta(max_length=4_096)] = ""
+    #: How patients are told of what was done with their results; empty: not at all.
+    notices: Literal["", "file", "webhook"] = ""
+    #: For ``webhook``: the address, and a file in the node's folder with its bearer token (empty for none).
+    notice_url: Annotated[str, msgspec.Meta(max_length=1_024)] = ""
+    notice_token_file: str = ""
+    #: Nobody is told between these times of China; equal: always.
+    quiet_from: Annotated[str, msgspec.Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")] = "22:00"
+    quiet_until: Annotated[str, msgspec.Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")] = "08:00"
+    #: A file in the node's folder with the token of the hospital's order systems; empty: they are not answered.
+    order_token_file: str = ""
+    #: For how long an order system waits at most.
+    order_deadline_ms: Annotated[int, msgspec.Meta(ge=100, le=60_000)] = 1_000
+    #: The public figures have the steps of whole intervals of so many seconds, counted from midnight in China.
+    figures_interval: Annotated[int, msgspec.Meta(ge=1, le=2_678_400)] = 86_400
+
+
+class CitizenSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whose word this node takes for who a citizen is, so that a citizen may ask who fetched a licence (ADR 28).
+
+    ``issuer``: of the OpenID provider, to the letter; empty: nobody is answered. ``audience``: the gateway's client id
+    there. ``claim``: of the ID token, a citizen's number (GB 11643). ``ca_file``: authorities (PEM) in the node's
+    folder that the provider's certificate is trusted by; empty: those of the system. ``withheld``: purposes of which
+    nobody is told while they stand here (an investigation's)."""
+
+    issuer: Annotated[str, msgspec.Meta(max_length=1_000)] = ""
+    audience: Annotated[str, msgspec.Meta(max_length=256)] = ""
+    claim: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] = "sub"
+    ca_file: str = ""
+    withheld: tuple[str, ...] = ()
+
+
 class LoggingSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the node's own JSON log lines go: a file inside the folder, or standard error when empty."""
 
@@ -140,6 +184,8 @@ class NodeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     deadlines: DeadlineSection = DeadlineSection()
     mirror: MirrorSection = MirrorSection()
     licences: LicenceSection = LicenceSection()
+    medical: MedicalSection = MedicalSection()
+    citizens: CitizenSection = CitizenSection()
     logging: LoggingSection = LoggingSection()
     workers: Annotated[int, msgspec.Meta(ge=8, le=512)] = 64
     #: How long calls under way may take to end when the node stops, seconds.
@@ -212,6 +258,11 @@ class NodeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         return self.store_folder / "index"
 
     @property
+    def medical_folder(self) -> Path:
+        """What is kept of patients, and its keys."""
+        return self.folder / "medical"
+
+    @property
     def payloads_folder(self) -> Path:
         """Dataset contents."""
         return self.folder / "payloads"
@@ -252,6 +303,14 @@ def decode_config(data: bytes, folder: Path) -> NodeConfig:
         for uscc in config.mirror.members:
             if uscc != "all":
                 _member_field("mirror.members", parse_uscc, uscc)
+        for purpose in config.citizens.withheld:
+            _member_field("citizens.withheld", parse_purpose, purpose)
+        if config.medical.gateway:
+            _member_field("medical.gateway", _provider, config.medical.gateway)
+        if config.citizens.issuer:
+            _member_field("citizens.issuer", _provider, config.citizens.issuer)
+            if not config.citizens.audience:
+                raise ValueError("citizens.audience: the gateway's client id must stand here")
         if config.local.host not in ("127.0.0.1", "::1", "localhost"):
             raise ValueError("local.host must be a loopback address: it answers without authentication")
     except (ValueError, msgspec.ValidationError) as error:
@@ -268,7 +327,7 @@ def encode_config(config: NodeConfig) -> bytes:
     if config.passphrase_file:
         lines.append(f"passphrase_file = {_toml_text(config.passphrase_file)}")
     for name, section in msgspec.structs.asdict(config).items():
-        if not isinstance(section, msgspec.Struct) or section in (CometSection(), ExternalSection()):
+        if not isinstance(section, msgspec.Struct) or section in (CometSection(), ExternalSection(), CitizenSection()):
             continue
         lines += ["", f"[{name}]"]
         for key, value in msgspec.structs.asdict(section).items():
@@ -281,6 +340,11 @@ def _member_field(name: str, parse: Callable[[str], str], text: str) -> None:
         parse(text)
     except LedgerError as error:
         raise ValueError(f"{name}: {error.message}") from error
+
+
+def _provider(issuer: str) -> str:
+    check_url(issuer, "it")
+    return issuer
 
 
 def _toml_value(value: object) -> str:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from node.identity.keyring import KeyRing
     from node.identity.peers import PeerBook
     from node.licences.desk import Desk
+    from node.medical.desk import Medical
     from node.metrics import Metrics
     from node.trail.alarms import AlarmBook
     from node.trail.attendance import WitnessState
@@ -192,6 +193,7 @@ class NodeContext:
     exchanges: ExchangeStore
     nonces: NonceStore
     licences: Desk
+    medical: Medical
     witness_store: WitnessStore
     store: Store
     peers: PeerBook

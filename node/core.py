@@ -17,6 +17,7 @@ from ledger.evidence.bft import BftFinality, decode_bft, encode_bft
 from ledger.identifiers import origin
 from ledger.log import DepartmentLog
 from ledger.model import KeyRole
+from ledger.structs import prepare
 from node.chain.blocks import forward_to
 from node.chain.blockwire import finality_message, stored_finality
 from node.chain.board import CometBoard
@@ -98,6 +99,8 @@ class NodeCore:
 
         Raises: any LedgerError, with code and hint; everything opened so far is closed again.
         """
+        # Whoever opens a node has imported its parts, and no thread of it decodes anything yet.
+        prepare()
         config = load_config(folder)
         passphrase = read_passphrase(config.folder, config.passphrase_file, environ)
         genesis = _read_genesis(config.genesis_file)

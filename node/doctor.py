@@ -11,6 +11,7 @@ from ledger.model import KeyRole
 from node.chain.chainloop import Sequencer
 from node.context import Finding
 from node.doctor_consensus import consensus
+from node.doctor_medical import medical
 from node.doctor_network import network
 from node.findings import Words, caution, fine, said, t, trouble
 
@@ -30,7 +31,7 @@ def diagnose(node: Node) -> tuple[Finding, ...]:
     """Every check, problems first. What is fine is an ``ok`` line, so that silence is never mistaken for it."""
     checks: tuple[Callable[[Node], Iterable[Finding]], ...] = (
         _broken, _membership, _log, _alarms, consensus, network, _chain, _finality, _peers, _loops, _index, _disk,
-        _files,
+        _files, medical,
     )  # fmt: skip
     findings = [finding for check in checks for finding in check(node)]
     order = {"problem": 0, "warning": 1, "ok": 2}
@@ -329,7 +330,9 @@ def _loops(node: Node) -> Iterable[Finding]:
             continue  # said already, as the reason why the log is closed
         if problem is not None and loop.name not in ("anchor",) and not loop.name.startswith("witness-"):
             words, step = said(problem)
-            yield caution(problem.code, t(f"{loop.name}: ", f"{loop.name}：") + words, step)
+            # What loses a revocation is no matter of patience.
+            say = trouble if problem.code == "licence.list-behind" else caution
+            yield say(problem.code, t(f"{loop.name}: ", f"{loop.name}：") + words, step)
 
 
 def _index(node: Node) -> Iterable[Finding]:

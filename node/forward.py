@@ -26,9 +26,15 @@ FORWARDABLE = frozenset(
         "/ledger.v1.GrantService/Approve",
         "/ledger.v1.GrantService/Refuse",
         "/ledger.v1.GrantService/Revoke",
+        "/ledger.v1.MedicalService/Open",
+        "/ledger.v1.MedicalService/Decide",
     }
 )
 MAX_BODY = 1 << 20
+#: What the public door takes: the calls of other hospitals' nodes, carried by a gateway.
+CARRIED = frozenset(
+    f"/ledger.v1.MedicalPeerService/{method}" for method in ("Search", "Open", "Decide", "Confirm", "Tell", "Changes")
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +51,9 @@ class Forwarded:
     signature: bytes
 
 
-def accept(node: NodeContext, item: Forwarded) -> Caller:
-    """The member that signed the envelope, after every rule passed and the nonce is used up.
+def accept(node: NodeContext, item: Forwarded, methods: frozenset[str] = FORWARDABLE) -> Caller:
+    """The member that signed the envelope, after every rule passed and the nonce is used up. ``methods``: what may be
+    asked for.
 
     Raises: NotAllowedError(envelope.other-target | envelope.method | envelope.expired | envelope.too-far | auth.*),
     UntrustedError(envelope.signature), ConflictError(envelope.replayed), InvalidInputError(envelope.field).
@@ -59,11 +66,11 @@ def accept(node: NodeContext, item: Forwarded) -> Caller:
             expected=node.member,
             actual=item.target,
         )
-    if item.method not in FORWARDABLE:
+    if item.method not in methods:
         raise NotAllowedError(
             "envelope.method",
             "this method is not forwarded",
-            hint="one of " + ", ".join(sorted(FORWARDABLE)),
+            hint="one of " + ", ".join(sorted(methods)),
             actual=ascii(item.method)[:100],
         )
     caller = active_member(node, item.caller)
@@ -77,8 +84,12 @@ def accept(node: NodeContext, item: Forwarded) -> Caller:
         nonce=item.nonce,
         expires=item.expires_ms,
     )
-    domain = EnvelopeDomain(chain_id=node.chain.chain_id, consortium=node.contracts.consortium.address)
     now = node.clock()
-    verify_envelope(domain, envelope, item.signature, caller.info.account, now)
+    verify_envelope(domain_of(node), envelope, item.signature, caller.info.account, now)
     node.nonces.use(item.caller, item.nonce, item.expires_ms, now)
     return caller
+
+
+def domain_of(node: NodeContext) -> EnvelopeDomain:
+    """The EIP-712 domain of this chain's envelopes."""
+    return EnvelopeDomain(chain_id=node.chain.chain_id, consortium=node.contracts.consortium.address)

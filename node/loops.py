@@ -56,8 +56,10 @@ class Loop:
     def wake(self) -> None:
         """Make the next round begin now; remembered when a round is under way."""
         with self._condition:
-            self._woken = True
-            self._condition.notify()
+            # Once is enough: a loop that pauses inside its step would only look and go on pausing.
+            if not self._woken:
+                self._woken = True
+                self._condition.notify()
 
     def stop(self) -> None:
         """Ask the loop to end after the present round."""

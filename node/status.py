@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from node.chain.heads import HeadBoard
 from node.chain.state import Chain
 from node.chain.tracker import PeerTracker
 from node.context import Clock
+from node.doctor_consensus import view_of
 from node.metrics import Metrics
 from node.trail.alarms import AlarmBook
 from node.trail.anchoring import AnchorLoop
@@ -50,6 +52,26 @@ def health(node: Node) -> tuple[bool, str]:
     """What ``/healthz`` says: whether every service answers and the log takes records, else why not."""
     problem = node.standstill.reason or node.closed_reason()
     return node.gate.is_open and problem is None, problem.message if problem else node.gate.reason
+
+
+def register_node(node: Node) -> None:
+    """Every gauge of a node."""
+    core = node.core
+    register_gauges(
+        core.metrics,
+        chain=core.chain,
+        board=core.board,
+        log=core.log,
+        index=core.stores.index,
+        publisher=node.publisher,
+        anchors=node.anchors,
+        tracker=core.tracker,
+        alarms=core.alarms,
+        missing=lambda: sum(bool(one.missing_since_ms) for one in node.context.witnesses()),
+        disk_free=lambda: shutil.disk_usage(core.config.folder).free,
+        is_open=lambda: health(node)[0],
+    )
+    register_consensus(core.metrics, core.chain, core.clock, lambda: view_of(node))
 
 
 def register_gauges(

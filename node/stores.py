@@ -41,6 +41,8 @@ class Stores:
     licences: LicenceStore
     status_lists: StatusListStore
     fetches: FetchStore
+    #: What the medical parts keep beside their own folders.
+    medical: Store
 
     def of_generation(self, generation: int) -> Stores:
         """The same stores with the checkpoints of one generation of the log."""
@@ -88,4 +90,5 @@ def open_stores(config: NodeConfig, closing: Closing) -> Stores:
         licences=LicenceStore(node.sub(b"licence/"), payloads.sub(b"l/")),
         status_lists=StatusListStore(node.sub(b"status-list/")),
         fetches=FetchStore(payloads.sub(b"f/")),
+        medical=node.sub(b"medical/"),
     )

@@ -15,7 +15,7 @@ _TIMEOUT_S = 30.0
 
 
 class Counter:
-    """Asks the gateway of a folder to judge licences."""
+    """Asks the gateway of a folder: to judge licences, for the city's figures."""
 
     def __init__(self, folder: Path) -> None:
         settings = tomllib.loads((folder / "gateway.toml").read_text("utf-8"))["https"]
@@ -39,6 +39,10 @@ class Counter:
         Raises: UnavailableError(demo.gateway), FatalError(demo.gateway-answer).
         """
         return self._ask("POST", "/v1/licence/verify", {"licence": licence, **terms})
+
+    def figures(self) -> dict[str, Any]:
+        """What became of medical results in the whole city, as everybody may know it. Raises: as :meth:`judge`."""
+        return self._ask("GET", "/v1/figures")
 
     def _ask(self, method: str, path: str, body: dict[str, str] | None = None) -> dict[str, Any]:
         connection = http.client.HTTPSConnection(self._host, self._port, timeout=_TIMEOUT_S, context=self._context)

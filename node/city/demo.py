@@ -1,4 +1,5 @@
-"""``civicledger city up --demo``: five departments share real data, and three attacks fail. Every line printed is measured."""
+"""``civicledger city up --demo``: five departments share real data, three hospitals recognise each other's results, and
+three attacks fail. Every line printed is measured."""
 
 from __future__ import annotations
 
@@ -12,11 +13,12 @@ import grpc
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from ledger.errors import FatalError
-from node.city import attacks, papers, steps
+from node.city import attacks, papers, results, steps
 from node.city.counter import Counter
 from node.city.data import divisions, holidays, own_files
 from node.city.found import City
 from node.city.offline import surroundings, verify_offline
+from node.city.roster import HOSPITALS
 from node.city.story import Story
 from node.cli.connect import Connection, connect
 from node.cli.output import err
@@ -25,7 +27,8 @@ from node.rpc.errors import from_rpc
 
 
 class Demo:
-    """The story of a city of the five demonstration members (``node.city.roster``)."""
+    """The story of a city of the five demonstration members (``node.city.roster``), and of its hospitals where it has
+    them."""
 
     def __init__(self, city: City, data: list[Path], connections: dict[str, Connection], bulk: int) -> None:
         self._city = city
@@ -33,11 +36,7 @@ class Demo:
         self._of = connections
         self._bulk = bulk
         self.story = Story()
-        self._papers = papers.Papers(city.folder, Counter(city.gateway_folder), connections, self.story)
-
-    def run(self) -> Story:
-        """Every step in order. Raises the first LedgerError; nothing is papered over."""
-        bar = Progress(
+        self._bar = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
             BarColumn(),
@@ -45,6 +44,10 @@ class Demo:
             TimeElapsedColumn(),
             console=err,
         )
+        self._papers = papers.Papers(city.folder, Counter(city.gateway_folder), connections, self.story)
+
+    def run(self) -> Story:
+        """Every step in order. Raises the first LedgerError; nothing is papered over."""
         chapters: list[tuple[str, Callable[[], None]]] = [
             (t("publish datasets", "发布数据资源"), self._publish),
             (t("ask for and approve grants", "申请与批准授权"), self._grant),
@@ -55,10 +58,12 @@ class Demo:
             (t("the auditor asks who used what", "审计方查询谁用了什么"), self._audit),
             (t("make and verify a proof file", "制作并验证证明文件"), self._bundle),
             *papers.chapters(self._papers),
+            *self._of_hospitals(),
             (t("attack 1: rewrite an entry on disk", "攻击一：改写磁盘上的记录"), self._attack_disk),
             (t("attack 2: anchor a rewritten log", "攻击二：锚定被改写的日志"), self._attack_anchor),
             (t("attack 3: a transaction by an outsider", "攻击三：外部人员提交交易"), self._attack_outsider),
         ]
+        bar = self._bar
         with bar:
             task = bar.add_task("", total=len(chapters))
             for name, chapter in chapters:
@@ -69,6 +74,15 @@ class Demo:
                 bar.advance(task)
             bar.update(task, description=t("done", "完成"))
         return self.story
+
+    def _of_hospitals(self) -> list[tuple[str, Callable[[], None]]]:
+        if set(HOSPITALS) <= self._of.keys():
+
+            def show(text: str) -> None:
+                self._bar.update(self._bar.task_ids[0], description=text)
+
+            return results.chapters(results.Results(self._city.folder, self._of, self.story, show))
+        return []
 
     def _publish(self) -> None:
         civil, labour = self._of["civil"], self._of["labour"]

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import grpc
+
 from ledger.codec import encode
 from ledger.errors import FatalError
 from ledger.licences import binding
@@ -28,6 +30,7 @@ from node.cli.connect import CALL_TIMEOUT, Connection
 from node.cli.licencenames import record_of
 from node.cli.licencewallet import chosen
 from node.cli.walletfile import Wallet, new_holder_key, write_wallet
+from node.rpc.errors import from_rpc
 
 WALLETS = "wallets"
 #: The body that defines the types and accredits; template of each type, in the order of their numbers, and its issuer.
@@ -161,5 +164,11 @@ def expect(verdict: dict[str, Any], code: str) -> dict[str, Any]:
 
 
 def _in_force(connection: Connection, wanted: types_pb.ListAccreditationsRequest) -> bool:
-    found = connection.stub(types_rpc.LicenceTypeServiceStub).ListAccreditations(wanted, timeout=CALL_TIMEOUT)
+    try:
+        found = connection.stub(types_rpc.LicenceTypeServiceStub).ListAccreditations(wanted, timeout=CALL_TIMEOUT)
+    except grpc.RpcError as error:
+        # The block with the type may be on its way to this node.
+        if from_rpc(error).code != "licence.type-unknown":
+            raise
+        return False
     return any(span.state == "in-force" for span in found.accreditations)

@@ -24,6 +24,7 @@ from node.city.counter import Counter
 from node.city.data import licences
 from node.city.office import ISSUERS, SHOWN, Office, expect
 from node.city.offline import surroundings, verify_offline
+from node.city.signingin import PEOPLE, Visitor
 from node.city.story import Story
 from node.cli.connect import CALL_TIMEOUT, Connection
 from node.cli.texts import t
@@ -184,6 +185,28 @@ class Papers:
             fetch=json.loads(got.receipt.receipt),
         )
 
+    def sign_in(self) -> None:
+        """The holder signs in at the gateway and sees the fetch, by whom and for what; nothing of it was asked of a
+        department, which knows no token but verifies it."""
+        people = [{"name": self._holder.name, "number": self._holder.number}]
+        self._office.write(PEOPLE.name, json.dumps(people, ensure_ascii=False).encode())
+        visitor = Visitor(self._city / "gateway")
+        visitor.sign_in(self._holder.name)
+        seen: list[dict[str, Any]] = []
+
+        def told() -> bool:
+            seen[:] = [one for one in visitor.accesses()["entries"] if one["matter"] == _MATTER and one["complete"]]
+            return len(seen) == 1 and len(seen[0]["records"]) == 2
+
+        steps.until(told, "the holder sees the fetch at the gateway, from both logs")
+        visitor.sign_out()
+        by = seen[0]["by"]["name"]
+        self._story.tell(
+            t("the holder signs in and sees who fetched it", "持证人登录后查看谁获取过证照"),
+            t(f"{by}, on record in both logs", f"{by}，双方日志均有记录"),
+            seen_by_holder={name: seen[0][name] for name in ("by", "exchange", "receipt", "records")},
+        )
+
     def _fetches(self, connection: Connection) -> list[int]:
         """Where a department's log says that a licence of the holder was fetched."""
         wanted = department_pb.QueryRequest(subject=self._holder.number, type="licence.fetched")
@@ -201,6 +224,7 @@ def chapters(papers: Papers) -> list[tuple[str, Callable[[], None]]]:
         (t("suspend one, revoke one", "暂停一张，撤销一张"), papers.end),
         (t("a copy for one body, shown to another", "加注件，向他处出示"), papers.copy),
         (t("fetch one under a grant", "依授权获取证照"), papers.fetch),
+        (t("the holder signs in and sees it", "持证人登录查看"), papers.sign_in),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Who founds a city: read from a roster file, or the demonstration's five bodies.
+"""Who founds a city: read from a roster file, or the demonstration's bodies: five departments, and five of health care.
 
 A roster is JSON: ``{"region":"310000","members":[{"uscc","name","handle","roles":[..],"sequencer":bool}]}``, on
 CometBFT with ``"validator":bool`` in place of ``"sequencer"``. The demonstration's bodies do not exist: their USCC are well-formed (check characters hold) in a made-up organisation-code
@@ -19,7 +19,7 @@ from ledger.errors import InvalidInputError
 from ledger.identifiers import parse_handle, parse_region, parse_uscc
 from node.cli.inputs import too_deep
 
-ROLES = ("supervisor", "auditor", "quality")
+ROLES = ("supervisor", "auditor", "quality", "health", "hospital")
 #: Three of four can go on without the fourth; up to seven all members validate unless the roster says who.
 LEAST_VALIDATORS = 4
 MOST_BY_DEFAULT = 7
@@ -59,6 +59,25 @@ def demo_roster(region: str = "310000") -> tuple[Founder, ...]:
         ("演示市交通局 (Transport)", "transport", ()),
         ("演示市审计局 (Audit)", "audit", ("auditor",)),
     )
+    return _demo_founders(region, bodies, 1)
+
+
+def hospital_roster(region: str = "310000") -> tuple[Founder, ...]:
+    """Beside those five: the health commission, the quality centre and three hospitals."""
+    bodies: Sequence[tuple[str, str, tuple[str, ...]]] = (
+        ("演示市卫健委 (Health Commission)", "health", ("health",)),
+        ("演示市临检中心 (Quality Centre)", "quality", ("quality",)),
+        *((f"演示市{zh}院 ({en} Hospital)", handle, ("hospital",)) for zh, en, handle in _HOSPITALS),
+    )
+    return _demo_founders(region, bodies, 6)
+
+
+_HOSPITALS = (("东", "East", "east"), ("西", "West", "west"), ("北", "North", "north"))
+#: Handles of the demonstration's hospitals.
+HOSPITALS = tuple(handle for _, _, handle in _HOSPITALS)
+
+
+def _demo_founders(region: str, bodies: Sequence[tuple[str, str, tuple[str, ...]]], first: int) -> tuple[Founder, ...]:
     return tuple(
         Founder(
             uscc=demo_uscc(region, number),
@@ -68,7 +87,7 @@ def demo_roster(region: str = "310000") -> tuple[Founder, ...]:
             roles=roles,
             sequencer=number == 1,
         )
-        for number, (name, handle, roles) in enumerate(bodies, start=1)
+        for number, (name, handle, roles) in enumerate(bodies, start=first)
     )
 
 

@@ -84,13 +84,36 @@ def verify(
             "判定时间（默认取策略中的时间；证照默认为现在）",
         ),
     ),
+    without_status: bool = typer.Option(
+        False,
+        "--without-status",
+        help=t(
+            "of a licence: accept a file without a status list, which says nothing of revocation",
+            "证照：接受不含状态列表的文件（无法得知是否已注销）",
+        ),
+    ),
+    status_hours: int = typer.Option(
+        0,
+        min=0,
+        max=1_000_000,
+        help=t(
+            "of a licence: refuse a status list older than so many hours (0: any age, which is shown)",
+            "证照：拒绝早于此小时数的状态列表（0 为不限，仅显示其时间）",
+        ),
+    ),
     as_json: bool = JsonOption,
 ) -> None:
     """Exit 0 when verified, or when unproven and the policy takes that; 1 with the link that broke when not."""
     data = _read(bundle, MAX_BUNDLE)
     trust = _read(policy, MAX_POLICY)
     try:
-        verdict = verify_bundle(data, trust, parse_time(at) if at else _now(data))
+        verdict = verify_bundle(
+            data,
+            trust,
+            parse_time(at) if at else _now(data),
+            without_status=without_status,
+            status_age_s=3_600 * status_hours or None,
+        )
     except LedgerError as error:
         if as_json:
             print_json({"verdict": "refused", **error.to_dict()})

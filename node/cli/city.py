@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import sys
 import tempfile
 import time
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import typer
 
 from ledger.chain.genesis import COMETBFT, ENGINES, SOLO, decode_genesis
@@ -16,14 +20,14 @@ from ledger.ending import Ending
 from ledger.errors import InvalidInputError
 from node.city.found import City, init_city, load_city
 from node.city.processes import CityProcesses
-from node.city.roster import demo_roster, read_roster
+from node.city.roster import demo_roster, hospital_roster, read_roster
 from node.cli import cityfound, recover
 from node.cli.connect import JsonOption, connect
 from node.cli.groups import SAYS
 from node.cli.output import err, out, print_json, table
 from node.cli.texts import t
 from node.comet.binary import find_cometbft
-from node.config import ChainSection, LogSection, load_config
+from node.config import ChainSection, LogSection, encode_config, load_config
 
 app = typer.Typer(help=SAYS["city"], no_args_is_help=True)
 app.add_typer(recover.app, name="recover")
@@ -141,12 +145,12 @@ app.command(help=cityfound.HELP)(cityfound.found)
         "Start every node and the gateway of a city, each a process of its own.\n\n"
         "Examples: civicledger city up --demo               found a city, tell its story, stop\n\n"
         "          civicledger city up --demo --keep        ... and leave it serving\n\n"
-        "          civicledger city up --demo --engine cometbft   the same on a BFT network of five validators\n\n"
+        "          civicledger city up --demo --engine cometbft   on a BFT network of five validators, without the hospitals\n\n"
         "          civicledger city up ./city               serve a founded city until Ctrl-C",
         "启动城市的所有节点和网关，各为独立进程。\n\n"
         "例：civicledger city up --demo               建立城市、演示、停止\n\n"
         "    civicledger city up --demo --keep        …并保持服务\n\n"
-        "    civicledger city up --demo --engine cometbft   同样的演示，由五个验证节点的 BFT 网络排序\n\n"
+        "    civicledger city up --demo --engine cometbft   由五个验证节点的 BFT 网络排序，不含医院\n\n"
         "    civicledger city up ./city               启动已建立的城市，直到 Ctrl-C",
     )
 )
@@ -184,7 +188,7 @@ def up(
             raise InvalidInputError("data.missing", t(f"no such file or folder: {path}", f"没有这个文件或目录：{path}"))
     started = time.monotonic()
     city = demo_city(folder, engine) if demo else load_city(folder or Path())
-    with CityProcesses(city) as processes:
+    with _sign_in(city) if demo else nullcontext(), CityProcesses(city) as processes:
         count = len(city.handles)
         with err.status(t(f"starting {count} nodes, each a process of its own", f"正在启动 {count} 个节点进程")):
             processes.start_nodes()
@@ -202,11 +206,20 @@ def up(
                 sys.stdout.flush()  # with --keep somebody reads it while the city serves
             else:
                 table(t("What happened", "经过"), [t("step", "步骤"), t("result", "结果")], story.lines)
+                for one in story.tables:
+                    table(one.title, one.columns, one.rows)
                 _next_commands(city, page, keep)
                 out.print(t(f"done in {seconds:.0f} s", f"用时 {seconds:.0f} 秒"))
         if keep or not demo:
             err.print(t(f"serving; page at {page}; Ctrl-C stops and drains", f"服务中；页面 {page}；Ctrl-C 平稳停止"))
             serve(processes)
+
+
+def _sign_in(city: City) -> AbstractContextManager[Any]:
+    """The demonstration's identity service, for as long as its city is served."""
+    from node.city.signingin import serve_sign_in
+
+    return serve_sign_in(city)
 
 
 def _policy(city: City) -> None:
@@ -221,17 +234,35 @@ def _policy(city: City) -> None:
 
 
 def demo_city(folder: Path | None, engine: str = SOLO) -> City:
-    """Found the demonstration's city, in a fresh temporary folder where none is given."""
+    """Found the demonstration's city, in a fresh temporary folder where none is given. Its hospitals are left out where
+    every member brings a CometBFT: ten of them are too much for one machine."""
     where = folder or Path(tempfile.mkdtemp(prefix="civicledger-")) / "city"
     # A short heartbeat and anchor interval: the story should not wait for clocks made for years.
-    return init_city(
+    city = init_city(
         where,
-        demo_roster(),
+        (*demo_roster(), *(hospital_roster() if engine == SOLO else ())),
         chain_id=DEMO_CHAIN_ID,
         engine=engine,
         chain=ChainSection(heartbeat_interval=5),
         log=LogSection(anchor_interval_ms=1_000),
     )
+    for founder in hospital_roster():
+        if founder.handle in city.handles:
+            set_medical(city, founder.handle)
+    return city
+
+
+def set_medical(city: City, handle: str) -> None:
+    """A backup of its own for the keys of patients' data (a real one is on another disk), figures for everybody at once
+    instead of at midnight, and a checkpoint a second: nine others cosign each of them, all on this machine."""
+    copies = city.folder / "key-backups" / handle
+    copies.mkdir(mode=0o700, parents=True)
+    config = load_config(city.member_folder(handle))
+    medical = msgspec.structs.replace(
+        config.medical, key_backup=os.path.relpath(copies, config.folder), figures_interval=1
+    )
+    log = msgspec.structs.replace(config.log, checkpoint_interval_ms=1_000)
+    (config.folder / "node.toml").write_bytes(encode_config(msgspec.structs.replace(config, medical=medical, log=log)))
 
 
 def _next_commands(city: City, page: str, keep: bool) -> None:
@@ -260,6 +291,14 @@ def _next_commands(city: City, page: str, keep: bool) -> None:
             ),
             _licence_commands(city, page, command),
         )
+        if "east" in city.handles:
+            _print_commands(
+                t(
+                    "medical results (every patient is invented; a doctor looks for a line of wallets/patients.txt):",
+                    "检查检验结果互认（患者均为虚构；医生可查询 wallets/patients.txt 中的任一行）：",
+                ),
+                _medical_commands(city, page, command),
+            )
 
 
 def _licence_commands(city: City, page: str, command: str) -> list[str]:
@@ -275,11 +314,34 @@ def _licence_commands(city: City, page: str, command: str) -> list[str]:
             f"open {page}wallet as the holder and choose {wallets}/driving-licence.json",
             f"以持证人身份打开 {page}wallet ，选择 {wallets}/driving-licence.json",
         ),
+        t(
+            "sign in there with the demonstration's identity service and see who fetched the licence",
+            "在同一页面用演示身份认证登录，查看谁获取过证照",
+        ),
         f"{command} licence show {wallets}/driving-licence.json",
         f"{command} licence verify {wallets}/copy.txt --node {labour}",
         f"{command} licence verify {wallets}/copy.txt --node {city.member_folder('civil')}",
         f"{command} licence status --node {city.member_folder('civil')}",
         f"{command} bundle verify {wallets}/driving-licence.civic --policy {city.folder}/city.policy",
+    ]
+
+
+def _medical_commands(city: City, page: str, command: str) -> list[str]:
+    east, patients = city.member_folder("east"), city.folder / "wallets" / "patients.txt"
+    return [
+        t(
+            f"{command} medical desk --node {east}      # the doctor's view: its address in a browser of this machine",
+            f"{command} medical desk --node {east}      # 医生视图：在本机浏览器中打开其地址",
+        ),
+        f"head -1 {patients} | {command} medical search - --node {east}",
+        f"{command} medical statistics --check --node {east}",
+        f"{command} medical changes --node {east}",
+        t(
+            f"open {page}patient as 演示患者: who looked at the results, and whether they are shared",
+            f"打开 {page}patient 并以“演示患者”登录：谁看过结果，是否共享",
+        ),
+        t(f"open {page}figures: what became of the city's results", f"打开 {page}figures ：全市结果的去向"),
+        f"{command} medical rules list --node {city.member_folder('health')}",
     ]
 
 

@@ -41,7 +41,10 @@ def found(
     role: list[str] = typer.Option(
         [],
         "--role",
-        help=t("handle=supervisor | auditor | quality, repeat", "代号=supervisor | auditor | quality，可重复"),
+        help=t(
+            "handle=supervisor | auditor | quality | health | hospital, repeat",
+            "代号=supervisor | auditor | quality | health | hospital，可重复",
+        ),
     ),
     rpc: str = typer.Option("", "--rpc", help=t("JSON-RPC of the network (external)", "网络的 JSON-RPC（external）")),
     deployer: Path | None = typer.Option(

@@ -14,6 +14,7 @@ GROUPS = {
     "grant": "node.cli.grant",
     "exchange": "node.cli.exchange",
     "licence": "node.cli.licences",
+    "medical": "node.cli.medical",
     "record": "node.cli.records_query",
     "log": "node.cli.logrestore",
     "witness": "node.cli.witness",
@@ -35,6 +36,7 @@ SAYS = {
         "E-licences: types, accreditation, issue, present, verify, revoke (电子证照).",
         "电子证照：类型、授权、签发、出示、核验、撤销。",
     ),
+    "medical": t("Mutual recognition of medical results (检查检验结果互认).", "检查检验结果互认。"),
     "record": t("Records of the own audit trail (审计记录).", "本部门审计记录。"),
     "log": t("The log: show, prove, check, export (日志).", "日志：查看、证明、检查、导出。"),
     "witness": t(

@@ -73,7 +73,15 @@ def bundle(
         return
     out.print(t(f"wrote {output} ({len(made)} bytes)", f"已写出 {output}（{len(made)} 字节）"), markup=False)
     if not status:
-        out.print(t("without a status list: none is published yet", "不含状态列表：尚未发布"), markup=False)
+        out.print(
+            t(
+                "without a status list, because none that the chain bears out is published: it is refused as status-unknown, "
+                "but for `bundle verify --without-status`. civicledger licence status --publish, then make it again",
+                "不含状态列表（没有已发布且与链一致的列表）：核验结论为“状态无法确认”，除非使用 bundle verify --without-status。"
+                "请先运行 civicledger licence status --publish，再重新制作",
+            ),
+            markup=False,
+        )
 
 
 def _named(licence: str) -> dict[str, object]:

@@ -127,7 +127,7 @@ def supersede(
     as_json: bool = JsonOption,
 ) -> None:
     """The validity stays as it is."""
-    _replace("Supersede", licence, _fields(fields), wallet, request, node, as_json=as_json)
+    _replace("Supersede", licence, given_fields(fields), wallet, request, node, as_json=as_json)
 
 
 # --- one ----------------------------------------------------------------------------------------------------------------
@@ -154,7 +154,7 @@ def _one(
                 "--bound 会生成密钥：需要 --wallet，且不能同时使用 --holder-key",
             ),
         )
-    _free(wallet)
+    require_free(wallet)
     pem, jwk = "", b""
     if bound:
         pem, signer = new_holder_key()
@@ -165,7 +165,7 @@ def _one(
         request=request or f"cli-{secrets.token_hex(12)}",
         type=type_code,
         template=form.id,
-        fields=_fields(fields),
+        fields=given_fields(fields),
         holder_key=jwk,
         serial=serial,
     )
@@ -184,7 +184,7 @@ def _replace(
     *,
     as_json: bool,
 ) -> None:
-    _free(wallet)
+    require_free(wallet)
     wanted = pb.ReplaceLicenceRequest(
         **naming(licence), request=request or f"cli-{secrets.token_hex(12)}", fields=changed
     )
@@ -213,14 +213,14 @@ def _show_issued(connection: Connection, issued: Any, wallet: Path | None, pem: 
     )
 
 
-def _free(wallet: Path | None) -> None:
+def require_free(wallet: Path | None) -> None:
     if wallet is not None and wallet.exists():
         raise ConflictError(
             "wallet.exists", t(f"{wallet} exists already", f"{wallet} 已存在"), hint=t("choose another name", "请换名")
         )
 
 
-def _fields(texts: list[str]) -> dict[str, str]:
+def given_fields(texts: list[str]) -> dict[str, str]:
     found = {}
     for text in texts:
         name, equals, value = text.partition("=")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from node.cli import (
     licencebundle,
+    licencecertify,
     licencefetch,
     licenceissue,
     licenceslip,
@@ -17,6 +18,7 @@ from node.cli.licencegroup import app
 __all__ = [
     "app",
     "licencebundle",
+    "licencecertify",
     "licencefetch",
     "licenceissue",
     "licenceslip",

@@ -14,7 +14,9 @@ from ledger.v1 import licences_pb2_grpc as rpc
 from node.cli.connect import CALL_TIMEOUT, JsonOption, NodeOption, connect, every
 from node.cli.licencegroup import app
 from node.cli.licencenames import LicenceArgument, naming
+from node.cli.licencerestore import take_over
 from node.cli.output import facts, out, print_json, table
+from node.cli.publichttp import CaOption
 from node.cli.texts import t
 
 ReasonOption = typer.Option(..., "--reason", "-r", help=t("code of the reason, no free text", "原因代码，不是自由文本"))
@@ -73,8 +75,16 @@ def revoke(
 @app.command(
     help=t(
         "How a licence stands, or all that this node issued; with --publish the status lists are published now.\n\n"
-        "Example: civicledger licence status --state suspended",
-        "查看一张或全部证照的状态；--publish 立即发布状态列表。\n\n例：civicledger licence status --state suspended",
+        "A node whose store was put back from an older copy publishes none (`licence.list-behind`): --restore takes over "
+        "what it had published, from a gateway, a file with a list's token, or a bundle of a licence. Of every place the "
+        "graver status stays, so nothing revoked becomes valid again.\n\n"
+        "Examples: civicledger licence status --state suspended\n\n"
+        "civicledger licence status --restore https://licences.example.gov.cn",
+        "查看一张或全部证照的状态；--publish 立即发布状态列表。\n\n"
+        "节点的存储若恢复自较早的副本，则不再发布状态列表（licence.list-behind）：用 --restore 从网关、状态列表文件或证照证明文件"
+        "取回已发布的列表。每个位置保留较重的状态，已注销的不会重新有效。\n\n"
+        "例：civicledger licence status --state suspended\n\n"
+        "civicledger licence status --restore https://licences.example.gov.cn",
     )
 )
 def status(
@@ -82,12 +92,23 @@ def status(
     type_code: str = typer.Option("", "--type", help=t("type code", "证照类型代码")),
     state: str = typer.Option("", help="valid | suspended | revoked | superseded"),
     publish: bool = typer.Option(False, "--publish", help=t("publish the status lists now", "立即发布状态列表")),
+    restore: list[str] = typer.Option(
+        [],
+        help=t(
+            "gateway (https://…) or file with the newest published list; may be repeated",
+            "网关（https://…）或含最新已发布列表的文件；可重复",
+        ),
+    ),
+    ca: Path | None = CaOption,
     node: Path | None = NodeOption,
     as_json: bool = JsonOption,
 ) -> None:
     """Without anything about holders."""
     with connect(node) as connection:
         stub = connection.stub(rpc.IssuingServiceStub)
+        if restore:
+            take_over(connection, restore, ca, as_json=as_json)
+            return
         if publish:
             _lists(stub.PublishStatus(pb.PublishStatusRequest(), timeout=CALL_TIMEOUT).lists, as_json=as_json)
             return

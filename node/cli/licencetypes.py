@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from ledger.days import CST, start_of
 from ledger.identifiers import parse_licence_type
 from ledger.licences.description import TypeDescription, encode_description
 from ledger.v1 import licencetypes_pb2 as pb
 from ledger.v1 import licencetypes_pb2_grpc as rpc
 from node.cli.connect import CALL_TIMEOUT, JsonOption, NodeOption, connect, every, resolve_member
-from node.cli.inputs import parse_day
+from node.cli.days import begin_of, end_of, when
 from node.cli.licencegroup import app
 from node.cli.output import facts, out, print_json, table
 from node.cli.texts import t
@@ -99,7 +97,7 @@ def list_(node: Path | None = NodeOption, as_json: bool = JsonOption) -> None:
     table(
         t("Licence types", "证照类型"),
         [t("code", "类型代码"), t("title", "名称"), t("defined", "定义时间"), t("withdrawn", "停用时间")],
-        [(item.code, _title(item), _when(item.defined_at), _when(item.withdrawn_at)) for item in found],
+        [(item.code, _title(item), when(item.defined_at), when(item.withdrawn_at)) for item in found],
     )
 
 
@@ -115,7 +113,7 @@ def show(code: str = CodeArgument, node: Path | None = NodeOption, as_json: bool
     if as_json:
         print_json(value | {"accreditations": [describe_span(item) for item in spans]})
         return
-    facts(t("Licence type", "证照类型"), value | {name: _when(value[name]) for name in _TIMES if name in value})
+    facts(t("Licence type", "证照类型"), value | {name: when(value[name]) for name in _TIMES if name in value})
     _print_spans(spans)
 
 
@@ -143,8 +141,8 @@ def accredit(
                 type=parse_licence_type(code),
                 member=resolve_member(connection, member),
                 basis=basis,
-                valid_from=_begin(since),
-                valid_until=_end(until),
+                valid_from=begin_of(since),
+                valid_until=end_of(until),
             ),
             timeout=CALL_TIMEOUT,
         )
@@ -179,7 +177,7 @@ def end_accreditation(
                 member=resolve_member(connection, member),
                 reason=reason,
                 number=number,
-                valid_until=_end(until),
+                valid_until=end_of(until),
             ),
             timeout=CALL_TIMEOUT,
         )
@@ -263,8 +261,8 @@ def _print_span(answer: Any, as_json: bool, done: str) -> None:
     if as_json:
         print_json({"accreditation": describe_span(span), "height": answer.transaction.height})
         return
-    until = _when(span.valid_until) or t("open", "不限")
-    out.print(f"{done}{span.member}: {span.type} #{span.number}, {_when(span.valid_from)} – {until}", markup=False)
+    until = when(span.valid_until) or t("open", "不限")
+    out.print(f"{done}{span.member}: {span.type} #{span.number}, {when(span.valid_from)} – {until}", markup=False)
 
 
 def _print_spans(spans: Any) -> None:
@@ -286,8 +284,8 @@ def _print_spans(spans: Any) -> None:
                 item.member,
                 item.number,
                 _STATES.get(item.state, item.state),
-                _when(item.valid_from),
-                _when(item.valid_until),
+                when(item.valid_from),
+                when(item.valid_until),
                 item.by,
                 item.basis or item.basis_digest,
             )
@@ -298,18 +296,3 @@ def _print_spans(spans: Any) -> None:
 
 def _title(item: Any) -> str:
     return str(t(item.title_en, item.title_zh) or "-")
-
-
-def _when(seconds: int) -> str:
-    """A chain time for people, in China's time; empty for none."""
-    return f"{datetime.fromtimestamp(seconds, UTC).astimezone(CST):%Y-%m-%d %H:%M:%S}" if seconds else ""
-
-
-def _begin(day: str) -> int:
-    """The first second of a day of the command line; 0 for none."""
-    return start_of(parse_day(day)) // 1_000 if day else 0
-
-
-def _end(day: str) -> int:
-    """The first second after a day of the command line; 0 for none."""
-    return start_of(parse_day(day) + timedelta(days=1)) // 1_000 if day else 0

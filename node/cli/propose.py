@@ -88,7 +88,7 @@ def _about(
 )
 def admit(
     card: Path = typer.Argument(..., help=t("the card (JSON)", "名片（JSON）")),
-    role: list[str] = typer.Option([], "--role", help="supervisor | auditor | quality"),
+    role: list[str] = typer.Option([], "--role", help="supervisor | auditor | quality | health | hospital"),
     validator: bool = typer.Option(False, "--validator", help=t("a validator at once", "同时成为验证者")),
     days: int = _DAYS,
     node: Path | None = NodeOption,
@@ -164,7 +164,7 @@ def remove(
 )
 def set_roles(
     member: str = _MEMBER,
-    role: list[str] = typer.Option([], "--role", help="supervisor | auditor | quality"),
+    role: list[str] = typer.Option([], "--role", help="supervisor | auditor | quality | health | hospital"),
     days: int = _DAYS,
     node: Path | None = NodeOption,
     as_json: bool = JsonOption,

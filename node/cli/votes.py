@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from ledger.model import Roles
 from ledger.v1 import types_pb2 as types
 from node.cli.texts import t
 
@@ -106,5 +107,4 @@ def proposal_value(one: types.Proposal) -> dict[str, Any]:
 
 
 def _role_words(bits: object) -> str:
-    names = ("supervisor", "auditor", "quality")
-    return ", ".join(name for at, name in enumerate(names) if isinstance(bits, int) and bits >> at & 1)
+    return ", ".join(role.name.lower() for role in Roles if role.name and isinstance(bits, int) and bits & role)

@@ -83,6 +83,16 @@ def read_wallet(path: Path) -> Wallet:
     )
 
 
+def wallet_text(text: str) -> str:
+    """The licence alone of a wallet file's text, whose key must go nowhere; any other text as it is."""
+    try:
+        value = json.loads(text) if text.startswith("{") else None
+    except (ValueError, RecursionError):
+        value = None
+    licence = value.get("licence") if isinstance(value, dict) else None
+    return licence if isinstance(licence, str) else text
+
+
 def read_text(path: Path) -> str:
     """A small text file. Raises: NotFoundError(input.file), InvalidInputError(input.too-large | input.text)."""
     if not path.is_file():

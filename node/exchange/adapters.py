@@ -15,9 +15,10 @@ from typing import Any
 
 import msgspec
 
-from ledger.directory.catalogue import LICENCE_FORMAT, DatasetMetadata
+from ledger.directory.catalogue import EXAMINATION_FORMAT, LICENCE_FORMAT, DatasetMetadata
 from ledger.directory.grants import Scope, apply_scope
 from ledger.errors import InvalidInputError, NotAllowedError
+from ledger.medical import certificates
 from node.exchange.crypto import CHUNK_BYTES
 from node.licences.fetching import decode_content
 
@@ -58,6 +59,9 @@ def count_rows(content: Iterable[bytes], metadata: DatasetMetadata) -> int:
     """
     if metadata.format == LICENCE_FORMAT:
         decode_content(content)
+        return 1
+    if metadata.format == EXAMINATION_FORMAT:
+        certificates.decode_content(b"".join(content))
         return 1
     reader = {"json": lambda: _json_rows(content)[1], "csv": lambda: _csv_rows(content)}.get(metadata.format)
     if reader is None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ledger.directory.catalogue import LICENCE_FORMAT
+from ledger.directory.catalogue import EXAMINATION_FORMAT, LICENCE_FORMAT
 from ledger.errors import (
     ConflictError,
     FatalError,
@@ -43,6 +43,7 @@ from node.exchange.judgement import Judgement, allow
 from node.exchange.outcome import NO_GRANT, log_completed, log_half, log_refused
 from node.exchange.parties import by_any_key
 from node.licences.fetching import Subject, log_fetched, presentation
+from node.medical.certifying import Facts, facts_for, give
 from node.trail import records as trail
 
 if TYPE_CHECKING:
@@ -144,6 +145,7 @@ class Serving:
         self._entry: ExchangeEntry | None = None
         self._judgement: Judgement | None = None
         self._ending: Ending | None = None
+        self._facts: Facts | None = None
         self._released = False
 
     # --- the dialogue, in order ---------------------------------------------------------------------------------------
@@ -226,6 +228,11 @@ class Serving:
             chunks = in_chunks(
                 [presentation(self._context, content, judgement.metadata, judgement.scope, self._subject)]
             )
+        elif judgement.metadata.format == EXAMINATION_FORMAT:
+            self._facts = facts_for(
+                self._context, content, judgement.metadata, judgement.scope, self._subject, self._caller
+            )
+            chunks = in_chunks([self._facts.data])
         else:
             chunks = cut(content, judgement.metadata, judgement.scope)
         for chunk in chunks:
@@ -259,7 +266,11 @@ class Serving:
         """
         entry, _ = self._require()
         verify_acknowledgement(self._consumer_key, self.exchange, self.ending.ciphertext_digest, acknowledgement)
-        if self._subject is not None:
+        if entry.half and self._facts is not None:
+            self._check_examination(entry)
+        if self._subject is not None and self._facts is not None:
+            give(self._context, entry, self._facts, self._subject)
+        elif self._subject is not None:
             # On record before it can be read: a licence is about somebody.
             log_fetched(self._context, entry, self._subject)
         if entry.half:
@@ -364,6 +375,15 @@ class Serving:
             released_ms=now,
             block=judgement.block,
         )
+
+    def _check_examination(self, entry: ExchangeEntry) -> None:
+        """A report that was corrected since is no defect of the content: the office asks anew."""
+        if decode_receipt(entry.half)[0].commitment != self.ending.commitment:
+            raise ConflictError(
+                "medical.changed",
+                "the examination is no longer what this exchange released first",
+                hint="ask for it with a fresh nonce",
+            )
 
     def _check_same(self, entry: ExchangeEntry) -> None:
         receipt, _ = decode_receipt(entry.half)

@@ -12,6 +12,7 @@ import ssl
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 
 # Read by gRPC when its first credentials are made, so it must stand before that.
@@ -120,16 +121,45 @@ def peer_spki(context: grpc.ServicerContext) -> bytes | None:
     return spki_of_pem(pems[0]) if pems else None
 
 
+class ServerCertificates:
+    """What a server's handshakes go by: ``identity`` and ``roots`` (PEM certificates), asked anew at every handshake.
+
+    gRPC is told of a change and of nothing else. It replaces what it goes by whenever it is handed something, also the
+    same again, while other handshakes read it without a lock: connections made at one time then ended the process with
+    a segmentation fault (grpcio 1.85).
+    """
+
+    def __init__(self, identity: Identity, roots: Callable[[], Iterable[bytes]]) -> None:
+        self._identity = identity
+        self._roots = roots
+        self._told = self._wanted()
+
+    def first(self) -> grpc.ServerCertificateConfiguration:
+        """What the server begins with."""
+        return _configuration(*self._told)
+
+    def changed(self) -> grpc.ServerCertificateConfiguration | None:
+        """What to go by from now on; None: as before. gRPC calls it under a lock, for one handshake at a time."""
+        wanted = self._wanted()
+        if wanted == self._told:
+            return None
+        self._told = wanted
+        return _configuration(*wanted)
+
+    def _wanted(self) -> tuple[bytes, bytes, bytes]:
+        # In one order, whatever order they are kept in.
+        return self._identity.key, self._identity.certificate, b"".join(sorted(self._roots()))
+
+
+def _configuration(key: bytes, certificate: bytes, roots: bytes) -> grpc.ServerCertificateConfiguration:
+    return grpc.ssl_server_certificate_configuration([(key, certificate)], root_certificates=roots)
+
+
 def server_credentials(identity: Identity, roots: Callable[[], Iterable[bytes]]) -> grpc.ServerCredentials:
-    """Credentials that ask ``roots`` (PEM certificates) and ``identity`` anew at every handshake; a client without a
-    certificate among them gets no connection."""
-
-    def configuration() -> grpc.ServerCertificateConfiguration:
-        return grpc.ssl_server_certificate_configuration(
-            [(identity.key, identity.certificate)], root_certificates=b"".join(roots())
-        )
-
-    return grpc.dynamic_ssl_server_credentials(configuration(), configuration, require_client_authentication=True)
+    """Credentials that follow ``roots`` (PEM certificates) and ``identity``; a client without a certificate among them
+    gets no connection."""
+    found = ServerCertificates(identity, roots)
+    return grpc.dynamic_ssl_server_credentials(found.first(), found.changed, require_client_authentication=True)
 
 
 def channel_credentials(identity: Identity | None, server_certificate: bytes) -> grpc.ChannelCredentials:
@@ -180,14 +210,24 @@ def load_identity(context: ssl.SSLContext, certificate_file: Path, key_file: Pat
 def client_context(server_certificate: bytes, own: tuple[Path, Path, bytes] | None = None) -> ssl.SSLContext:
     """An HTTPS client's context that accepts exactly one server certificate (PEM). ``own``: certificate file, key file
     and passphrase of the certificate to present."""
+    if own is None:
+        return _shared_context(server_certificate)
+    context = _pinned_context(server_certificate)
+    load_identity(context, *own)
+    return context
+
+
+def _pinned_context(server_certificate: bytes) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     # The certificate is its own trust root, so the name adds nothing the pin does not say.
     context.check_hostname = False
     context.load_verify_locations(cadata=server_certificate.decode())
-    if own is not None:
-        load_identity(context, *own)
     return context
+
+
+#: Making one costs more processor time than asking a peer that is away, which some loops do again and again.
+_shared_context = lru_cache(maxsize=256)(_pinned_context)
 
 
 def _private_key(secret: bytes) -> ec.EllipticCurvePrivateKey:

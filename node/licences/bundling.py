@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from ledger.codec import decode_record
-from ledger.errors import ConflictError, FatalError, LedgerError, NotFoundError, UntrustedError
+from ledger.errors import ConflictError, FatalError, LedgerError, NotFoundError, UnavailableError, UntrustedError
 from ledger.evidence import licencestate
 from ledger.evidence import state as slots
 from ledger.evidence.bundle import assemble
@@ -17,7 +17,7 @@ from ledger.evidence.pieces import ContractEvidence, LicenceEvidence, contract_e
 from ledger.licences import b64, issuing, jws, statustoken
 from ledger.licences.statuschain import check_list
 from ledger.licences.statustoken import ListKey
-from ledger.storage.licences import LicencePayload, LicenceRow
+from ledger.storage.licencerows import LicencePayload, LicenceRow
 from node.chain import state
 
 if TYPE_CHECKING:
@@ -128,7 +128,11 @@ class _Maker:
     def _status(self) -> StatusProof | None:
         context, number = self._context, self._row.list
         head = context.contracts.licences.list_head(context.member, number, self._block.height)
-        token = context.licences.publisher.token(number)
+        try:
+            token = context.licences.publisher.token(number)
+        except UnavailableError as error:
+            logger.warning("status.not-bundled", code=error.code, list=number)
+            token = None
         if head is None or token is None:
             return None
         digest = b64.decode(jws.parse(token).kid)

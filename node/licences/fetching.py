@@ -82,17 +82,7 @@ def presentation(
     NotFoundError(licence.none-held).
     """
     type_ = decode_content(content)
-    chosen = dict(scope.rows).get(HOLDER, ())
-    if subject is None or len(chosen) != 1 or not 1 <= len(subject.holder) <= MAX_HOLDER:
-        raise InvalidInputError(
-            "licence.no-subject",
-            "a licence is fetched for one holder, whose code is committed to in the request and opened beside it",
-            hint="civicledger licence fetch",
-        )
-    if chosen[0] != subject.commitment().hex():
-        raise UntrustedError(
-            "licence.other-subject", "the request is about another holder", hint="fetch again with a fresh nonce"
-        )
+    subject = check_subject(scope, subject)
     masked = {field.name for field in metadata.fields if field.mask is not None}
     others = [(name, values) for name, values in scope.rows if name != HOLDER]
     for licence in _held(context, type_, subject.holder):
@@ -105,6 +95,25 @@ def presentation(
         "this issuer has no valid licence of that type for that holder, or none within the grant",
         hint="ask the holder: it may be another body's, or not be valid now",
     )
+
+
+def check_subject(scope: Scope, subject: Subject | None) -> Subject:
+    """The one person a request is about: committed to in its rows, opened beside it.
+
+    Raises: InvalidInputError(licence.no-subject), UntrustedError(licence.other-subject).
+    """
+    chosen = dict(scope.rows).get(HOLDER, ())
+    if subject is None or len(chosen) != 1 or not 1 <= len(subject.holder) <= MAX_HOLDER:
+        raise InvalidInputError(
+            "licence.no-subject",
+            "this is fetched for one holder, whose code is committed to in the request and opened beside it",
+            hint="civicledger licence fetch, civicledger licence certify",
+        )
+    if chosen[0] != subject.commitment().hex():
+        raise UntrustedError(
+            "licence.other-subject", "the request is about another holder", hint="fetch again with a fresh nonce"
+        )
+    return subject
 
 
 def _held(context: NodeContext, type_: str, holder: str) -> Iterator[str]:

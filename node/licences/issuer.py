@@ -19,7 +19,7 @@ from ledger.codec import commitment, domain_digest, encode_record
 from ledger.errors import ConflictError, FatalError, InvalidInputError, LedgerError, NotAllowedError
 from ledger.evidence.licencebundle import ISSUED_TYPE
 from ledger.model import Record
-from ledger.storage.licences import Change, LicencePayload, LicenceRow, State
+from ledger.storage.licencerows import Change, LicencePayload, LicenceRow, Merged, State
 from node.licences.making import Draft, Order, decode_order, draft_of, sign
 from node.licences.signing import issuer_signer
 from node.trail import records as trail
@@ -131,6 +131,22 @@ class Issuer:
                 self._context.log.append(records)
         return len(rows)
 
+    def merge(self, number: int, values: bytes) -> Merged:
+        """Take over what a published status list says (a byte a place) where it is graver than what is known here."""
+        with self._lock:
+            self._settle()
+            self._log_changes()
+            merged = self._store.merge(number, values, self._context.clock())
+            self._log_changes()
+        return merged
+
+    def require_accredited(self, type_: str) -> None:
+        """Whether this member may issue licences of a type now.
+
+        Raises: InvalidInputError(licence.type-unknown), NotAllowedError(licence.not-accredited).
+        """
+        _Standing(self._context).require(type_)
+
     def settle(self) -> None:
         """Bring to its end what a crash or a full disk cut short: signed licences go on record, changes too."""
         with self._lock:
@@ -178,6 +194,8 @@ class Issuer:
     def _begin(self, drafts: Sequence[tuple[Draft, LicenceRow | None]]) -> list[LicenceRow]:
         chunk, now = secrets.token_bytes(16), self._context.clock()
         signer = issuer_signer(self._context)
+        # Where the store is an older copy, licences that it does not know of have places in these lists.
+        self._context.licences.publisher.look()
         places = iter(self._store.free_places(sum(known is None for _, known in drafts)))
         rows = []
         for number, (draft, known) in enumerate(drafts):
@@ -274,7 +292,7 @@ class _Standing:
         self._known: dict[str, LedgerError | None] = {}
 
     def require(self, type_: str) -> None:
-        """Raises: NotFoundError(licence.type-unknown), NotAllowedError(licence.not-accredited)."""
+        """Raises: InvalidInputError(licence.type-unknown), NotAllowedError(licence.not-accredited)."""
         if type_ not in self._known:
             self._known[type_] = self._judge(type_)
         error = self._known[type_]

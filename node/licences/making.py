@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ledger.codec import decode, encode
 from ledger.days import day_of, start_of
-from ledger.errors import ConflictError
+from ledger.errors import ConflictError, InvalidInputError
 from ledger.licences import binding, credential, identifier, issuing, templates
 from ledger.licences.fields import LONG_TERM, USCC_HOLDER
 from ledger.licences.suites import Signer
@@ -31,7 +31,8 @@ _NOT_IN_SERIALS = str.maketrans("", "", "()（）〔〕-")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """What a clerk asks for. ``template`` names the form; ``fields``: GB/T 36903 names to texts; ``holder_key``: the
-    JWK of the holder's key; ``serial``: empty takes the licence number; ``replaces``: id of the version before."""
+    JWK of the holder's key; ``serial``: empty takes the licence number; ``replaces``: id of the version before;
+    ``examination``: of a medical certificate the exchange (32 bytes) that brought its finding."""
 
     request: str
     type: str
@@ -41,11 +42,14 @@ class Order:
     serial: str = ""
     version: int = 1
     replaces: bytes = b""
+    examination: bytes = b""
 
     def encode(self) -> bytes:
         """Everything but the request id (JCS): what a repeat must ask for again."""
+        examined = {"examination": self.examination.hex()} if self.examination else {}
         return encode(
             {
+                **examined,
                 "fields": dict(self.fields),
                 "holderKey": None if self.holder_key is None else dict(self.holder_key),
                 "replaces": self.replaces.hex(),
@@ -69,6 +73,7 @@ def decode_order(data: bytes) -> Order:
         serial=value["serial"],
         version=value["version"],
         replaces=bytes.fromhex(value["replaces"]),
+        examination=bytes.fromhex(value.get("examination", "")),
     )
 
 
@@ -99,10 +104,16 @@ class Draft:
 def draft_of(context: NodeContext, order: Order) -> Draft:
     """Check an order by its template, and name the licence.
 
-    Raises: InvalidInputError(licence.fields | licence.serial | licence.serial-personal | licence.cnf*), naming every
-    wrong field, ConflictError(licence.over).
+    Raises: InvalidInputError(licence.examination-needed | licence.fields | licence.serial | licence.serial-personal |
+    licence.cnf*), naming every wrong field, ConflictError(licence.over).
     """
     form = templates.template(order.template)
+    if form.examination and not order.examination:
+        raise InvalidInputError(
+            "licence.examination-needed",
+            f"a licence of the template {form.id} is made of a medical examination",
+            hint="civicledger licence certify asks the examining hospital for it, under a grant",
+        )
     now_ms = context.clock()
     given = {name: text for name, text in order.fields.items() if text}
     values = templates.check(form, {VALID_FROM: day_of(now_ms).isoformat(), **given})

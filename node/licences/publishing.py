@@ -2,6 +2,9 @@
 
 A version is durable before it leaves, with its token: after a crash the same bits go on their way under the same
 number. The head on chain is of the bits, so that signing them anew sends nothing.
+
+Where the chain has a version that this store does not have, the store is an older copy: to publish it would make valid
+again what was revoked since. Such a list is neither signed nor served until it is restored (:mod:`.restoring`).
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from ledger.errors import FatalError, LedgerError, NotAllowedError
+from ledger.errors import ConflictError, FatalError, LedgerError, NotAllowedError, UnavailableError
 from ledger.licences import b64, statustoken
 from ledger.licences.status import StatusList
 from ledger.storage.statuslists import ListVersion, StatusToken, thin
@@ -46,6 +49,8 @@ class StatusPublisher:
         self._settle = settle
         self._is_open = is_open
         self._lock = threading.Lock()
+        #: Lists whose store is behind the chain; None before they were looked at.
+        self._behind: dict[int, LedgerError] | None = None
         self.loop = Loop("status-lists", self._step, metrics=context.metrics, on_fatal=on_fatal)
 
     def publish(self) -> list[ListVersion]:
@@ -53,13 +58,15 @@ class StatusPublisher:
         list.
 
         Raises: NotAllowedError(licence.key-ended | licence.not-accredited), UnavailableError(chain.* | disk.full): what
-        was signed is served all the same, and its head follows.
+        was signed is served all the same, and its head follows; ConflictError(licence.list-behind), also where only one
+        list is, once the others are published.
         """
         with self._lock:
-            numbers = self._store.lists()
+            behind = self.look()
+            numbers = tuple(number for number in self._store.lists() if number not in behind)
             # First all are signed: what keeps one head from the chain holds no list back.
             newest = {number: self._refresh(number) for number in numbers}
-            problem: LedgerError | None = None
+            problem: LedgerError | None = next(iter(behind.values()), None)
             for number in numbers:
                 try:
                     # Oldest first: the contract takes versions without gaps.
@@ -74,9 +81,19 @@ class StatusPublisher:
             return list(newest.values())
 
     def token(self, number: int, time_s: int | None = None) -> str | None:
-        """The newest token of a list, or the one that spoke at a time; None where there is none."""
+        """The newest token of a list, or the one that spoke at a time; None where there is none.
+
+        Raises: UnavailableError(licence.list-behind) for the newest of a list that the chain has a newer version of.
+        """
         if not 1 <= number < 1 << 32:
             return None
+        if time_s is None and number in (self.look() if self._behind is None else self._behind):
+            # No list is better than one from before: whoever kept the newest goes on with it.
+            raise UnavailableError(
+                "licence.list-behind",
+                "the store of this issuer's node is older than the status list it published",
+                hint="its operator restores the list: civicledger licence status --restore",
+            )
         if time_s is None:
             found = self._lists.newest_token(number)
         else:
@@ -84,6 +101,59 @@ class StatusPublisher:
             if found is not None and time_s >= min(found.expires_s, found.issued_s + found.ttl_s):
                 found = None
         return None if found is None else self._lists.text(number, found)
+
+    def look(self) -> dict[int, LedgerError]:
+        """The lists of which the chain has what this store does not, and why they are not published. No place of theirs
+        is given any more: which ones are taken, this store may not know. Takes no lock, for the issuer asks each time.
+        """
+        licences, member = self._context.contracts.licences, self._context.member
+        on_chain = range(1, licences.list_count(member) + 1)
+        found = {number: error for number in on_chain if (error := self._lag(number)) is not None}
+        if found:
+            self._store.close(on_chain)
+        if found and not self._behind:
+            logger.error("status.behind", lists=sorted(found))
+        self._behind = found
+        return found
+
+    def _lag(self, number: int) -> LedgerError | None:
+        """Why a list may not be published: the chain's newest version is not in this store, or another one there."""
+        head = self._context.contracts.licences.list_head(self._context.member, number)
+        if head is None:
+            return None
+        same = self._lists.version(number, head.newest.version)
+        if same is not None and same.list_digest == head.newest.list_digest:
+            return None
+        newest = self._lists.newest(number)
+        return ConflictError(
+            "licence.list-behind",
+            f"the chain has version {head.newest.version} of status list {number}, which is not in this node's store: "
+            "it was put back from an older copy, and publishing it would make valid again what was revoked since",
+            hint="civicledger licence status --restore FILE_OR_GATEWAY with the newest published list",
+            expected=head.newest.version,
+            actual=0 if newest is None else newest.version,
+        )
+
+    def take_over(self, number: int, version: int, content: StatusList, *, uri: str, token_digest: bytes) -> None:
+        """Go on from a version that the chain has and this store has not: it is kept, and signed for now.
+
+        Raises: NotAllowedError(licence.key-ended), UnavailableError(disk.full).
+        """
+        with self._lock:
+            signer, text = issuer_signer(self._context), b64.encode(content.encode())
+            self._lists.name(number, uri)
+            _, kept = self._sign(signer, number, version, content, text)
+            made = ListVersion(
+                number=number,
+                version=version,
+                list_digest=content.digest,
+                text=text,
+                inflated=len(content.packed),
+                made_ms=self._context.clock(),
+                token_digest=token_digest,
+                height=max(1, self._context.chain.head().height),
+            )
+            self._lists.put_back(made, kept)
 
     def _step(self) -> float:
         if not self._is_open():
@@ -104,9 +174,7 @@ class StatusPublisher:
     def _version(self, number: int, content: StatusList, before: ListVersion | None) -> ListVersion:
         signer = issuer_signer(self._context)
         text = b64.encode(content.encode())
-        head = self._context.contracts.licences.list_head(self._context.member, number)
-        # A store that was put back from a backup goes on behind what the chain has of it.
-        version = 1 + max(0 if before is None else before.version, 0 if head is None else head.newest.version)
+        version = 1 if before is None else before.version + 1
         token, kept = self._sign(signer, number, version, content, text)
         made = ListVersion(
             number=number,

@@ -10,7 +10,7 @@ from ledger.licences import credential, slip, templates
 from ledger.licences.copies import CopyTerms
 from ledger.licences.sdjwt import open_claims, parse
 from ledger.licences.slipmaking import slip_of
-from ledger.storage.licences import LicenceRow
+from ledger.storage.licencerows import LicenceRow
 from node.licences.making import decode_order
 from node.licences.signing import issuer_signer
 from node.trail import records as trail

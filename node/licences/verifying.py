@@ -18,17 +18,18 @@ from ledger.codec import commitment, unb64
 from ledger.errors import LedgerError, NotFoundError, UnavailableError
 from ledger.identifiers import parse_licence_type, parse_uscc
 from ledger.keys import material
-from ledger.licences import b64, statustoken
+from ledger.licences import b64, packing, statustoken
 from ledger.licences.cose import KID_BYTES
 from ledger.licences.slip import is_slip
 from ledger.licences.slipverdict import judge_slip
 from ledger.licences.statuschain import check_list
 from ledger.licences.statustoken import ListKey, VerifiedStatusList
 from ledger.licences.suites import kid_of
-from ledger.licences.trust import Accreditation, IssuerTrust, KeyEnd, Proven
+from ledger.licences.trust import Accreditation, IssuerTrust, Proven, key_end
 from ledger.licences.verdict import Verdict
 from ledger.licences.verify import judge
 from ledger.model import KeyInfo, KeyRole
+from ledger.verifyissue import ProvenIssue, verify_issue
 from node.identity.pinned import PinnedClient
 from node.licences.desk import STATUS_PATH
 from node.trail import records as trail
@@ -76,8 +77,9 @@ class Verifier:
         nonce: str | None = None,
         require_binding: bool = False,
         recipient: str | None = None,
+        issue_time: int | None = None,
     ) -> Verdict:
-        """The verdict at this moment."""
+        """The verdict at this moment. ``issue_time``: of :meth:`issue`, Unix milliseconds."""
         case = _Case(self, self._context)
         if is_slip(presentation):
             return judge_slip(
@@ -95,13 +97,21 @@ class Verifier:
             audience=audience,
             nonce=nonce,
             require_binding=require_binding,
+            issue_time=issue_time,
             copy_recipient=recipient,
         )
+
+    def issue(self, bundle: bytes) -> ProvenIssue:
+        """When the licence of a bundle was on record at the latest, by this node's own view of the chain.
+
+        Raises: UntrustedError: the code names the broken link; UnavailableError(chain.no-finality).
+        """
+        return verify_issue(bundle, self._context.anchors.policy(), at_ms=self._context.clock())
 
     def record(self, presentation: str, verdict: Verdict) -> tuple[int, bytes]:
         """Put a check on the trail without anything about the holder: (index, what opens the commitment)."""
         salt = secrets.token_bytes(32)
-        value = presentation.partition("~")[0].encode("utf-8", "replace")
+        value = packing.plain(presentation).partition("~")[0].encode("utf-8", "replace")
         body = {"licence": commitment(VERIFIED_TYPE, salt, value).hex(), "verdict": verdict.code}
         if verdict.licence is not None:
             for name, text, parse in (
@@ -255,13 +265,14 @@ class _Case:
         withdrawn = known.withdrawn_at if known is not None else 0
         spans = licences.accreditations(type_, issuer) if known is not None else ()
         head = context.chain.head()
-        ended = {"active": None, "retired": KeyEnd.RETIRED, "compromised": KeyEnd.COMPROMISED}[info.status]
+        ended_ms, how = key_end(info)
         return IssuerTrust(
             issuer=issuer,
             spki=spki,
             key_from_ms=info.valid_from * 1_000,
-            key_ended_ms=info.ended_at * 1_000 if ended is not None else (info.valid_to * 1_000 or None),
-            key_ended_kind=ended if ended is not None else (KeyEnd.RETIRED if info.valid_to else None),
+            key_ended_ms=ended_ms,
+            key_ended_kind=how,
+            key_until_ms=info.valid_to * 1_000 or None,
             accreditations=tuple(
                 Accreditation(from_ms=span.valid_from * 1_000, until_ms=_until(span.valid_until, withdrawn), by=span.by)
                 for span in spans

@@ -1,18 +1,17 @@
 """Who may call what: every call maps the peer's certificate to an active member at the current head.
 
-One table (``METHODS``) names the rule of every gRPC method this node serves; a method missing from it is refused. The
-interceptor judges the *call*, not the connection: a suspension acts on the next call, and on long streams through
-``Call.recheck``. The identity is the SHA-256 of the certificate's SubjectPublicKeyInfo, an active ``tls`` key in the
-Consortium contract (design README, section 7).
+One table (``node.rpc.methods``) names the rule of every gRPC method this node serves; a method missing from it is
+refused. The interceptor judges the *call*, not the connection: a suspension acts on the next call, and on long streams
+through ``Call.recheck``. Identity: the SHA-256 of the certificate's SubjectPublicKeyInfo, an active ``tls`` key in
+the Consortium contract (design README, section 7).
 """
 
 from __future__ import annotations
 
-import enum
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -24,86 +23,15 @@ from ledger.errors import FatalError, InvalidInputError, LedgerError, NotAllowed
 from ledger.model import KeyRole, MemberInfo, MemberStatus, Roles
 from node.identity.tls import spki_of_pem
 from node.rpc.errors import abort
+from node.rpc.methods import METHODS, Rule
 
 if TYPE_CHECKING:
     from node.context import NodeContext
 
+__all__ = ["METHODS", "Authorisation", "Call", "Caller", "Rule", "active_member", "check_rule", "identify"]
+
 log = structlog.get_logger(__name__)
 
-
-class Rule(enum.Enum):
-    """Who may call a method."""
-
-    #: The node's own member only: its operator and its systems.
-    OWN = "own"
-    #: The own member, the supervisor and auditors.
-    READERS = "readers"
-    #: Any active member.
-    MEMBER = "member"
-    #: The connection authorises nothing: the signed envelope inside is judged (ForwardService).
-    ENVELOPE = "envelope"
-
-
-def _service(name: str, **methods: Rule) -> dict[str, Rule]:
-    return {f"/{name}/{method}": rule for method, rule in methods.items()}
-
-
-_OWN_RECORDS = dict.fromkeys(("Append", "AppendStream", "KeepOpenings", "EraseOpenings", "Purge"), Rule.OWN)
-_GOVERNING = dict.fromkeys(("Propose", "Vote", "Execute", "Deploy"), Rule.OWN)
-_GRANTING = dict.fromkeys(("Request", "Approve", "Refuse", "Revoke"), Rule.OWN)
-_ACCREDITING = dict.fromkeys(("Define", "Withdraw", "Accredit", "EndAccreditation"), Rule.OWN) | {
-    "ListAccreditations": Rule.MEMBER
-}
-_ISSUING = "Issue IssueBulk Suspend Resume Revoke Renew Supersede Get List MakeSlip MakeBundle PublishStatus Erase"
-#: full method name -> rule. The test compares it with the protos: every method is here, nothing else is.
-METHODS: Mapping[str, Rule] = {
-    **_service("ledger.v1.MemberService", List=Rule.MEMBER, ListProposals=Rule.MEMBER, **_GOVERNING),
-    **_service("ledger.v1.KeyService", List=Rule.OWN, Rotate=Rule.OWN, End=Rule.OWN),
-    **_service(
-        "ledger.v1.DatasetService",
-        Publish=Rule.OWN,
-        List=Rule.MEMBER,
-        Get=Rule.MEMBER,
-        Withdraw=Rule.OWN,
-        Regrade=Rule.OWN,
-    ),
-    **_service("ledger.v1.ListService", Add=Rule.OWN, Answer=Rule.OWN, List=Rule.MEMBER),
-    **_service("ledger.v1.GrantService", Get=Rule.MEMBER, List=Rule.MEMBER, **_GRANTING),
-    **_service("ledger.v1.RecordService", Query=Rule.READERS, Read=Rule.READERS, **_OWN_RECORDS),
-    **_service("ledger.v1.ExchangeService", Pull=Rule.OWN, List=Rule.READERS),
-    **_service("ledger.v1.LicenceTypeService", List=Rule.MEMBER, Get=Rule.MEMBER, **_ACCREDITING),
-    **_service("ledger.v1.IssuingService", **dict.fromkeys(_ISSUING.split(), Rule.OWN)),
-    **_service("ledger.v1.VerifyingService", Verify=Rule.OWN),
-    **_service("ledger.v1.FetchingService", Fetch=Rule.OWN),
-    **_service(
-        "ledger.v1.ProofService",
-        GetCheckpoint=Rule.MEMBER,
-        ProveInclusion=Rule.MEMBER,
-        ProveConsistency=Rule.MEMBER,
-        MakeBundle=Rule.READERS,
-        GetPolicy=Rule.MEMBER,
-        GetWitnessPolicy=Rule.MEMBER,
-    ),
-    **_service(
-        "ledger.v1.StatusService",
-        GetStatus=Rule.MEMBER,
-        Diagnose=Rule.OWN,
-        ListAlarms=Rule.READERS,
-        SettleAlarm=Rule.OWN,
-    ),
-    **_service("ledger.v1.ForwardService", Submit=Rule.ENVELOPE),
-    **_service(
-        "ledger.v1.BlockService",
-        SubmitTransactions=Rule.MEMBER,
-        Follow=Rule.MEMBER,
-        Cosign=Rule.MEMBER,
-        GetFinality=Rule.MEMBER,
-    ),
-    **_service("ledger.v1.PeerExchangeService", Exchange=Rule.MEMBER),
-    **_service("grpc.health.v1.Health", Check=Rule.MEMBER, Watch=Rule.MEMBER, List=Rule.MEMBER),
-    **_service("grpc.reflection.v1alpha.ServerReflection", ServerReflectionInfo=Rule.MEMBER),
-    **_service("grpc.reflection.v1.ServerReflection", ServerReflectionInfo=Rule.MEMBER),
-}
 
 _READER_ROLES = Roles.SUPERVISOR | Roles.AUDITOR
 
@@ -262,7 +190,7 @@ class Authorisation(grpc.ServerInterceptor):
             raise NotAllowedError(
                 "auth.not-listed",
                 f"no rule says who may call {method}, so nobody may",
-                hint="add the method to the table of node/rpc/auth.py",
+                hint="add the method to the table of node/rpc/methods.py",
             )
         if rule is Rule.ENVELOPE:
             return Call(context, None, lambda: None)

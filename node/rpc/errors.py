@@ -54,6 +54,10 @@ _REFUSALS: dict[type[LedgerError], tuple[str, ...]] = {
         "exchange.order",
         "exchange.request",
         "exchange.too-far",
+        "medical.offer",
+        "medical.places",
+        "medical.retest-reason",
+        "medical.step-expired",
         "identifier.",
         "input.",
         "json.",
@@ -61,8 +65,23 @@ _REFUSALS: dict[type[LedgerError], tuple[str, ...]] = {
         "receipt.format",
         "scope.",
     ),
-    UntrustedError: ("exchange.acknowledgement", "exchange.signature", "receipt.", "signature."),
-    ConflictError: ("exchange.in-progress", "exchange.other-", "exchange.state"),
+    UntrustedError: (
+        "exchange.acknowledgement",
+        "exchange.signature",
+        "medical.step-signature",
+        "receipt.",
+        "signature.",
+    ),
+    ConflictError: (
+        "exchange.in-progress",
+        "exchange.other-",
+        "exchange.state",
+        "medical.changed",
+        "medical.decided",
+        "medical.in-progress",
+        "medical.step-state",
+    ),
+    NotFoundError: ("medical.erased", "medical.not-opened", "medical.report-unknown", "medical.step-unknown"),
 }
 
 

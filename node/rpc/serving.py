@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from google.protobuf.descriptor import FileDescriptor
 
-from ledger.v1 import department_pb2, licences_pb2, licencetypes_pb2, node_pb2, peer_pb2, peer_pb2_grpc
+from ledger.v1 import (
+    department_pb2,
+    keeping_pb2,
+    licences_pb2,
+    licencetypes_pb2,
+    medical_pb2,
+    medicalrules_pb2,
+    node_pb2,
+    peer_pb2,
+    peer_pb2_grpc,
+    pseudonyms_pb2,
+)
 from node import services
 from node.context import NodeContext
 from node.core import NodeCore
@@ -15,10 +26,14 @@ from node.rpc.server import GrpcServer
 
 _FILES: tuple[FileDescriptor, ...] = (
     department_pb2.DESCRIPTOR,
+    keeping_pb2.DESCRIPTOR,
     licences_pb2.DESCRIPTOR,
     licencetypes_pb2.DESCRIPTOR,
+    medical_pb2.DESCRIPTOR,
+    medicalrules_pb2.DESCRIPTOR,
     node_pb2.DESCRIPTOR,
     peer_pb2.DESCRIPTOR,
+    pseudonyms_pb2.DESCRIPTOR,
 )
 
 

@@ -10,20 +10,36 @@ from typing import TYPE_CHECKING
 
 import grpc
 
-from ledger.v1 import department_pb2_grpc, licences_pb2_grpc, licencetypes_pb2_grpc, node_pb2_grpc, peer_pb2_grpc
+from ledger.v1 import (
+    department_pb2_grpc,
+    keeping_pb2_grpc,
+    licences_pb2_grpc,
+    licencetypes_pb2_grpc,
+    medical_pb2_grpc,
+    medicalrules_pb2_grpc,
+    node_pb2_grpc,
+    peer_pb2_grpc,
+    pseudonyms_pb2_grpc,
+    reports_pb2_grpc,
+)
 from node.documents import Documents
 from node.services.datasets import DatasetService
 from node.services.exchange import ExchangeService, PeerExchangeService
 from node.services.fetching import FetchingService
 from node.services.forward import ForwardService
 from node.services.grants import GrantService
+from node.services.keeping import KeepingService, PseudonymService
 from node.services.keys import KeyService
 from node.services.licences import IssuingService
 from node.services.licencetypes import LicenceTypeService
 from node.services.lists import ListService
+from node.services.medical import MedicalService
+from node.services.medicalpeer import MedicalPeerService
+from node.services.medicalrules import MedicalRulesService
 from node.services.members import MemberService
 from node.services.proofs import ProofService
 from node.services.records import RecordService
+from node.services.reports import ReportService
 from node.services.status import StatusService
 from node.services.verifying import VerifyingService
 
@@ -49,7 +65,14 @@ def register(server: grpc.Server, context: NodeContext) -> None:
     fetching = FetchingService(context, documents, exchanges)
     licences_pb2_grpc.add_FetchingServiceServicer_to_server(fetching, server)
     licences_pb2_grpc.add_VerifyingServiceServicer_to_server(VerifyingService(context), server)
+    medical = MedicalService(context)
+    medical_pb2_grpc.add_MedicalServiceServicer_to_server(medical, server)
+    medical_pb2_grpc.add_MedicalPeerServiceServicer_to_server(MedicalPeerService(context), server)
+    medicalrules_pb2_grpc.add_MedicalRulesServiceServicer_to_server(MedicalRulesService(context, documents), server)
+    keeping_pb2_grpc.add_KeepingServiceServicer_to_server(KeepingService(context), server)
+    pseudonyms_pb2_grpc.add_PseudonymServiceServicer_to_server(PseudonymService(context), server)
+    reports_pb2_grpc.add_ReportServiceServicer_to_server(ReportService(context), server)
     node_pb2_grpc.add_ProofServiceServicer_to_server(ProofService(context), server)
     node_pb2_grpc.add_StatusServiceServicer_to_server(StatusService(context), server)
-    node_pb2_grpc.add_ForwardServiceServicer_to_server(ForwardService(context, records, grants), server)
+    node_pb2_grpc.add_ForwardServiceServicer_to_server(ForwardService(context, records, grants, medical), server)
     peer_pb2_grpc.add_PeerExchangeServiceServicer_to_server(PeerExchangeService(context, documents), server)

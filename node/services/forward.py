@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from google.protobuf.message import DecodeError, Message
 
-from ledger.v1 import department_pb2, node_pb2, node_pb2_grpc
+from ledger.v1 import department_pb2, medical_pb2, node_pb2, node_pb2_grpc
 from node.forward import FORWARDABLE, MAX_BODY, Forwarded, accept
 from node.rpc.auth import Call
 from node.services import fields
 from node.services.grants import GrantService
+from node.services.medical import MedicalService
 from node.services.records import RecordService
 
 if TYPE_CHECKING:
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 class ForwardService(node_pb2_grpc.ForwardServiceServicer):
     """Opens envelopes and hands their body to the service they name."""
 
-    def __init__(self, context: NodeContext, records: RecordService, grants: GrantService) -> None:
+    def __init__(
+        self, context: NodeContext, records: RecordService, grants: GrantService, medical: MedicalService
+    ) -> None:
         self._context = context
         self._methods: Mapping[str, tuple[type[Message], Callable[[Any, Call], Message]]] = {
             "/ledger.v1.RecordService/Append": (department_pb2.AppendRequest, records.Append),
@@ -29,6 +32,8 @@ class ForwardService(node_pb2_grpc.ForwardServiceServicer):
             "/ledger.v1.GrantService/Approve": (department_pb2.ApproveGrantRequest, grants.Approve),
             "/ledger.v1.GrantService/Refuse": (department_pb2.RefuseGrantRequest, grants.Refuse),
             "/ledger.v1.GrantService/Revoke": (department_pb2.RevokeGrantRequest, grants.Revoke),
+            "/ledger.v1.MedicalService/Open": (medical_pb2.OpenReportRequest, medical.Open),
+            "/ledger.v1.MedicalService/Decide": (medical_pb2.DecideRequest, medical.Decide),
         }
         if self._methods.keys() != FORWARDABLE:
             raise ValueError("the table of forwarded methods and their handlers differ")

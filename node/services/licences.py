@@ -7,28 +7,29 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from ledger.errors import ConflictError, FatalError, LedgerError
+from ledger.errors import ConflictError, FatalError, InvalidInputError, LedgerError
 from ledger.events import LABEL
 from ledger.identifiers import parse_licence_type
 from ledger.licences.templates import template
-from ledger.storage.licences import LicenceRow, State
+from ledger.storage.licencerows import LicenceRow, State
 from ledger.v1 import licences_pb2 as pb
 from ledger.v1 import licences_pb2_grpc
 from node.licences.bundling import make_bundle
+from node.licences.fetching import HOLDER
 from node.licences.issuer import Issued, Issuer
-from node.licences.making import VALID_FROM, VALID_UNTIL, Order
+from node.licences.making import VALID_FROM, VALID_UNTIL, Order, decode_order
+from node.licences.restoring import restore
 from node.licences.slips import MAX_SECONDS, MIN_SECONDS, make_slip
 from node.rpc.auth import Call
-from node.services import fields
+from node.services import fields, licencewire
 
 if TYPE_CHECKING:
     from node.context import NodeContext
 
 #: Rows of a bulk issue that are signed and logged together.
 CHUNK = 512
-MAX_FIELDS = 60
-MAX_KEY = 2_048
 MAX_ERASED = 1_000
+MAX_TOKENS = 32
 MAX_WAIT_MS = 60_000
 _STATES: tuple[State, ...] = ("valid", "suspended", "revoked", "superseded")
 
@@ -44,7 +45,7 @@ class IssuingService(licences_pb2_grpc.IssuingServiceServicer):
         """One licence; durable and on record when answered."""
         self._context.require_fresh_chain()
         order = _order(request, _label("request", request.request, 64))
-        return _issued(_only(self._issuer.issue([order])))
+        return licencewire.issued(_only(self._issuer.issue([order])))
 
     def IssueBulk(self, requests: Iterator[pb.IssueBulkRequest], call: Call) -> Iterator[pb.IssueBulkResponse]:
         """Rows in chunks; each answered in order, a refused one with its reason."""
@@ -72,7 +73,7 @@ class IssuingService(licences_pb2_grpc.IssuingServiceServicer):
                 expected="suspended",
                 actual=row.state,
             )
-        return _licence(self._issuer.change(row.id, "valid", _reason(request.reason)))
+        return licencewire.licence(self._issuer.change(row.id, "valid", _reason(request.reason)))
 
     def Revoke(self, request: pb.ChangeLicenceRequest, call: Call) -> pb.Licence:
         """For good."""
@@ -85,19 +86,32 @@ class IssuingService(licences_pb2_grpc.IssuingServiceServicer):
             raise fields.refuse(
                 "fields", f"of a renewal are {VALID_UNTIL} and, where it does not begin today, {VALID_FROM}"
             )
-        return self._replace(request, {VALID_FROM: "", **_fields(request.fields)})
+        self._check_examined(request, {VALID_UNTIL})
+        return self._replace(request, {VALID_FROM: "", **licencewire.given_fields(request.fields)})
 
     def Supersede(self, request: pb.ReplaceLicenceRequest, call: Call) -> pb.IssuedLicence:
         """The next version with other fields."""
         self._context.require_fresh_chain()
         if not request.fields:
             raise fields.refuse("fields", "are what changes: name at least one", hint="or renew the licence instead")
-        return self._replace(request, _fields(request.fields))
+        self._check_examined(request, set(request.fields))
+        return self._replace(request, licencewire.given_fields(request.fields))
+
+    def _check_examined(self, request: pb.ReplaceLicenceRequest, changed: set[str]) -> None:
+        """What a medical certificate has of its examination, and how long that lasts, only another one changes."""
+        payload = self._context.licences.store.payload(self._row(request.id, request.identifier).id)
+        form = None if payload is None else template(decode_order(payload.asked).template)
+        if form is not None and form.examination and changed & {*form.examined, HOLDER, VALID_FROM, VALID_UNTIL}:
+            raise InvalidInputError(
+                "licence.examination-fixed",
+                "finding, holder and validity of a medical certificate come from its examination",
+                hint="make a new certificate of a newer examination: civicledger licence certify",
+            )
 
     def Get(self, request: pb.GetLicenceRequest, call: Call) -> pb.IssuedLicence:
         """One licence with what is about its holder."""
         row = self._row(request.id, request.identifier)
-        return _issued(Issued(row=row, payload=self._context.licences.store.payload(row.id)))
+        return licencewire.issued(Issued(row=row, payload=self._context.licences.store.payload(row.id)))
 
     def List(self, request: pb.ListLicencesRequest, call: Call) -> pb.ListLicencesResponse:
         """Licences in order of issue, without their holders."""
@@ -109,7 +123,7 @@ class IssuingService(licences_pb2_grpc.IssuingServiceServicer):
         rows, token = self._context.licences.store.page(
             type_=type_, state=state, page_size=size, token=fields.token("page_token", request.page_token)
         )
-        return pb.ListLicencesResponse(licences=[_licence(row) for row in rows], next_page_token=token.hex())
+        return pb.ListLicencesResponse(licences=[licencewire.licence(row) for row in rows], next_page_token=token.hex())
 
     def MakeSlip(self, request: pb.MakeSlipRequest, call: Call) -> pb.MakeSlipResponse:
         """A slip of a valid licence, on record when answered."""
@@ -127,8 +141,8 @@ class IssuingService(licences_pb2_grpc.IssuingServiceServicer):
 
     def MakeBundle(self, request: pb.MakeLicenceBundleRequest, call: Call) -> pb.MakeLicenceBundleResponse:
         """A licence and what proves it to a stranger without a network."""
-        if len(request.show) > MAX_FIELDS:
-            raise fields.refuse("show", f"has at most {MAX_FIELDS} names", actual=len(request.show))
+        if len(request.show) > licencewire.MAX_FIELDS:
+            raise fields.refuse("show", f"has at most {licencewire.MAX_FIELDS} names", actual=len(request.show))
         bundle = make_bundle(
             self._context,
             self._row(request.id, request.identifier),
@@ -152,6 +166,21 @@ class IssuingService(licences_pb2_grpc.IssuingServiceServicer):
                     list_digest=item.list_digest,
                 )
                 for item in found
+            ]
+        )
+
+    def RestoreStatus(self, request: pb.RestoreStatusRequest, call: Call) -> pb.RestoreStatusResponse:
+        """Take over what was published after the copy that this store was put back from."""
+        self._context.require_fresh_chain()
+        if not 1 <= len(request.tokens) <= MAX_TOKENS:
+            raise fields.refuse("tokens", f"are 1 to {MAX_TOKENS}", actual=len(request.tokens))
+        done = restore(self._context, list(request.tokens))
+        return pb.RestoreStatusResponse(
+            lists=[
+                pb.RestoredList(
+                    list=item.number, version=item.version, changed=item.merged.changed, unknown=item.merged.unknown
+                )
+                for item in done
             ]
         )
 
@@ -183,23 +212,23 @@ class IssuingService(licences_pb2_grpc.IssuingServiceServicer):
             answers[place] = (
                 _refused(number, answer)
                 if isinstance(answer, LedgerError)
-                else pb.IssueBulkResponse(row=number, issued=_issued(answer))
+                else pb.IssueBulkResponse(row=number, issued=licencewire.issued(answer))
             )
         for place in range(len(rows)):
             yield answers[place]
 
     def _change(self, request: pb.ChangeLicenceRequest, state: State) -> pb.Licence:
         row = self._row(request.id, request.identifier)
-        return _licence(self._issuer.change(row.id, state, _reason(request.reason)))
+        return licencewire.licence(self._issuer.change(row.id, state, _reason(request.reason)))
 
     def _replace(self, request: pb.ReplaceLicenceRequest, changed: Mapping[str, str]) -> pb.IssuedLicence:
         row = self._row(request.id, request.identifier)
-        key = fields.json_object("holder_key", request.holder_key, required=False, limit=MAX_KEY)
+        key = fields.json_object("holder_key", request.holder_key, required=False, limit=licencewire.MAX_KEY)
 
         def next_version(before: Order) -> Order:
             return replace(before, fields={**before.fields, **changed}, holder_key=key or before.holder_key)
 
-        return _issued(self._issuer.replace(row.id, next_version, _label("request", request.request, 64)))
+        return licencewire.issued(self._issuer.replace(row.id, next_version, _label("request", request.request, 64)))
 
     def _row(self, identity: bytes, identifier: str) -> LicenceRow:
         store = self._context.licences.store
@@ -210,52 +239,14 @@ class IssuingService(licences_pb2_grpc.IssuingServiceServicer):
 
 
 def _order(request: pb.IssueLicenceRequest, name: str) -> Order:
-    key = fields.json_object("holder_key", request.holder_key, required=False, limit=MAX_KEY)
+    key = fields.json_object("holder_key", request.holder_key, required=False, limit=licencewire.MAX_KEY)
     return Order(
         request=name,
         type=parse_licence_type(request.type),
         template=template(request.template).id,
-        fields=_fields(request.fields),
+        fields=licencewire.given_fields(request.fields),
         holder_key=key or None,
         serial=fields.text("serial", request.serial, limit=64, required=False),
-    )
-
-
-def _fields(given: Mapping[str, str]) -> dict[str, str]:
-    if len(given) > MAX_FIELDS:
-        raise fields.refuse("fields", f"are at most {MAX_FIELDS}", actual=len(given))
-    return {
-        name: fields.text(f"fields.{ascii(name)[:40]}", value, limit=4_000, required=False)
-        for name, value in given.items()
-    }
-
-
-def _licence(row: LicenceRow) -> pb.Licence:
-    return pb.Licence(
-        id=row.id,
-        type=row.type,
-        version=row.version,
-        state=row.state,
-        list=row.list,
-        index=row.index,
-        issued_ms=row.issued_ms,
-        not_before_ms=row.not_before_ms,
-        expires_ms=row.expires_ms,
-        changed_ms=row.changed_ms,
-        reason=row.reason,
-        replaces=row.replaces,
-        replaced_by=row.replaced_by,
-        log_index=max(row.log_index, 0),
-        commitment=row.commitment,
-    )
-
-
-def _issued(issued: Issued) -> pb.IssuedLicence:
-    payload = issued.payload
-    if payload is None:
-        return pb.IssuedLicence(licence=_licence(issued.row))
-    return pb.IssuedLicence(
-        licence=_licence(issued.row), sd_jwt=payload.licence, identifier=payload.identifier, salt=payload.salt
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ledger.v1 import licences_pb2 as pb
 from ledger.v1 import licences_pb2_grpc
+from ledger.verifyissue import looks_like_bundle
 from node.licences.verifying import Verifier
 from node.rpc.auth import Call
 from node.services import fields
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 #: Longest presentation, bytes.
 MAX_PRESENTATION = 64 << 10
+MAX_BUNDLE = 1 << 20
 
 
 class VerifyingService(licences_pb2_grpc.VerifyingServiceServicer):
@@ -28,9 +30,19 @@ class VerifyingService(licences_pb2_grpc.VerifyingServiceServicer):
     def Verify(self, request: pb.VerifyLicenceRequest, call: Call) -> pb.VerifyLicenceResponse:
         """The verdict, also where the licence is no good: only a request that is none is an error."""
         self._context.require_fresh_chain()
-        text = fields.text("presentation", request.presentation, limit=MAX_PRESENTATION).strip()
+        if len(request.proof) > MAX_BUNDLE:
+            raise fields.refuse("proof", f"has at most {MAX_BUNDLE} bytes", actual=len(request.proof))
+        bundled = looks_like_bundle(request.presentation)
+        text = fields.text(
+            "presentation", request.presentation, limit=MAX_BUNDLE if bundled else MAX_PRESENTATION
+        ).strip()
+        proof = text.encode() if bundled else request.proof
+        issue = self._verifier.issue(proof) if proof else None
+        if bundled and issue is not None:
+            text = issue.presentation
         verdict = self._verifier.judge(
             text,
+            issue_time=None if issue is None else issue.of(text),
             audience=fields.text("audience", request.audience, limit=512, required=False) or None,
             nonce=fields.text("nonce", request.nonce, limit=512, required=False) or None,
             require_binding=request.require_binding,

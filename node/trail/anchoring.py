@@ -135,6 +135,14 @@ class AnchorLoop:
         height = finality.head.height
         return FinalBlock(height=height, header=self._header(height), finality=finality)
 
+    def newest_final(self) -> FinalBlock | None:
+        """The newest block with a proof of finality; None before the first."""
+        finality = self._board.finality
+        if finality is None:
+            return None
+        height = finality.head.height
+        return FinalBlock(height=height, header=self._header(height), finality=finality)
+
     def policy(self) -> bytes:
         """The trust policy of this chain, pinned at the newest final head.
 

@@ -20,9 +20,13 @@ from starlette.routing import Route
 from ledger.errors import InvalidInputError, LedgerError, NotFoundError
 from ledger.evidence.checkpoint import format_proof
 from node.comet.light import LightParts, light_routes
-from node.context import Published, Publisher
+from node.context import FinalBlock, Published, Publisher
+from node.web.citizens import CitizenParts, citizen_routes
+from node.web.finals import final_routes
+from node.web.forward import ForwardParts, forward_routes
 from node.web.licences import LicenceParts, licence_routes
 from node.web.logpaths import LogFiles, MayRead, OwnLog, ServedLog, checkpoint_response, tile_response
+from node.web.medical import MedicalParts, medical_routes
 from node.web.webserver import ERROR_PAGES, SECURITY_HEADERS, bounded_body, endpoint, error_response, whole_number
 
 #: A request holds at most 63 proof lines and a note with at most 16 signatures: far below this.
@@ -70,9 +74,14 @@ def public_app(
     may_read: MayRead,
     light: LightParts | None = None,
     licences: LicenceParts | None = None,
+    citizens: CitizenParts | None = None,
+    medical: MedicalParts | None = None,
+    final: Callable[[], FinalBlock | None] | None = None,
+    forward: ForwardParts | None = None,
 ) -> Starlette:
     """The application. ``status`` gives the public subset of the node's state; ``light`` is there on CometBFT only,
-    ``licences`` at every whole node."""
+    ``licences``, ``medical``, ``final`` and ``forward`` at every whole node, ``citizens`` where the settings name a
+    provider."""
     own = OwnLog(member, log, publisher)
 
     def newest() -> Published:
@@ -148,6 +157,10 @@ def public_app(
             Route("/witness/{origin}/checkpoint", endpoint(witnessed)),
             *(light_routes(light) if light is not None else ()),
             *(licence_routes(licences) if licences is not None else ()),
+            *(medical_routes(medical) if medical is not None else ()),
+            *(final_routes(final) if final is not None else ()),
+            *(citizen_routes(citizens) if citizens is not None else ()),
+            *(forward_routes(forward) if forward is not None else ()),
         ],
         exception_handlers=ERROR_PAGES,
     )

@@ -12,6 +12,8 @@ from starlette.routing import Route
 
 from ledger.errors import InvalidInputError, LedgerError
 from node.metrics import Metrics
+from node.web.cds import Orders
+from node.web.fhir import TakeReport, fhir_routes
 from node.web.statuspage import StatusPage
 from node.web.webserver import ERROR_PAGES, SECURITY_HEADERS, bounded_body, endpoint, error_response
 
@@ -25,9 +27,12 @@ def local_app(
     metrics: Metrics,
     healthy: Callable[[], tuple[bool, str]],
     page: StatusPage,
+    take: TakeReport | None = None,
+    orders: Orders | None = None,
 ) -> Starlette:
     """The application. ``handle`` answers one JSON-RPC body; ``healthy`` says (serving, why not); ``page`` is what a
-    browser on this machine sees."""
+    browser on this machine sees; ``take`` takes in FHIR reports of the hospital's own systems; ``orders`` answers
+    its order systems."""
 
     async def rpc(request: Request) -> Response:
         try:
@@ -67,6 +72,8 @@ def local_app(
             Route("/static/{name}", endpoint(own(page.file))),
             Route("/metrics", endpoint(show_metrics)),
             Route("/healthz", endpoint(health)),
+            *(fhir_routes(take, _own_page_only) if take is not None else ()),
+            *(orders.routes(_own_page_only) if orders is not None else ()),
         ],
         exception_handlers=ERROR_PAGES,
     )

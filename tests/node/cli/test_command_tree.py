@@ -37,11 +37,39 @@ COMMANDS = {
     "grant": {"request", "approve", "refuse", "revoke", "list", "show"},
     "exchange": {"pull", "list"},
     "record": {"add", "purge-payloads", "list", "keep-openings", "erase-openings", "reindex"},
-    "licence": {"issue", "renew", "supersede", "suspend", "resume", "revoke", "status", "erase", "show", "present"}
+    "licence": {
+        "issue",
+        "certify",
+        "examinations",
+        "renew",
+        "supersede",
+        "suspend",
+        "resume",
+        "revoke",
+        "status",
+        "erase",
+        "show",
+        "present",
+    }
     | {"bundle", "copy", "fetch", "slip", "verify", "type", "accredit", "end-accreditation", "accreditations"},
     "log": {"show", "prove", "fsck", "export", "backup", "restore", "stat", "generations", "retire"},
     "witness": {"list", "policy", "evidence", "settle", "check"},
     "mirror": {"status"},
+    "medical": {
+        "changes",
+        "audit-events",
+        "desk",
+        "list",
+        "open",
+        "recognise",
+        "retest",
+        "rules",
+        "search",
+        "statistics",
+    }
+    | {"agreement", "eqa", "institution", "range"}
+    | {"erase", "erasure-proof", "verify-erasure", "backup-keys", "restore-keys", "notices"}
+    | {"consent", "contact", "pseudonym-key", "ingest", "reports", "withdraw"},
     "bundle": {"make", "verify"},
     "key": {"list", "rotate", "end", "new-account"},
     "doctor": set(),
@@ -146,4 +174,5 @@ def test_help_and_a_check_of_files_load_nothing_that_takes_a_second(helps: dict[
     # The list of groups says of each what the group itself says.
     assert found["said"] == {name: helps["en"][f"civicledger {name}"] for name in COMMANDS}
     heavy = {"web3", "eth_abi", "pydantic", "rlp", "uvicorn", "node.compose", "node.cli.city", "ledger.chain.client"}
+    heavy |= {"pint", "ucumvert", "lark", "fhir"}
     assert heavy.isdisjoint(found["imported"])

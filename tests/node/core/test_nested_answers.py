@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gateway.upstream import NodeReader
+from gateway.upstream import NodeReader, Within
 from node.identity.peers import Peer
 from node.identity.pinned import PinnedClient
 
@@ -22,6 +22,7 @@ class Answering:
 
     def __init__(self, body: bytes) -> None:
         self._body = body
+        self.sock: Any = None
 
     def request(self, *_arguments: Any, **_named: Any) -> None:
         """Nothing is sent."""
@@ -42,8 +43,10 @@ def through_the_node(body: bytes) -> bytes:
 
 def through_the_gateway(body: bytes) -> bytes:
     reader = object.__new__(NodeReader)
-    reader._lock, reader._closed = threading.Lock(), True
-    return reader._ask(Answering(body), "/v1/status").body  # type: ignore[arg-type]
+    reader._lock, reader._closed, reader._timeout = threading.Lock(), True, 1.0
+    connection = Answering(body)
+    connection.sock = SimpleNamespace(begin=lambda _timeout: None)
+    return reader._ask(connection, "GET", "/v1/status", None, None, Within(seconds=1.0)).body  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("ask", [through_the_node, through_the_gateway])

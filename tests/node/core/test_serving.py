@@ -156,16 +156,20 @@ def test_a_drain_under_load_keeps_all_it_answered(city: City) -> None:
     assert kinds == ["system.started"], "a drained node needs no recovery"
 
 
-def test_a_log_line_carries_known_fields_only() -> None:
-    lines = io.StringIO()
+@pytest.fixture
+def lines() -> Iterator[io.StringIO]:
+    """What a daemon would log; afterwards loggers are as they were: not writing into what other tests read."""
+    before, found = structlog.get_config(), io.StringIO()
     configure_logging("info", None)
-    try:
-        structlog.configure(logger_factory=structlog.WriteLoggerFactory(file=lines), cache_logger_on_first_use=False)
-        structlog.get_logger().info(
-            "exchange.refused", member="m", hash=b"\x01\x02", operator="王五", query={"id": "310101199001011234"}
-        )
-    finally:
-        structlog.reset_defaults()
+    structlog.configure(logger_factory=structlog.WriteLoggerFactory(file=found), cache_logger_on_first_use=False)
+    yield found
+    structlog.configure(**before)
+
+
+def test_a_log_line_carries_known_fields_only(lines: io.StringIO) -> None:
+    structlog.get_logger().info(
+        "exchange.refused", member="m", hash=b"\x01\x02", operator="王五", query={"id": "310101199001011234"}
+    )
     line = json.loads(lines.getvalue())
     assert line["hash"] == "0102"
     assert line["dropped"] == 2
@@ -174,17 +178,11 @@ def test_a_log_line_carries_known_fields_only() -> None:
     assert set(line) <= FIELDS | {"dropped"}
 
 
-def test_an_exception_is_logged_by_kind_and_place_and_never_by_what_it_said() -> None:
-    lines = io.StringIO()
-    configure_logging("info", None)
+def test_an_exception_is_logged_by_kind_and_place_and_never_by_what_it_said(lines: io.StringIO) -> None:
     try:
-        structlog.configure(logger_factory=structlog.WriteLoggerFactory(file=lines), cache_logger_on_first_use=False)
-        try:
-            int("310101199001011234 王五")
-        except ValueError:
-            structlog.get_logger().exception("rpc.failed", method="/ledger.v1.IssuingService/Issue")
-    finally:
-        structlog.reset_defaults()
+        int("310101199001011234 王五")
+    except ValueError:
+        structlog.get_logger().exception("rpc.failed", method="/ledger.v1.IssuingService/Issue")
     line = json.loads(lines.getvalue())
     assert line["exception"].startswith("ValueError at test_serving.py:")
     assert line["method"] == "/ledger.v1.IssuingService/Issue"

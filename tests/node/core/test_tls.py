@@ -16,6 +16,7 @@ from node.city.ports import free_ports
 from node.identity.peers import CHANNEL_OPTIONS
 from node.identity.tls import (
     Identity,
+    ServerCertificates,
     certificate_name,
     channel_credentials,
     client_context,
@@ -179,3 +180,18 @@ def _handshake(context: ssl.SSLContext, port: int) -> str:
                 return str(wrapped.version())
         except (ssl.SSLError, ConnectionError):
             return "refused"
+
+
+def test_grpc_is_told_of_a_change_and_of_nothing_else() -> None:
+    # What it is handed it takes up while other handshakes read it without a lock: the same again would end the process.
+    own, roots = Identity(key=SERVER.key, certificate=SERVER.certificate), [FRIEND.certificate]
+    found = ServerCertificates(own, lambda: roots)
+    assert found.first() is not None
+    assert [found.changed() for _ in range(3)] == [None, None, None]
+    roots.insert(0, STRANGER.certificate)
+    assert found.changed() is not None
+    roots.reverse()
+    assert found.changed() is None, "another order is nothing new"
+    own.key, own.certificate = STRANGER.key, STRANGER.certificate
+    assert found.changed() is not None
+    assert found.changed() is None

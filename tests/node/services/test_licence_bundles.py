@@ -14,7 +14,7 @@ import pytest
 from licence_office import accredit, holder, order, stub
 from services_city import USCC, City, eventually, refused
 
-from ledger.v1 import department_pb2, department_pb2_grpc, node_pb2, node_pb2_grpc
+from ledger.v1 import department_pb2, department_pb2_grpc, licences_pb2_grpc, node_pb2, node_pb2_grpc
 from ledger.v1 import licences_pb2 as pb
 from ledger.verify import Verdict, verify_bundle
 
@@ -108,6 +108,7 @@ def test_a_licence_goes_from_issue_to_the_end_of_its_issuers_right(office: City,
     keys.Rotate(department_pb2.RotateKeyRequest(role="issuer"), timeout=300)
     rotated = eventually(lambda: _when(office, bundle(office, issued), "issuer", "key-ended"), "the key's end")
     assert rotated.licence.code == "valid-when-issued"
+    _shown_online(office, issued, file.read_bytes())
     licences = office.context("data").contracts.licences
     office.context("data").sender.send(
         licences.address, licences.encode_end_accreditation(TYPE, USCC[MAKER], 1, reason_digest=b"\x09" * 32)
@@ -123,6 +124,25 @@ def test_a_licence_goes_from_issue_to_the_end_of_its_issuers_right(office: City,
     shown = command("bundle", "verify", str(file), "--policy", str(trust))
     assert shown.returncode == 0
     assert "trust as of" in shown.stdout
+
+
+def _shown_online(city: City, issued: pb.IssuedLicence, proof: bytes) -> None:
+    """Without its proof of issue a licence of the old key is not relied on; with it, by today's status."""
+    stub_ = city.stub(licences_pb2_grpc.VerifyingServiceStub, "plain")
+
+    def code(presentation: str, proof: bytes = b"") -> Any:
+        request = pb.VerifyLicenceRequest(presentation=presentation, proof=proof)
+        return json.loads(stub_.Verify(request, timeout=180).verdict)["code"]
+
+    eventually(lambda: code(issued.sd_jwt) == "issue-time-unproven", "the key's end at another node")
+    assert code(issued.sd_jwt, proof) == "valid-when-issued"
+    assert code(proof.decode()) == "valid-when-issued"
+    other = stub(city, MAKER).Issue(order(50_009, "bundle-9", type=TYPE), timeout=180)
+    assert refused(lambda: code(other.sd_jwt, proof)).code == "licence.proof-other"
+    record = city.stub(node_pb2_grpc.ProofServiceStub, MAKER)
+    made = record.MakeBundle(node_pb2.MakeBundleRequest(index=issued.licence.log_index, wait_ms=60_000), timeout=180)
+    assert refused(lambda: code(issued.sd_jwt, made.bundle)).code == "licence.proof-kind"
+    assert refused(lambda: code(issued.sd_jwt, b"x")).code.partition(".")[0] in ("bundle", "json")
 
 
 def _when(city: City, made: bytes, name: str, code: str) -> Any:

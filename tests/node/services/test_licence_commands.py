@@ -150,6 +150,33 @@ def test_a_bundle_is_taken_by_the_wallet_and_shows_what_was_chosen(run: Any, off
     assert run("bundle", str(shown), "-o", str(file)).code == "input.licence"
 
 
+def test_published_lists_are_taken_over_from_files(run: Any, office: City, tmp_path: Path) -> None:
+    issued = run("issue", *FORM, *options(20_007), "--json").value
+    run("status", "--publish")
+    desk = office.context(ISSUER).licences
+    token, bundle = tmp_path / "list.jwt", tmp_path / "one.civic"
+    token.write_text(desk.publisher.token(1))
+    run("bundle", issued["identifier"], "-o", str(bundle))
+    for file in (token, bundle):
+        done = run("status", "--restore", str(file), "--json")
+        assert done.exit_code == 0, done.failure
+        assert [(item["list"], item["changed"], item["unknown"]) for item in done.value["lists"]] == [(1, 0, 0)]
+        assert done.value["lists"][0]["published"] == done.value["lists"][0]["version"]
+    shown = run("status", "--restore", str(token))
+    assert shown.exit_code == 0, shown.failure
+    assert run("status", "--restore", str(tmp_path / "none")).code == "input.file"
+    assert run("status", "--restore", "ftp://somewhere").code == "source.url"
+    # The bundle is taken in place of the licence, and beside it.
+    assert run("verify", str(bundle), "--json").value["code"] == "valid"
+    shown_file = tmp_path / "shown.txt"
+    shown_file.write_text(desk.store.payload(desk.store.of_identifier(issued["identifier"]).id).licence)
+    assert run("verify", str(shown_file), "--proof", str(bundle), "--json").value["code"] == "valid"
+    assert run("verify", str(shown_file), "--proof", str(token)).exit_code == 1
+    assert run("verify", str(tmp_path / "none.civic")).code == "input.file"
+    token.write_text("no token")
+    assert run("status", "--restore", str(token)).code.startswith("licence.")
+
+
 def test_a_copy_is_for_its_recipient(run: Any, alone: Any, office: City, tmp_path: Path) -> None:
     wallet, copy = tmp_path / "w.json", tmp_path / "copy.txt"
     run("issue", *FORM, *options(20_003), "--wallet", str(wallet), "--bound")

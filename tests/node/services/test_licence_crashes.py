@@ -11,7 +11,8 @@ from licence_office import ISSUER, TYPE, accredit, holder
 from services_city import USCC, City
 
 from ledger.errors import LedgerError, UnavailableError
-from ledger.storage.licences import Change, LicenceStore
+from ledger.storage.licencerows import Change
+from ledger.storage.licences import LicenceStore
 from ledger.storage.statuslists import StatusListStore
 from node.licences.desk import Desk
 from node.licences.issuer import Issued, Issuer

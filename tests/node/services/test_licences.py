@@ -96,7 +96,8 @@ def test_status_from_issue_to_revocation_at_a_foreign_node(office: City) -> None
     issued = stub(office).Issue(order(6), timeout=180)
     names = {"id": issued.licence.id}
     stub(office).PublishStatus(pb.PublishStatusRequest(), timeout=180)
-    assert verdict(office, issued.sd_jwt, "labour")["code"] == "valid"
+    first = verdict(office, issued.sd_jwt, "labour")
+    assert first["code"] == "valid", first["checks"]
     assert stub(office).Suspend(pb.ChangeLicenceRequest(**names, reason="inquiry"), timeout=180).state == "suspended"
     # A repeat changes nothing and is no error.
     stub(office).Suspend(pb.ChangeLicenceRequest(**names, reason="inquiry"), timeout=180)

@@ -15,11 +15,34 @@ from google.protobuf.message_factory import GetMessageClass
 from services_city import City, refused
 
 from ledger.errors import NotAllowedError, UnavailableError
-from ledger.v1 import department_pb2, licences_pb2, licencetypes_pb2, node_pb2, peer_pb2
+from ledger.v1 import (
+    department_pb2,
+    keeping_pb2,
+    licences_pb2,
+    licencetypes_pb2,
+    medical_pb2,
+    medicalrules_pb2,
+    node_pb2,
+    peer_pb2,
+    pseudonyms_pb2,
+    reports_pb2,
+)
 from node.rpc.auth import METHODS, Rule
 from node.rpc.errors import from_rpc
 
-FILES = tuple(module.DESCRIPTOR for module in (department_pb2, licences_pb2, licencetypes_pb2, node_pb2, peer_pb2))
+MODULES = (
+    department_pb2,
+    keeping_pb2,
+    licences_pb2,
+    licencetypes_pb2,
+    medical_pb2,
+    medicalrules_pb2,
+    node_pb2,
+    peer_pb2,
+    pseudonyms_pb2,
+    reports_pb2,
+)
+FILES = tuple(module.DESCRIPTOR for module in MODULES)
 DESCRIPTORS: dict[str, MethodDescriptor] = {
     f"/{service.full_name}/{method.name}": method
     for file in FILES
@@ -37,18 +60,33 @@ LicenceTypeService/Define LicenceTypeService/Withdraw LicenceTypeService/Accredi
 StatusService/SettleAlarm RecordService/Purge IssuingService/Issue IssuingService/IssueBulk IssuingService/Suspend
 IssuingService/Resume IssuingService/Revoke IssuingService/Renew IssuingService/Supersede IssuingService/Get
 IssuingService/List IssuingService/MakeSlip IssuingService/PublishStatus IssuingService/Erase VerifyingService/Verify
-IssuingService/MakeBundle
+IssuingService/MakeBundle IssuingService/RestoreStatus
 FetchingService/Fetch
+FetchingService/Certify
+FetchingService/ListExaminations
+MedicalRulesService/AdoptRules MedicalRulesService/WithdrawRules MedicalRulesService/SetInstitution
+MedicalRulesService/OpenRange MedicalRulesService/EndRange MedicalRulesService/RecordEqas MedicalRulesService/RevokeEqa
+MedicalRulesService/ProposeAgreement MedicalRulesService/AcceptAgreement MedicalRulesService/EndAgreement
+MedicalService/Search MedicalService/Open MedicalService/Decide MedicalService/ListChanges MedicalService/AuditEvents
+KeepingService/Erase KeepingService/ProveErasure KeepingService/ChangeConsent KeepingService/ShowConsent
+KeepingService/SetContact KeepingService/ListNotices KeepingService/BackUpKeys KeepingService/ListPseudonymKeys
+KeepingService/RotatePseudonymKey ReportService/Ingest ReportService/IngestStream ReportService/List ReportService/Get
+ReportService/Withdraw ReportService/Outcomes
 """
 READERS = """
 RecordService/Query RecordService/Read ExchangeService/List ProofService/MakeBundle StatusService/ListAlarms
+MedicalService/List MedicalService/Statistics
 """
 MEMBER = """
+MedicalRulesService/ListRules MedicalRulesService/GetRules MedicalRulesService/ListInstitutions
+MedicalRulesService/ListRanges MedicalRulesService/ListEqas MedicalRulesService/ListAgreements
 LicenceTypeService/List LicenceTypeService/Get LicenceTypeService/ListAccreditations
 MemberService/List MemberService/ListProposals DatasetService/List DatasetService/Get ListService/List GrantService/Get
 GrantService/List ProofService/GetCheckpoint ProofService/ProveInclusion ProofService/ProveConsistency
 ProofService/GetPolicy ProofService/GetWitnessPolicy StatusService/GetStatus BlockService/SubmitTransactions
-BlockService/Follow BlockService/Cosign BlockService/GetFinality PeerExchangeService/Exchange
+BlockService/Follow BlockService/Cosign BlockService/GetFinality PeerExchangeService/Exchange PseudonymService/Derive
+MedicalPeerService/Search MedicalPeerService/Step MedicalPeerService/Confirm MedicalPeerService/Tell
+MedicalPeerService/Open MedicalPeerService/Decide MedicalPeerService/Changes
 """
 ENVELOPE = "ForwardService/Submit"
 EXPECTED = {

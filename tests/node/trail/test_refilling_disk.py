@@ -45,7 +45,12 @@ def test_a_failing_disk_is_not_blamed_on_a_mirror(found: Found, monkeypatch: pyt
     log = DepartmentLog.open(town.folder / "own", origin=owner.info.origin, signer=owner.log, clock=system_clock)
     town.at_end(log.close)
 
+    real = ledger.log.department.replace_file
+
     def broken(path: Path, data: bytes) -> None:
+        # The logs of other tests' cities go on.
+        if not path.is_relative_to(town.folder):
+            return real(path, data)
         raise OSError(errno.EIO, "Input/output error")
 
     with monkeypatch.context() as patch:
