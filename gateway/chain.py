@@ -204,7 +204,8 @@ def log_keys(info: MemberInfo, members: tuple[MemberInfo, ...], keys: Mapping[st
         ),
         # A log of a member that is not active needs the quorum it would need if it came back.
         quorum=quorum_of(len(others) + 1),
-        tls=frozenset(key.material for key in keys[info.uscc] if key.role is KeyRole.TLS and key.status == "active"),
+        tls=frozenset(_active(keys[info.uscc], KeyRole.TLS)),
+        receipts=_active(keys[info.uscc], KeyRole.RECEIPT),
     )
 
 
@@ -227,6 +228,10 @@ def page_of(view: ChainView, provider: str, page_size: int, token: str) -> tuple
 def _newest(keys: tuple[KeyInfo, ...], role: KeyRole) -> KeyInfo | None:
     active = [key for key in keys if key.role is role and key.status == "active"]
     return active[-1] if active else None
+
+
+def _active(keys: tuple[KeyInfo, ...], role: KeyRole) -> tuple[bytes, ...]:
+    return tuple(key.material for key in keys if key.role is role and key.status == "active")
 
 
 def _anchor(contracts: Contracts, info: MemberInfo, height: int) -> AnchorInfo | None:

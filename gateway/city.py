@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from gateway.chain import ChainReader, find_member
 from gateway.config import load_peers
 from gateway.logs import MemberLog
 from gateway.metrics import Metrics
-from gateway.upstream import NodeReader
+from gateway.upstream import Answer, NodeReader, Within
 from gateway.views import ChainMember, ChainView, CityMember, CityView, LogView
 from ledger.chain.genesis import Genesis
 from ledger.errors import LedgerError, NotFoundError, UnavailableError
@@ -99,17 +99,31 @@ class City:
             raise _no_node(member)
         return member, log
 
-    def ask(self, uscc: str, path: str) -> bytes:
+    def ask(self, uscc: str, path: str, headers: Mapping[str, str] | None = None) -> bytes:
         """The body of a member's node at a public path; also while the chain is away, by the last reading of it.
 
         Raises:
             NotFoundError: ``member.unknown``, ``member.no-node``; and as :meth:`view` and ``MemberLog.ask``.
         """
+        member, log = self._node(uscc)
+        return log.ask(member, path) if headers is None else log.ask(member, path, headers)
+
+    def post(self, uscc: str, path: str, body: bytes, headers: Mapping[str, str] | None = None) -> bytes:
+        """The body of a member's node's answer to what is sent to a public path. Raises: as :meth:`ask`."""
+        member, log = self._node(uscc)
+        return log.post(member, path, body, headers)
+
+    def send(self, uscc: str, path: str, body: bytes, within: Within) -> Answer:
+        """A member's node's answer, whatever its status. Raises: NotFoundError(member.*), UnavailableError(node.*)."""
+        member, log = self._node(uscc)
+        return log.send(member, path, body, within)
+
+    def _node(self, uscc: str) -> tuple[ChainMember, MemberLog]:
         member = find_member(self.view().chain, uscc)
         log = self._known_logs().get(uscc)
         if log is None:
             raise _no_node(member)
-        return log.ask(member, path)
+        return member, log
 
     def refresh(self) -> CityView:
         """Read everything now."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ import msgspec
 
 from ledger.errors import InvalidInputError, LedgerError, NotFoundError
 from ledger.identifiers import parse_uscc
+from ledger.openid.link import check_url
 
 FILE_NAME = "gateway.toml"
 _T = TypeVar("_T")
@@ -44,10 +46,23 @@ class _Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     verification_burst: int = 20
     licences_per_second: float = 50.0
     licence_burst: int = 1_000
+    hospital_calls_per_second: float = 1_000.0
+    hospital_call_burst: int = 20_000
 
 
 class _Licences(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_view_age: int = 180
+
+
+class _Citizens(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    issuer: str
+    client_id: str
+    public_url: str
+    claim: str = "sub"
+    scopes: str = "openid"
+    secret_file: str = ""
+    secret_env: str = ""
+    ca_file: str = ""
 
 
 class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -57,12 +72,14 @@ class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     files: _Files = _Files()
     limits: _Limits = _Limits()
     licences: _Licences = _Licences()
+    citizens: _Citizens | None = None
     names: dict[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Requests one client address may make. Rates per second; bursts are the most at once."""
+    """Requests one client address may make, of calls of hospitals one member. Rates per second; bursts are the most at
+    once."""
 
     requests_per_second: float = 100.0
     burst: int = 300
@@ -70,12 +87,31 @@ class Limits:
     verification_burst: int = 20
     licences_per_second: float = 50.0
     licence_burst: int = 1_000
+    hospital_calls_per_second: float = 1_000.0
+    hospital_call_burst: int = 20_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignIn:
+    """How citizens sign in. ``issuer``: of the OpenID provider; ``client_id``, ``secret``: the gateway's there ("": a
+    public client); ``claim``: of the ID token, the citizen's number; ``public_url``: of the gateway as browsers reach
+    it, ``https://host``; ``ca_file``: authorities that the provider's certificate is trusted by, None for the system's.
+    """
+
+    issuer: str
+    client_id: str
+    secret: str = field(default="", repr=False)
+    claim: str
+    scopes: str
+    public_url: str
+    ca_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayConfig:
     """A gateway's settings, its files as whole paths. ``names``: display names of members by USCC; ports may be 0;
-    ``max_view_age_s``: how old the view of the chain may be that licences are judged by, seconds."""
+    ``max_view_age_s``: how old the view of the chain may be that licences are judged by, seconds; ``citizens``: None
+    where nobody signs in."""
 
     folder: Path
     grpc_host: str
@@ -92,6 +128,7 @@ class GatewayConfig:
     passphrase: Path
     limits: Limits = field(default_factory=Limits)
     max_view_age_s: int = 180
+    citizens: SignIn | None = None
     names: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -150,9 +187,10 @@ def load_config(folder: Path) -> GatewayConfig:
     if home_url.scheme != "http" or home_url.hostname not in ("127.0.0.1", "::1", "localhost"):
         raise _bad("home.jsonrpc: an http address on this machine's loopback, e.g. http://127.0.0.1:8545/")
     limits = file.limits
-    if min(limits.requests_per_second, limits.verifications_per_second, limits.licences_per_second) <= 0:
+    rates = (limits.requests_per_second, limits.verifications_per_second, limits.licences_per_second)
+    if min(*rates, limits.hospital_calls_per_second) <= 0:
         raise _bad("limits: rates are above 0")
-    if min(limits.burst, limits.verification_burst, limits.licence_burst) < 1:
+    if min(limits.burst, limits.verification_burst, limits.licence_burst, limits.hospital_call_burst) < 1:
         raise _bad("limits: bursts are at least 1")
     if not 10 <= file.licences.max_view_age <= 86_400:
         raise _bad("licences.max_view_age: 10 to 86400 seconds")
@@ -172,8 +210,52 @@ def load_config(folder: Path) -> GatewayConfig:
         passphrase=folder / file.files.passphrase,
         limits=Limits(**msgspec.structs.asdict(file.limits)),
         max_view_age_s=file.licences.max_view_age,
+        citizens=None if file.citizens is None else _sign_in(folder, file.citizens),
         names=file.names,
     )
+
+
+def _sign_in(folder: Path, file: _Citizens) -> SignIn:
+    try:
+        check_url(file.issuer, "citizens.issuer")
+        url = check_url(file.public_url, "citizens.public_url")
+    except InvalidInputError as error:
+        raise _bad(error.message) from error
+    if url.scheme != "https" or url.path not in ("", "/") or url.query:
+        raise _bad("citizens.public_url: this gateway as browsers reach it, https://host and nothing behind")
+    if not 1 <= len(file.client_id) <= 256 or not 1 <= len(file.claim) <= 64:
+        raise _bad("citizens: client_id has 1 to 256 characters, claim 1 to 64")
+    if "openid" not in file.scopes.split():
+        raise _bad("citizens.scopes: openid is one of them")
+    if file.secret_file and file.secret_env:
+        raise _bad("citizens: secret_file or secret_env, not both")
+    return SignIn(
+        issuer=file.issuer,
+        client_id=file.client_id,
+        secret=_secret(folder, file),
+        claim=file.claim,
+        scopes=" ".join(file.scopes.split()),
+        public_url=file.public_url.rstrip("/"),
+        ca_file=folder / file.ca_file if file.ca_file else None,
+    )
+
+
+def _secret(folder: Path, file: _Citizens) -> str:
+    """The client's secret, from where the settings say: it never stands in them."""
+    if file.secret_env:
+        secret = os.environ.get(file.secret_env, "").strip()
+        if not secret:
+            raise _bad(f"citizens.secret_env: the environment has no {file.secret_env}")
+        return secret
+    if not file.secret_file:
+        return ""
+    try:
+        secret = (folder / file.secret_file).read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise _bad(f"citizens.secret_file: {file.secret_file} cannot be read") from error
+    if not secret:
+        raise _bad(f"citizens.secret_file: {file.secret_file} is empty")
+    return secret
 
 
 def load_peers(path: Path) -> dict[str, Peer]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 from jinja2 import Template
 
+from gateway.citizens.page import section_texts
+from gateway.citizens.texts import CITIZEN_TEXTS
 from gateway.licencetexts import LICENCE_TEXTS
 from gateway.page import StaticFile, addresses, environment
 from gateway.texts import TEXTS
@@ -18,7 +21,9 @@ from ledger.licences.templates import TEMPLATES
 class LicencePages:
     """Renders the pages in a language."""
 
-    def __init__(self, static: Mapping[str, StaticFile]) -> None:
+    def __init__(self, static: Mapping[str, StaticFile], *, citizens: bool = False) -> None:
+        """``citizens``: whether they can sign in here."""
+        self._citizens = citizens
         templates = environment()
         self._check = templates.get_template("licence.html")
         self._wallet = templates.get_template("wallet.html")
@@ -32,9 +37,17 @@ class LicencePages:
         """*My licence*, with the labels of every field a licence may have."""
         fields = [*COMMON.values(), *(field for form in TEMPLATES.values() for field in form.own)]
         labels = {field.name: field.zh if language == "zh" else field.en for field in fields}
-        return self._render(self._wallet, WALLET_TEXTS[language], language, labels=_json(labels))
+        return self._render(
+            self._wallet, WALLET_TEXTS[language], language, labels=_json(labels), **self._signing(language)
+        )
 
-    def _render(self, template: Template, texts: Mapping[str, str], language: str, **more: str) -> str:
+    def _signing(self, language: str) -> dict[str, Any]:
+        """What the section *who fetched it* is made from, where there is one."""
+        if not self._citizens:
+            return {"citizens": False}
+        return {"citizens": True, "c": CITIZEN_TEXTS[language], "citizen_texts": section_texts(language)}
+
+    def _render(self, template: Template, texts: Mapping[str, str], language: str, **more: Any) -> str:
         shared = {key: TEXTS[language][key] for key in ("theme", "other_language", "ago_s", "ago_m", "ago_h", "ago_d")}
         return template.render(
             t={**texts, **shared},

@@ -22,6 +22,10 @@ class RateLimit:
         self._lock = threading.Lock()
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
+    def bounded(self, count: int) -> int:
+        """So many requests, or what a client that asked for one may still have at once."""
+        return min(count, self._burst - 1)
+
     def take(self, client: str, count: int = 1) -> None:
         """Count so many requests.
 

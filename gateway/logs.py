@@ -5,14 +5,14 @@ from __future__ import annotations
 import base64
 import binascii
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from gateway.config import Peer
-from gateway.upstream import Answer, NodeReader
+from gateway.upstream import Answer, NodeReader, Within
 from gateway.views import ChainMember, LogKeys, LogView
 from ledger.errors import InvalidInputError, LedgerError, NotFoundError, UnavailableError, UntrustedError
 from ledger.evidence import merkle
@@ -145,13 +145,23 @@ class MemberLog:
         merkle.verify_consistency(size1, size2, root1, root2, hashes)
         return hashes
 
-    def ask(self, member: ChainMember, path: str) -> bytes:
+    def ask(self, member: ChainMember, path: str, headers: Mapping[str, str] | None = None) -> bytes:
         """The body of the node's answer at a public path. What it says proves itself, or must not be believed.
 
         Raises: NotFoundError, UnavailableError: what the node refused with; ``node.*``.
         """
         self._check_certificate(member)
-        return self._get(path).body
+        return self._get(path, headers).body
+
+    def post(self, member: ChainMember, path: str, body: bytes, headers: Mapping[str, str] | None = None) -> bytes:
+        """The body of the node's answer to what is sent to a public path. Raises: as :meth:`ask`."""
+        self._check_certificate(member)
+        return _answered(self._reader.post(path, body, headers)).body
+
+    def send(self, member: ChainMember, path: str, body: bytes, within: Within) -> Answer:
+        """The node's answer, whatever its status, to what is sent to a path. Raises: UnavailableError(node.*)."""
+        self._check_certificate(member)
+        return self._reader.post(path, body, None, within)
 
     def status(self) -> dict[str, Any]:
         """What the node says about itself: believed no further than it is told by the home node."""
@@ -272,16 +282,20 @@ class MemberLog:
             raise _odd("proof")
         return hashes
 
-    def _get(self, path: str) -> Answer:
-        answer = self._reader.get(path)
-        if answer.status == 200:
-            return answer
-        try:
-            refusal = msgspec.json.decode(answer.body, type=_Refusal)
-        except msgspec.MsgspecError:
-            refusal = _Refusal(message=f"status {answer.status}")
-        kind = NotFoundError if answer.status == 404 else UnavailableError
-        raise kind(refusal.code[:64], f"the member's node answered: {refusal.message[:200]}", hint=refusal.hint[:200])
+    def _get(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
+        return _answered(self._reader.get(path) if headers is None else self._reader.get(path, headers))
+
+
+def _answered(answer: Answer) -> Answer:
+    """An answer that is no refusal. Raises: NotFoundError, UnavailableError: what the node refused with."""
+    if answer.status == 200:
+        return answer
+    try:
+        refusal = msgspec.json.decode(answer.body, type=_Refusal)
+    except msgspec.MsgspecError:
+        refusal = _Refusal(message=f"status {answer.status}")
+    kind = NotFoundError if answer.status == 404 else UnavailableError
+    raise kind(refusal.code[:64], f"the member's node answered: {refusal.message[:200]}", hint=refusal.hint[:200])
 
 
 def check_checkpoint(note: bytes, keys: LogKeys) -> WitnessedCheckpoint:

@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from gateway.texts import SCRIPT_KEYS, TEXTS, ago
 from gateway.views import CityView
 from ledger.errors import LedgerError
-from ledger.model import MemberStatus
+from ledger.model import MemberStatus, Roles
 
 _FOLDER = Path(__file__).parent
 _TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
@@ -60,7 +60,9 @@ def environment() -> Environment:
 class Page:
     """Renders the city. ``clock``-free: the time comes with each call."""
 
-    def __init__(self, static: Mapping[str, StaticFile]) -> None:
+    def __init__(self, static: Mapping[str, StaticFile], *, citizens: bool = False) -> None:
+        """``citizens``: whether they can sign in here."""
+        self._citizens = citizens
         self._environment = environment()
         self._environment.filters["number"] = lambda value: f"{value:,}"
         self._environment.filters["short"] = lambda value: f"{value.hex()[:8]}…{value.hex()[-6:]}"
@@ -81,6 +83,7 @@ class Page:
         now = now_ms // 1000
         context: dict[str, Any] = {
             "t": texts,
+            "citizens": self._citizens,
             "language": language,
             "other": "en" if language == "zh" else "zh",
             "static": self._static,
@@ -88,6 +91,7 @@ class Page:
             "view": view,
             "problem": problem,
             "ago": lambda time: ago(now - time, texts),
+            "hospitals": view is not None and any(Roles.HOSPITAL in member.chain.info.roles for member in view.members),
         }
         if view is not None:
             context |= {

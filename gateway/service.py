@@ -24,11 +24,13 @@ from gateway.chain import page_of
 from gateway.city import City
 from gateway.licences.service import LicenceServicer
 from gateway.limits import RateLimit
+from gateway.medical.service import RecognitionServicer
 from gateway.verifying import Verifier
 from ledger.errors import ConflictError
+from ledger.evidence.carried import MAX_ANSWER
 from ledger.evidence.tiles import Tile
 from ledger.identifiers import parse_uscc
-from ledger.v1 import gateway_pb2, gateway_pb2_grpc
+from ledger.v1 import gateway_pb2, gateway_pb2_grpc, recognition_pb2, recognition_pb2_grpc
 
 #: A bundle and a policy, and room for the message around them.
 MAX_MESSAGE = (1 << 20) + (1 << 18) + 1024
@@ -160,7 +162,7 @@ class ShortStreams(grpc.ServerInterceptor):
 
 
 class GrpcServer:
-    """The listening server: GatewayService, LicenceService, health and reflection over TLS."""
+    """The listening server: GatewayService, LicenceService, RecognitionService, health and reflection over TLS."""
 
     def __init__(
         self,
@@ -171,14 +173,17 @@ class GrpcServer:
         key: bytes,
         certificate: bytes,
         further: Sequence[Any] = (),
+        recognition: RecognitionServicer | None = None,
     ) -> None:
-        """``key``, ``certificate``: PEM; ``further``: handlers of whoever measures this server.
+        """``key``, ``certificate``: PEM; ``further``: handlers of whoever measures this server; ``recognition``: what
+        carries calls of hospitals, None where nothing does.
 
         Raises: ConflictError(listen.in-use).
         """
         options: list[tuple[str, Any]] = [
             ("grpc.max_receive_message_length", MAX_MESSAGE),
-            ("grpc.max_send_message_length", 4 << 20),
+            # A carried report.
+            ("grpc.max_send_message_length", MAX_ANSWER + 1_024),
             ("grpc.so_reuseport", 0),
         ]
         pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="grpc")
@@ -190,6 +195,9 @@ class GrpcServer:
         services = gateway_pb2.DESCRIPTOR.services_by_name
         self._server.add_generic_rpc_handlers(further)
         names = [services[name].full_name for name in ("GatewayService", "LicenceService")]
+        if recognition is not None:
+            recognition_pb2_grpc.add_RecognitionServiceServicer_to_server(recognition, self._server)
+            names.append(recognition_pb2.DESCRIPTOR.services_by_name["RecognitionService"].full_name)
         states = health.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(states, self._server)
         for service in ("", *names):

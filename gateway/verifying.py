@@ -5,16 +5,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from gateway.metrics import Metrics
 from ledger.errors import InvalidInputError, LedgerError, UnavailableError
 from ledger.verify import verify_bundle
+from ledger.verifyissue import ProvenIssue, verify_issue
 
 MAX_BUNDLE = 1 << 20
 MAX_POLICY = 262_144
 #: Bundles judged at the same time: each takes a core for some milliseconds.
 _PARALLEL = 4
+_T = TypeVar("_T")
 
 
 class Verifier:
@@ -34,6 +36,16 @@ class Verifier:
             InvalidInputError: ``bundle.too-large``, ``policy.*``.
             UnavailableError: ``gateway.no-policy``, ``gateway.busy``.
         """
+        verdict = self._bounded(bundle, policy, lambda trusted: verify_bundle(bundle, trusted, self._clock())).to_dict()
+        self._metrics.judged(str(verdict["verdict"]))
+        return verdict
+
+    def issue(self, bundle: bytes) -> ProvenIssue:
+        """When the licence of a bundle was on record at the latest, by the gateway's own policy. Raises: as
+        :meth:`judge`."""
+        return self._bounded(bundle, b"", lambda trusted: verify_issue(bundle, trusted, at_ms=self._clock()))
+
+    def _bounded(self, bundle: bytes, policy: bytes, judge: Callable[[bytes], _T]) -> _T:
         if len(bundle) > MAX_BUNDLE or len(policy) > MAX_POLICY:
             raise InvalidInputError(
                 "bundle.too-large",
@@ -44,14 +56,12 @@ class Verifier:
         if not self._slots.acquire(timeout=5):
             raise UnavailableError("gateway.busy", "many bundles are being judged", hint="try again in a second")
         try:
-            verdict = verify_bundle(bundle, trusted, self._clock()).to_dict()
+            return judge(trusted)
         except LedgerError as error:
             self._metrics.judged(error.code)
             raise
         finally:
             self._slots.release()
-        self._metrics.judged(str(verdict["verdict"]))
-        return verdict
 
     def _own_policy(self) -> bytes:
         try:

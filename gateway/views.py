@@ -13,13 +13,15 @@ from ledger.model import DatasetInfo, MemberInfo
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogKeys:
     """Whom a member's checkpoints are checked against, by the chain: its own log keys, the witness keys of the *other*
-    active members, how many of those must have cosigned; ``tls``: SPKI digests its node may present."""
+    active members, how many of those must have cosigned; ``tls``: SPKI digests its node may present; ``receipts``: its
+    active receipt keys."""
 
     origin: str
     log: tuple[VKey, ...]
     witnesses: tuple[VKey, ...]
     quorum: int
     tls: frozenset[bytes]
+    receipts: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,11 +15,14 @@ from starlette.routing import Route
 from gateway import answers
 from gateway.bodies import UPLOAD_S, bounded_body, client_of, whole_number
 from gateway.chain import page_of
+from gateway.citizens.routes import CitizenRoutes
 from gateway.city import City
 from gateway.defects import report
 from gateway.licencepage import LicencePages
 from gateway.licences.routes import LicenceRoutes
 from gateway.limits import RateLimit
+from gateway.medical.figuresroutes import FiguresRoutes
+from gateway.medical.routes import HospitalRoutes
 from gateway.metrics import Metrics
 from gateway.page import Page, StaticFile
 from gateway.scanning import MAX_PICTURE, read_codes
@@ -53,7 +56,8 @@ Behaviour = Callable[[Request], Response]
 
 
 class Web:
-    """The routes. Every behaviour is synchronous and runs in a thread; ``clock``: Unix milliseconds."""
+    """The routes. Every behaviour is synchronous and runs in a thread; ``clock``: Unix milliseconds; ``citizens``: None
+    where nobody signs in; ``figures``: the city's figures of recognition."""
 
     def __init__(
         self,
@@ -66,13 +70,19 @@ class Web:
         verify_limit: RateLimit,
         clock: Callable[[], int],
         licences: LicenceRoutes,
+        citizens: CitizenRoutes | None = None,
+        figures: FiguresRoutes | None = None,
+        hospitals: HospitalRoutes | None = None,
     ) -> None:
         self._licences = licences
+        self._citizens = citizens
+        self._figures = figures
+        self._hospitals = hospitals
         self._city = city
         self._verifier = verifier
         self._page = page
         self._static = static
-        self._licence_pages = LicencePages(static)
+        self._licence_pages = LicencePages(static, citizens=citizens is not None)
         self._metrics = metrics
         self._limit = limit
         self._verify_limit = verify_limit
@@ -96,6 +106,9 @@ class Web:
                 self._route("/v1/datasets", self._show_datasets),
                 Route("/v1/verify", self._verify, methods=["POST"]),
                 *self._licences.routes(self._answer),
+                *(() if self._citizens is None else self._citizens.routes(self._answer)),
+                *(() if self._figures is None else self._figures.routes(self._answer)),
+                *(() if self._hospitals is None else self._hospitals.routes(self._answer)),
                 Route("/v1/licence/scan", self._scan, methods=["POST"]),
                 self._route("/{member}/checkpoint", self._checkpoint),
                 self._route("/{member}/tile/{rest:path}", self._tile),

@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import base64
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
+
+import msgspec
 
 from gateway.licences.issuers import ShownIssuer
 from gateway.licences.judging import Judged
+from gateway.licences.sources import IssuerKey
 from ledger.licences.trust import Accreditation
 
+_JSON: Final = msgspec.json.Encoder()
 
-def verdict(judged: Judged) -> dict[str, Any]:
+
+def verdict(judged: Judged) -> bytes:
     """The verdict's own JSON; ``key``: what it was checked with, for whoever checks again; ``presentation``: what
     waited behind a reference."""
-    value = judged.verdict.to_dict()
+    value = judged.verdict.told()
     if judged.key is not None:
-        value["key"] = {"kid": judged.key.kid, "alg": judged.key.alg, "spki": _base64(judged.key.spki)}
+        value["key"] = _key(judged.key)
     if judged.presentation:
         value["presentation"] = judged.presentation
-    return value
+    return _JSON.encode(value)
+
+
+@lru_cache(maxsize=256)
+def _key(key: IssuerKey) -> msgspec.Raw:
+    return msgspec.Raw(_JSON.encode({"kid": key.kid, "alg": key.alg, "spki": _base64(key.spki)}))
 
 
 def issuer(found: ShownIssuer) -> dict[str, Any]:

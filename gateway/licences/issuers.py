@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from gateway.licences.lists import KeptList, StatusLists
 from gateway.licences.sources import IssuerKey
 from gateway.licences.state import ChainWord
-from gateway.licences.trusts import IssuerTrusts, key_end, spans
+from gateway.licences.trusts import IssuerTrusts, spans
 from ledger.errors import InvalidInputError
-from ledger.licences.trust import Accreditation
+from ledger.licences.trust import Accreditation, key_end
 from ledger.model import MAX_TIME_MS, KeyInfo
 
 MAX_NUMBER = 999_999

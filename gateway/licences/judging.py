@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Final
+
+import msgspec
 
 from gateway.licences.lists import StatusLists
 from gateway.licences.nonces import Nonce, Nonces
@@ -15,35 +16,45 @@ from gateway.licences.trusts import IssuerTrusts
 from gateway.metrics import Metrics
 from ledger.errors import InvalidInputError, LedgerError
 from ledger.identifiers import parse_uscc
-from ledger.licences.batch import judge_batch
+from ledger.licences.batch import judge_batch, judge_one
 from ledger.licences.judging import Terms
 from ledger.licences.slip import is_slip
 from ledger.licences.slipverdict import judge_slip
 from ledger.licences.statustoken import VerifiedStatusList
 from ledger.licences.trust import IssuerTrust
 from ledger.licences.verdict import Verdict
+from ledger.verifyissue import ProvenIssue, looks_like_bundle
 
 #: Characters of an audience; a USCC or an address has far fewer.
 MAX_AUDIENCE: Final = 512
 MAX_BATCH: Final = 256
+#: What a bundle counts beside its licence: it takes a core for some milliseconds.
+PROOF_COST: Final = 25
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Presented:
-    """What somebody asks to be judged: ``licence`` is a presentation, the text of a slip, or a reference; the others
-    are empty where they are not asked for."""
+class Presented(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody asks to be judged: ``licence`` is a presentation, the text of a slip, a reference, or the bundle of
+    a licence; the others are empty where they are not asked for.
+
+    ``proof``: the bundle of the licence that is presented, which proves its time of issue.
+    """
 
     licence: str
     nonce: str = ""
     audience: str = ""
     recipient: str = ""
     require_binding: bool = False
+    proof: bytes = b""
+
+    @property
+    def has_proof(self) -> bool:
+        """Whether a bundle is to be verified for it."""
+        return bool(self.proof) or looks_like_bundle(self.licence)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
-    """A verdict and the key it rests on, None where none was trusted. ``presentation``: what waited behind a reference,
-    or ""."""
+class Judged(msgspec.Struct, frozen=True, kw_only=True):
+    """A verdict and the key it rests on, None where none was trusted. ``presentation``: what waited behind a reference
+    or stood in a bundle, or ""."""
 
     verdict: Verdict
     key: IssuerKey | None
@@ -51,28 +62,40 @@ class Judged:
 
 
 class _Known:
-    """What one judgement asks of the gateway. The address of a status list is read only at the node of the issuer that
-    the licence's key belongs to."""
+    """What judging asks of the gateway, asked once for all licences that are judged together. The address of a status
+    list is read only at the node of the issuer that the licence's key belongs to."""
 
-    __slots__ = ("key", "lists", "trust", "trusts")
+    __slots__ = ("_found", "_listed", "key", "lists", "trust", "trusts")
 
     def __init__(self, trusts: IssuerTrusts, lists: StatusLists) -> None:
         self.trusts = trusts
         self.lists = lists
         self.trust: IssuerTrust | None = None
         self.key: IssuerKey | None = None
+        self._found: dict[tuple[str, str, str], tuple[IssuerTrust, IssuerKey] | tuple[None, None]] = {}
+        self._listed: dict[tuple[str, str], VerifiedStatusList] = {}
 
     def issuer(self, kid: str, iss: str, vct: str) -> IssuerTrust | None:
-        self.trust, self.key = self.trusts.judged_by(kid, iss, vct)
+        name = (kid, iss, vct)
+        found = self._found.get(name)
+        if found is None:
+            found = self._found[name] = self.trusts.judged_by(kid, iss, vct)
+        self.trust, self.key = found
         return self.trust
 
     def status(self, uri: str) -> VerifiedStatusList | None:
-        return None if self.trust is None else self.lists.newest(self.trust.issuer, uri).content
+        if self.trust is None:
+            return None
+        name = (self.trust.issuer, uri)
+        found = self._listed.get(name)
+        if found is None:
+            found = self._listed[name] = self.lists.newest(*name).content
+        return found
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Opened:
-    """A question with its nonce spent and its reference resolved. ``left``: what waited behind it, or ""."""
+class _Opened(msgspec.Struct, frozen=True, kw_only=True):
+    """A question with its nonce spent, its reference resolved and its proof verified. ``left``: what waited behind a
+    reference or stood in a bundle, or ""."""
 
     text: str
     terms: Terms
@@ -82,7 +105,16 @@ class _Opened:
 class LicenceDesk:
     """Judges licences. Thread-safe; ``clock``: Unix milliseconds."""
 
-    def __init__(self, trusts: IssuerTrusts, lists: StatusLists, metrics: Metrics, clock: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        trusts: IssuerTrusts,
+        lists: StatusLists,
+        metrics: Metrics,
+        clock: Callable[[], int],
+        proven: Callable[[bytes], ProvenIssue],
+    ) -> None:
+        """``proven``: verifies the bundle of a licence."""
+        self._proven = proven
         self.trusts = trusts
         self.lists = lists
         self._metrics = metrics
@@ -104,6 +136,7 @@ class LicenceDesk:
         Raises:
             InvalidInputError: ``licence.audience``, ``identifier.uscc``.
             NotFoundError: ``licence.reference-unknown``.
+            UntrustedError: a proof of issue does not hold: the code names the broken link, or ``licence.proof-*``.
             UnavailableError: ``chain.*``, ``node.*``, ``licence.*``: the chain or the issuer was away too long.
         """
         opened = self._open(asked)
@@ -118,7 +151,13 @@ class LicenceDesk:
                 copy_recipient=terms.copy_recipient,
             )
         else:
-            verdict = next(self._verdicts([opened.text], opened.terms, known))
+            verdict = judge_one(
+                opened.text,
+                terms=opened.terms,
+                trust=known.issuer,
+                status=known.status,
+                keys=self.trusts.at_hand(),
+            )
         return self._judged(verdict, known.key, opened.left)
 
     def judge_many(self, asked: Sequence[Presented]) -> list[Judged | LedgerError]:
@@ -137,13 +176,20 @@ class LicenceDesk:
 
     def _is_plain(self, asked: Presented) -> bool:
         """Whether nothing is asked of a licence that others in its batch are not asked."""
-        special = asked.nonce or asked.audience or asked.recipient or asked.require_binding
-        return not (special or is_slip(asked.licence) or is_reference(asked.licence))
+        special = asked.nonce or asked.audience or asked.recipient or asked.require_binding or asked.proof
+        text = asked.licence
+        return not (special or is_slip(text) or is_reference(text) or looks_like_bundle(text))
 
     def _together(self, asked: Sequence[Presented]) -> list[Judged | LedgerError]:
         """Licences of which nothing special is asked, opened natively in one go."""
         known = _Known(self.trusts, self.lists)
-        verdicts = self._verdicts([item.licence.strip() for item in asked], Terms(now_ms=self._clock()), known)
+        verdicts = judge_batch(
+            [item.licence.strip() for item in asked],
+            terms=Terms(now_ms=self._clock()),
+            trust=known.issuer,
+            status=known.status,
+            keys=self.trusts.at_hand(),
+        )
         judged: list[Judged | LedgerError] = []
         try:
             for verdict in verdicts:
@@ -160,9 +206,6 @@ class LicenceDesk:
         except LedgerError as error:
             return error
 
-    def _verdicts(self, texts: Sequence[str], terms: Terms, known: _Known) -> Iterator[Verdict]:
-        return judge_batch(texts, terms=terms, trust=known.issuer, status=known.status, keys=self.trusts.at_hand())
-
     def _judged(self, verdict: Verdict, key: IssuerKey | None, left: str) -> Judged:
         self._metrics.licence_judged(verdict.code)
         return Judged(verdict=verdict, key=key, presentation=left)
@@ -173,6 +216,12 @@ class LicenceDesk:
         # What is pasted ends in line breaks; a blank may belong to a slip's text.
         text = asked.licence.strip("\r\n\t")
         left = self._references.presentation(text) if is_reference(text) else ""
+        issue = None
+        if looks_like_bundle(text):
+            issue = self._proven(text.encode("utf-8", "replace"))
+            left = issue.presentation
+        elif asked.proof:
+            issue = self._proven(asked.proof)
         terms = Terms(
             now_ms=self._clock(),
             audience=asked.audience or None,
@@ -180,7 +229,10 @@ class LicenceDesk:
             require_binding=asked.require_binding or bool(asked.nonce or asked.audience),
             copy_recipient=recipient,
         )
-        return _Opened(text=left or (text if is_slip(text) else text.strip()), terms=terms, left=left)
+        shown = left or (text if is_slip(text) else text.strip())
+        if issue is not None:
+            terms = msgspec.structs.replace(terms, issue_time=issue.of(shown))
+        return _Opened(text=shown, terms=terms, left=left)
 
     def _nonce(self, asked: Presented) -> str | None:
         if len(asked.audience) > MAX_AUDIENCE:

@@ -6,12 +6,14 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from ledger.errors import LedgerError, UnavailableError
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
+#: Threads that wait for the first reading of one key.
+MAX_WAITING: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +30,16 @@ class _Entry(Generic[_V]):
     reading: Reading[_V] | None = None
     problem: LedgerError | None = None
     asked_ms: int = -1
+    waiting: int = 0
 
 
 class Kept(Generic[_K, _V]):
     """Values by key, at most ``size``, the longest unused one forgotten first. Thread-safe; one thread reads a key.
 
     A value younger than ``fresh_ms`` is answered as it is. An older one is read anew by the first who asks, while the
-    others still get the old one. Where reading fails with UnavailableError the old value is answered until it is
-    ``keep_ms`` old; every other failure is raised. A failure, too, is remembered for ``fresh_ms``.
+    others still get the old one; who has no old one waits, but no more than ``MAX_WAITING`` do. Where reading fails
+    with UnavailableError the old value is answered until it is ``keep_ms`` old; every other failure is raised. A
+    failure, too, is remembered for ``fresh_ms``.
     """
 
     def __init__(
@@ -63,19 +67,41 @@ class Kept(Generic[_K, _V]):
             if entry is None:
                 entry = self._entries[key] = _Entry()
                 while len(self._entries) > self._size:
-                    self._entries.popitem(last=False)
+                    self._forget()
             else:
                 self._entries.move_to_end(key)
         if self._fresh(entry):
             return self._answer(entry)
-        # Whoever has nothing to answer with waits for the first reading; everybody else does not.
-        if entry.lock.acquire(blocking=entry.reading is None):
+        if self._turn(entry):
             try:
                 if not self._fresh(entry):
                     self._ask(key, entry)
             finally:
                 entry.lock.release()
         return self._answer(entry)
+
+    def _turn(self, entry: _Entry[_V]) -> bool:
+        """Whether this thread reads. Whoever has nothing to answer with waits for the first reading, everybody else
+        does not: a place that hangs must not hold every thread."""
+        if entry.lock.acquire(blocking=False):
+            return True
+        if entry.reading is not None or isinstance(entry.problem, UnavailableError):
+            return False
+        with self._lock:
+            if entry.waiting >= MAX_WAITING:
+                raise UnavailableError("gateway.busy", "this is being read right now", hint="try again in a second")
+            entry.waiting += 1
+        try:
+            return entry.lock.acquire()
+        finally:
+            with self._lock:
+                entry.waiting -= 1
+
+    def _forget(self) -> None:
+        # Whoever asks for what there is not pushes out only others' such questions, while there are any.
+        *before, _ = self._entries
+        empty = (key for key in before if self._entries[key].reading is None)
+        del self._entries[next(empty, before[0])]
 
     def __len__(self) -> int:
         return len(self._entries)

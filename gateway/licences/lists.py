@@ -48,28 +48,27 @@ class StatusLists:
         self._kept = Kept(self._read, clock, size=MAX_LISTS, fresh_ms=FRESH_MS, keep_ms=max_age_ms)
 
     def newest(self, issuer: str, uri: str) -> KeptList:
-        """The newest list at the address that a licence of this issuer (USCC) names; how old it may be is the judge's
-        matter.
+        """The newest list of the number that a licence of this issuer (USCC) names; whether it is of the licence's
+        address, and how old it may be, is the judge's matter.
 
         Raises: UntrustedError, InvalidInputError(licence.*), UnavailableError(node.* | chain.*), NotFoundError.
         """
-        return self._kept.get((issuer, 0, uri)).value
+        return self._kept.get((issuer, list_number(uri))).value
 
     def by_number(self, issuer: str, number: int, time_s: int | None = None) -> KeptList:
         """An issuer's list by number: the newest, or as it spoke at a second. Raises: as :meth:`newest`."""
         if time_s is None:
-            return self._kept.get((issuer, number, "")).value
+            return self._kept.get((issuer, number)).value
         at = self._state.moment()
         token = self._nodes.token(issuer, number, time_s)
-        content = self._verified(at, token, issuer, number, "")
+        content = self._verified(at, token, issuer, number)
         statustoken.check_fresh(content, time_s)
         return KeptList(token=token, content=content, chain_version=self._check(at, content, number, newest=False))
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
-    def _read(self, name: tuple[str, int, str], before: KeptList | None) -> KeptList:
-        issuer, number, uri = name
-        number = number or list_number(uri)
+    def _read(self, name: tuple[str, int], before: KeptList | None) -> KeptList:
+        issuer, number = name
         try:
             token = self._nodes.token(issuer, number)
         except UnavailableError:
@@ -82,15 +81,15 @@ class StatusLists:
         if before is not None and before.token == token:
             content = before.content
         else:
-            content = self._verified(at, token, issuer, number, uri)
+            content = self._verified(at, token, issuer, number)
         return KeptList(token=token, content=content, chain_version=self._check(at, content, number, newest=True))
 
-    def _verified(self, at: Moment, token: str, issuer: str, number: int, uri: str) -> VerifiedStatusList:
+    def _verified(self, at: Moment, token: str, issuer: str, number: int) -> VerifiedStatusList:
         def key_of(kid: str) -> ListKey | None:
             return self._key(at, issuer, kid)
 
         try:
-            content = statustoken.verify(token, uri=uri or _named(token, number), issuer=issuer, key_of=key_of)
+            content = statustoken.verify(token, uri=_named(token, number), issuer=issuer, key_of=key_of)
         except (InvalidInputError, UntrustedError) as error:
             if error.code.startswith("licence.status-"):
                 raise

@@ -14,8 +14,9 @@ from starlette.routing import Route
 
 from gateway.bodies import UPLOAD_S, bounded_body, client_of, whole_number
 from gateway.licences import answers
+from gateway.licences.copying import COST, draw_copy
 from gateway.licences.issuers import Issuers
-from gateway.licences.judging import LicenceDesk, Presented
+from gateway.licences.judging import PROOF_COST, LicenceDesk, Presented
 from gateway.limits import RateLimit
 from ledger.errors import InvalidInputError, UnavailableError
 from ledger.identifiers import parse_licence_type, parse_uscc
@@ -23,6 +24,8 @@ from ledger.licences.statustoken import MEDIA_TYPE
 
 #: A licence of 64 KiB, written in JSON.
 MAX_BODY = 160 << 10
+#: With a bundle of 1 MiB, in Base64 or with every quotation mark written as two characters.
+MAX_WITH_PROOF = MAX_BODY + (2 << 20)
 _NO_CACHE = {"Cache-Control": "no-store"}
 
 #: Answers a request: (route, request, behaviour).
@@ -38,10 +41,17 @@ class _Ask(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     audience: str = ""
     recipient: str = ""
     require_binding: bool = False
+    #: Base64 of the bundle.
+    proof: bytes = b""
 
 
 class _Leave(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     licence: str
+
+
+class _Draw(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    licence: str
+    recipient_name: str
 
 
 class LicenceRoutes:
@@ -66,6 +76,7 @@ class LicenceRoutes:
             route("/v1/licence/nonce", "GET", self._nonce),
             route("/v1/licence/verify", "POST", self._verify),
             route("/v1/licence/reference", "POST", self._leave),
+            route("/v1/licence/copy", "POST", self._draw),
             route("/v1/licence/issuer/{uscc}", "GET", self._issuer),
             route("/v1/licence/status/{uscc}/{number}", "GET", self._status),
         ]
@@ -76,16 +87,26 @@ class LicenceRoutes:
 
     async def _verify(self, request: Request) -> Response:
         self._limit.take(client_of(request))
-        asked = await _body(request, _Ask)
+        asked = await _body(request, _Ask, MAX_WITH_PROOF)
         presented = Presented(**msgspec.structs.asdict(asked))
+        if presented.has_proof:
+            self._limit.take(client_of(request), self._limit.bounded(PROOF_COST))
         judged = await run_in_threadpool(self._desk.judge, presented)
-        return JSONResponse(answers.verdict(judged), headers=_NO_CACHE)
+        return Response(answers.verdict(judged), media_type="application/json", headers=_NO_CACHE)
 
     async def _leave(self, request: Request) -> Response:
         self._limit.take(client_of(request))
         asked = await _body(request, _Leave)
         waiting = self._desk.leave(request.headers.get("host", ""), asked.licence)
         return JSONResponse({"url": waiting.reference.url, "expires": waiting.expires_ms}, headers=_NO_CACHE)
+
+    async def _draw(self, request: Request) -> Response:
+        self._limit.take(client_of(request), COST)
+        asked = await _body(request, _Draw)
+        host = request.headers.get("host", "")
+        page = await run_in_threadpool(draw_copy, self._desk, asked.licence, asked.recipient_name, host)
+        headers = {"Content-Disposition": 'attachment; filename="copy.pdf"', **_NO_CACHE}
+        return Response(page, media_type="application/pdf", headers=headers)
 
     async def _issuer(self, request: Request) -> Response:
         uscc = parse_uscc(request.path_params["uscc"])
@@ -102,10 +123,10 @@ class LicenceRoutes:
         return Response(kept.token, media_type=MEDIA_TYPE, headers={"Cache-Control": "no-cache"})
 
 
-async def _body(request: Request, kind: type[_T]) -> _T:
+async def _body(request: Request, kind: type[_T], most: int = MAX_BODY) -> _T:
     try:
         async with asyncio.timeout(UPLOAD_S):
-            data = await bounded_body(request, MAX_BODY, "a licence is at most 64 KiB")
+            data = await bounded_body(request, most, "a licence is at most 64 KiB, a bundle 1 MiB")
     except TimeoutError as error:
         raise UnavailableError(
             "http.slow", f"the body did not arrive within {UPLOAD_S} s", hint="try again on a better line"

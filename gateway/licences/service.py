@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import grpc
-import msgspec
 
 from gateway.answering import GrpcAnswers
 from gateway.licences import answers
 from gateway.licences.issuers import Issuers
-from gateway.licences.judging import Judged, LicenceDesk, Presented
+from gateway.licences.judging import PROOF_COST, Judged, LicenceDesk, Presented
 from gateway.limits import RateLimit
 from ledger.errors import LedgerError
 from ledger.identifiers import parse_licence_type, parse_uscc
@@ -40,23 +39,25 @@ class LicenceServicer(gateway_pb2_grpc.LicenceServiceServicer):
     def Verify(self, request: pb.LicencePresentation, context: grpc.ServicerContext) -> pb.LicenceVerdict:  # noqa: N802
         """The verdict on a licence."""
 
-        def work(asked: pb.LicencePresentation) -> pb.LicenceVerdict:
-            return _verdict(self._desk.judge(_presented(asked)))
+        def work(asked: Presented) -> pb.LicenceVerdict:
+            return _verdict(self._desk.judge(asked))
 
-        return self._answers.answer("Verify", request, context, work, limit=self._limit)
+        presented = _presented(request)
+        count = 1 + self._limit.bounded(PROOF_COST) * presented.has_proof
+        return self._answers.answer("Verify", presented, context, work, limit=self._limit, count=count)
 
     def VerifyBatch(  # noqa: N802
         self, requests: Iterator[pb.LicencePresentations], context: grpc.ServicerContext
     ) -> Iterator[pb.LicenceVerdicts]:
         """The verdicts of each message in order; a licence that could not be judged says why and stops nothing."""
 
-        def work(asked: pb.LicencePresentations) -> pb.LicenceVerdicts:
-            judged = self._desk.judge_many([_presented(item) for item in asked.items])
-            return pb.LicenceVerdicts(items=[_either(item) for item in judged])
+        def work(asked: list[Presented]) -> pb.LicenceVerdicts:
+            return pb.LicenceVerdicts(items=[_either(item) for item in self._desk.judge_many(asked)])
 
         for request in requests:
-            count = len(request.items)
-            yield self._answers.answer("VerifyBatch", request, context, work, limit=self._limit, count=count)
+            presented = [_presented(item) for item in request.items]
+            count = len(presented) + self._limit.bounded(PROOF_COST) * sum(item.has_proof for item in presented)
+            yield self._answers.answer("VerifyBatch", presented, context, work, limit=self._limit, count=count)
 
     def GetStatusList(  # noqa: N802
         self, request: pb.GetStatusListRequest, context: grpc.ServicerContext
@@ -110,11 +111,12 @@ def _presented(asked: pb.LicencePresentation) -> Presented:
         audience=asked.audience,
         recipient=asked.recipient,
         require_binding=asked.require_binding,
+        proof=asked.proof,
     )
 
 
 def _verdict(judged: Judged) -> pb.LicenceVerdict:
-    return pb.LicenceVerdict(code=judged.verdict.code, verdict=msgspec.json.encode(answers.verdict(judged)))
+    return pb.LicenceVerdict(code=judged.verdict.code, verdict=answers.verdict(judged))
 
 
 def _either(judged: Judged | LedgerError) -> pb.LicenceVerdict:

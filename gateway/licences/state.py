@@ -11,17 +11,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from gateway.licences.finals import FinalBlock, Finals
 from gateway.views import CityView
 from ledger.chain import external_shapes
 from ledger.chain.blocks import ChainHead
 from ledger.chain.client import ChainClient
-from ledger.errors import ConflictError, InvalidInputError, UntrustedError
+from ledger.errors import ConflictError, InvalidInputError, LedgerError, UntrustedError
 from ledger.evidence import licencestate, state
 from ledger.identifiers import member_from_bytes32
-from ledger.model import KeyInfo, KeyRole, StatusHeadInfo, StatusVersionInfo
+from ledger.model import KeyInfo, KeyRole, MemberInfo, StatusHeadInfo, StatusVersionInfo
 
 #: A head asked for this recently is not asked for again.
 FRESH_MS = 500
+#: How far the newest final block may lie behind for licences to be judged under it, milliseconds.
+LAG_MS = 10_000
 #: Spans of one member for one type that are read, the newest ones: of older ones no licence is in use.
 MAX_SPANS = 100
 
@@ -36,11 +39,13 @@ class Viewed(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
     """A block under whose state root is read. ``time_ms``: the chain's newest signed time that is known to stand on
-    it, Unix milliseconds: what the view's age counts from."""
+    it, Unix milliseconds: what the view's age counts from; ``finality``: how it is final by its proof
+    (``single-signer``, ``bft``), or the code of why that is not known."""
 
     head: ChainHead
     time_ms: int
     licences: bytes
+    finality: str = "finality.unproven"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,17 +77,21 @@ class ChainWord(Protocol):
 class LicenceState:
     """Proven reads at the newest block. Thread-safe; ``clock``: Unix milliseconds."""
 
-    def __init__(self, client: ChainClient, consortium: bytes, city: Viewed, clock: Callable[[], int]) -> None:
+    def __init__(
+        self, client: ChainClient, consortium: bytes, city: Viewed, clock: Callable[[], int], finals: Finals
+    ) -> None:
         self._client = client
         self._consortium = consortium
         self._city = city
         self._clock = clock
+        self._finals = finals
         self._lock = threading.Lock()
         self._asked_ms = -FRESH_MS
         self._moment: Moment | None = None
 
     def moment(self) -> Moment:
-        """The newest block, at most half a second old.
+        """The newest block that is proven final, where it is recent, else the newest; asked for at most half a second
+        ago.
 
         Raises: UnavailableError(chain.unreachable | gateway.starting), UntrustedError(header.hash | state.*),
         ConflictError(licence.no-contract | gateway.other-chain).
@@ -93,7 +102,9 @@ class LicenceState:
                 return self._moment
             # It is the city's reader that makes sure of which chain this is.
             view = self._city.view()
-            head = self._client.head()
+            newest = self._client.head()
+            final = self._final(newest)
+            head = newest if isinstance(final, str) else final.head
             signed_ms = 0 if view.view_age_ms is None else view.made_at_ms - view.view_age_ms
             if self._moment is None or self._moment.head.hash != head.hash:
                 address = self._slots(head, self._consortium, [state.contract_slot("Licences")])[0]
@@ -102,8 +113,11 @@ class LicenceState:
                 licences = self._moment.licences
             self._moment = Moment(
                 head=head,
-                time_ms=max(head.time * 1000, signed_ms if view.chain.height <= head.height else 0),
+                time_ms=max(head.time * 1000, signed_ms if view.chain.height <= head.height else 0)
+                if isinstance(final, str)
+                else final.time_ms,
                 licences=licences,
+                finality=final if isinstance(final, str) else final.kind,
             )
             self._asked_ms = now
             return self._moment
@@ -114,6 +128,12 @@ class LicenceState:
         owner, packed = self._slots(at.head, self._consortium, [where.member, where.packed])
         key = state.decode_key(material, owner, packed)
         return key if key is not None and key.role is KeyRole.ISSUER and key.member == member else None
+
+    def member(self, at: Moment, uscc: str) -> MemberInfo | None:
+        """A member with its status, roles and account; None where there is none."""
+        where = state.member_slots(uscc)
+        packed, handle, account = self._slots(at.head, self._consortium, [where.packed, where.handle, where.account])
+        return state.decode_member(uscc, packed, handle, account)
 
     def standing(self, at: Moment, code: str, member: str) -> Standing:
         """Whether a type is known and in use, and the spans of a member for it."""
@@ -150,6 +170,15 @@ class LicenceState:
             bits=bits,
         )
         return StatusHeadInfo(uri_digest=uri_digest, newest=newest)
+
+    def _final(self, newest: ChainHead) -> FinalBlock | str:
+        """The block that is judged under, or why its finality is not known."""
+        try:
+            final = self._finals.newest(self._slots)
+        except LedgerError as error:
+            return error.code
+        recent = abs(self._clock() - final.time_ms) <= LAG_MS
+        return final if recent or final.head.hash == newest.hash else "finality.behind"
 
     def _slots(self, head: ChainHead, address: bytes, slots: Sequence[bytes]) -> list[bytes]:
         if not slots:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final
 
 from gateway.licences.kept import Kept
@@ -10,8 +10,8 @@ from gateway.licences.sources import IssuerKey, IssuerNodes
 from gateway.licences.state import ChainWord, Standing
 from ledger.errors import InvalidInputError, NotFoundError, UnavailableError
 from ledger.licences import b64, credential
-from ledger.licences.trust import Accreditation, IssuerTrust, KeyEnd, Proven
-from ledger.model import KeyInfo
+from ledger.licences.batch import KnownKeys, known_keys
+from ledger.licences.trust import Accreditation, IssuerTrust, Proven, key_end
 
 #: What was read this recently is not read again. Also how long a change on the chain may stay unseen.
 FRESH_MS: Final = 2_000
@@ -36,7 +36,8 @@ class IssuerTrusts:
         self._clock = clock
         self._max_age_ms = max_age_ms
         self._keys = Kept(self._read_keys, clock, size=MAX_ISSUERS, fresh_ms=FRESH_MS, keep_ms=_FOR_EVER_MS)
-        self._at_hand: dict[str, bytes] = {}
+        self._used: dict[str, bytes] = {}
+        self._at_hand = known_keys({})
         self._trusts = Kept(self._read_trust, clock, size=MAX_TRUSTS, fresh_ms=FRESH_MS, keep_ms=max_age_ms)
 
     def trust(self, kid: str, iss: str, vct: str) -> IssuerTrust | None:
@@ -61,8 +62,8 @@ class IssuerTrusts:
             )
         return found, key
 
-    def at_hand(self) -> Mapping[str, bytes]:
-        """Keys in recent use, SubjectPublicKeyInfo by kid: what can be opened without asking anybody."""
+    def at_hand(self) -> KnownKeys:
+        """Keys in recent use: what can be opened without asking anybody."""
         return self._at_hand
 
     def keys(self, uscc: str) -> dict[str, IssuerKey]:
@@ -126,27 +127,24 @@ class IssuerTrusts:
             key_from_ms=key.valid_from * 1000,
             key_ended_ms=ended_ms,
             key_ended_kind=kind,
+            key_until_ms=key.valid_to * 1000 or None,
             accreditations=spans(standing),
             type_known=standing.known,
             view_height=at.head.height,
             view_time_ms=at.time_ms,
             proven=Proven.STORAGE_PROOF,
+            finality=at.finality,
         )
         return trust, published
 
     def _use(self, key: IssuerKey) -> None:
-        kept = {kid: spki for kid, spki in self._at_hand.items() if kid != key.kid}
+        kept = {kid: spki for kid, spki in self._used.items() if kid != key.kid}
         newest = list(kept.items())[-(MAX_AT_HAND - 1) :]
         # Replaced as a whole: a batch under way keeps the keys it began with.
-        self._at_hand = dict(newest) | {key.kid: key.spki}
-
-
-def key_end(key: KeyInfo) -> tuple[int | None, KeyEnd | None]:
-    """(when a key ended in Unix milliseconds, how); (None, None) for one in force without an end."""
-    if key.status == "compromised":
-        return key.ended_at * 1000, KeyEnd.COMPROMISED
-    ends = [end for end in (key.valid_to, 0 if key.status == "active" else key.ended_at) if end]
-    return (min(ends) * 1000, KeyEnd.RETIRED) if ends else (None, None)
+        used = dict(newest) | {key.kid: key.spki}
+        if used != self._used:
+            self._at_hand = known_keys(used)
+        self._used = used
 
 
 def spans(standing: Standing) -> tuple[Accreditation, ...]:

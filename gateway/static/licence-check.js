@@ -1,5 +1,6 @@
 // The reader's own device computes again what arithmetic can show of a licence: the issuer's signature, the digest of
 // every disclosed field, the holder's signature. No library: WebCrypto. Source: RFC 9901, RFC 7515, RFC 7518.
+import { unpacked } from "./licence-packed.js";
 import { openSlip } from "./licence-slip.js";
 
 const utf8 = new TextEncoder();
@@ -74,9 +75,10 @@ const rechecked = async (opened, key) => {
   ];
 };
 
-// `text`: an SD-JWT presentation or a slip; `key`: {kid, alg, spki} as the gateway's verdict names it, or nothing.
+// `given`: an SD-JWT presentation, packed or not, or a slip; `key`: {kid, alg, spki} as the gateway's verdict names it, or nothing.
 // Answers lines {name, outcome: "pass" | "fail" | "skip", n}; null where the text is neither.
-export const recheck = async (text, key) => {
+export const recheck = async (given, key) => {
+  const text = await unpacked(given);
   const slip = openSlip(text);
   if (slip) return rechecked(slip, key);
   const parts = text.split("~");

@@ -4,7 +4,7 @@ const PREFIX = "EL1:";
 const DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:";
 const MAX_CHARACTERS = 600;
 
-const fromBase45 = (text) => {
+export const fromBase45 = (text) => {
   const bytes = [];
   for (let at = 0; at < text.length; at += 3) {
     const digits = [...text.slice(at, at + 3)].map((character) => DIGITS.indexOf(character));

@@ -7,6 +7,7 @@ const texts = JSON.parse(document.body.dataset.texts);
 const byId = (id) => document.getElementById(id);
 const result = byId("result");
 const MAX_TEXT = 1 << 16;
+const MAX_BUNDLE = 1 << 20;
 const MAX_FILE = 64 << 20;
 const USCC = /^[0-9A-HJ-NP-RTUW-Y]{18}$/;
 
@@ -53,7 +54,9 @@ const recipient = () => {
 const judge = async (text, current) => {
   const shown = text.trim();
   if (!shown) return tell(result, "warn", texts.empty, texts.empty_todo);
-  if (new TextEncoder().encode(shown).length > MAX_TEXT) return tell(result, "warn", texts.too_large, texts.too_large_todo);
+  // The bundle of a licence (.civic) is JSON, and has the proofs too.
+  const most = shown.startsWith("{") ? MAX_BUNDLE : MAX_TEXT;
+  if (new TextEncoder().encode(shown).length > most) return tell(result, "warn", texts.too_large, texts.too_large_todo);
   const code = recipient();
   if (code === null) return null;
   busy(result, texts.judging);
@@ -94,7 +97,7 @@ const take = (file) => {
   alone(async (current) => {
     if (file.size > MAX_FILE) return tell(result, "warn", texts.too_large, texts.too_large_todo);
     if (file.type.startsWith("image/")) return judgePicture(file, current);
-    if (file.size > 2 * MAX_TEXT) return tell(result, "warn", texts.too_large, texts.too_large_todo);
+    if (file.size > MAX_BUNDLE) return tell(result, "warn", texts.too_large, texts.too_large_todo);
     let text;
     try {
       text = new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer());

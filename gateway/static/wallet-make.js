@@ -44,13 +44,13 @@ const holderKey = async (pem, payload) => {
 
 const part = (value) => toBase64Url(utf8.encode(JSON.stringify(value)));
 
-// A presentation of the chosen fields for `audience`, signed by the holder's key where the wallet has one.
-export const present = async (wallet, chosen, audience) => {
+// The chosen fields with what the holder says of them, signed by the holder's key where the wallet has one.
+const shownWith = async (wallet, chosen, said) => {
   const parts = wallet.fields.filter((field) => chosen.includes(field.name)).flatMap((field) => field.parts);
   const shown = [wallet.jwt, ...new Set(parts), ""].join("~");
   if (!wallet.key) return shown;
   const claims = {
-    aud: audience,
+    ...said,
     iat: Math.floor(Date.now() / 1000),
     nonce: toBase64Url(crypto.getRandomValues(new Uint8Array(16))),
     sd_hash: await digestOf(shown),
@@ -59,3 +59,10 @@ export const present = async (wallet, chosen, audience) => {
   const signature = await crypto.subtle.sign({ name: "ECDSA", hash: "SHA-256" }, wallet.key, utf8.encode(signed));
   return `${shown}${signed}.${toBase64Url(signature)}`;
 };
+
+// A presentation of the chosen fields for `audience`.
+export const present = (wallet, chosen, audience) => shownWith(wallet, chosen, { aud: audience });
+
+// A copy of the chosen fields for one body (USCC), one matter, until `expires` (Unix seconds).
+export const makeCopy = (wallet, chosen, { recipient, matter, expires }) =>
+  shownWith(wallet, chosen, { aud: `urn:cn:uscc:${recipient}`, copy: { matter }, exp: expires });

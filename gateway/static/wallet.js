@@ -1,5 +1,6 @@
 // The page "my licence": opens a wallet file on this device, shows what is chosen for five minutes.
 import { element, filled, plain, rank, rowsOf, tell } from "./licence-show.js";
+import { copyFrom, dropPage, freshDays, isUscc } from "./wallet-copy.js";
 import { openWallet, present } from "./wallet-make.js";
 
 const texts = JSON.parse(document.body.dataset.texts);
@@ -7,7 +8,6 @@ const labels = JSON.parse(document.body.dataset.labels);
 const byId = (id) => document.getElementById(id);
 const result = byId("result");
 const MAX_FILE = 1 << 18;
-const USCC = /^[0-9A-HJ-NP-RTUW-Y]{18}$/;
 const MACHINES = ["_sd", "_sd_alg", "cnf", "exp", "iat", "iss", "nbf", "status", "vct"];
 
 let wallet = null;
@@ -17,6 +17,7 @@ const nameOf = (name) => labels[name] || name;
 const picked = () => [...byId("fields").querySelectorAll("input:checked")].map((input) => input.value);
 const clear = () => {
   clearInterval(clock);
+  dropPage();
   result.replaceChildren();
 };
 
@@ -32,6 +33,8 @@ const pick = ({ name, value }) => {
 const offer = () => {
   byId("held").textContent = wallet.payload.ZZMC || "";
   byId("no-key").hidden = wallet.key !== null;
+  byId("copying").hidden = wallet.key === null;
+  freshDays();
   const always = Object.keys(wallet.payload).filter((name) => !MACHINES.includes(name)).map((name) => ({ name }));
   const rows = inOrder(always).map(({ name }) => [nameOf(name), plain(wallet.payload[name])]);
   byId("always").replaceChildren(...rowsOf(rows).childNodes);
@@ -43,6 +46,8 @@ const offer = () => {
 const forget = () => {
   wallet = null;
   byId("choice").hidden = true;
+  byId("copying").open = false;
+  for (const form of document.querySelectorAll("#choice form")) form.reset();
   for (const id of ["held", "always", "fields"]) byId(id).replaceChildren();
   clear();
 };
@@ -95,11 +100,19 @@ const showCode = (url, expires, presentation) => {
   result.firstChild.scrollIntoView({ block: "nearest" });
 };
 
-byId("choice").addEventListener("submit", async (event) => {
+byId("copy").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  clear();
+  byId("make").disabled = true;
+  await copyFrom(wallet, picked(), () => wallet);
+  byId("make").disabled = false;
+});
+
+byId("present").addEventListener("submit", async (event) => {
   event.preventDefault();
   clear();
   const to = byId("to").value.trim().toUpperCase();
-  if (to && !USCC.test(to)) return tell(result, "warn", texts.to_bad, texts.to_bad_todo);
+  if (to && !isUscc(to)) return tell(result, "warn", texts.to_bad, texts.to_bad_todo);
   try {
     const made = await present(wallet, picked(), to ? `urn:cn:uscc:${to}` : location.origin);
     const answer = await fetch("/v1/licence/reference", {

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from ledger.evidence.licencestate import ProvenSpan
-from ledger.licences import b64, binding, credential, identifier, issuing, slip, templates
+from ledger.licences import b64, binding, credential, identifier, issuing, packing, slip, templates
 from ledger.licences.copies import CopyTerms, make_copy
 from ledger.licences.slip import Slip
 from ledger.licences.status import Status
@@ -69,7 +69,7 @@ def samples(now_s: int | None = None) -> dict[str, Sample]:
     )
     bound = binding.bind(shown, signer=HOLDER, audience=f"urn:cn:uscc:{OTHER}", nonce="n" * 22, issued_at=now)
     bound_here = _WHOLE | {"holder": "pass"}
-    paper = _slip(now)
+    paper, packed = _slip(now), packing.pack(copy)
     return {
         "valid": Sample(text=shown, code="valid", device=_WHOLE),
         "bound": Sample(text=bound, code="valid", device=bound_here),
@@ -90,6 +90,11 @@ def samples(now_s: int | None = None) -> dict[str, Sample]:
         "copy-elsewhere": Sample(
             text=copy, code="wrong-recipient", recipient=OTHER, failed="purpose", device=bound_here
         ),
+        "copy-page": Sample(text=packed, code="valid", recipient=RECIPIENT, device=bound_here),
+        "copy-page-elsewhere": Sample(
+            text=packed, code="wrong-recipient", recipient=OTHER, failed="purpose", device=bound_here
+        ),
+        "copy-page-damaged": Sample(text=packed[:-30] + "0" * 30, code="malformed", failed="structure", device={}),
         "slip": Sample(text=paper, code="valid", device=_SIGNED),
         "slip-damaged": Sample(
             text=paper[:-30] + "0" * 30, code="forged", failed="signature", device=_SIGNED | {"signature": "fail"}
@@ -98,9 +103,9 @@ def samples(now_s: int | None = None) -> dict[str, Sample]:
     }
 
 
-def held(holder: Signer) -> str:
-    """A good licence of the issuer, as the holder of that key keeps it."""
-    return _licence(int(time.time()), _GOOD, holder=holder)
+def held(holder: Signer, state: str = "good") -> str:
+    """A ``good`` or ``revoked`` licence of the issuer, as the holder of that key keeps it."""
+    return _licence(int(time.time()), {"good": _GOOD, "revoked": _REVOKED}[state], holder=holder)
 
 
 def _licence(now_s: int, place: int, *, until: str = "长期", stranger: bool = False, holder: Signer = HOLDER) -> str:

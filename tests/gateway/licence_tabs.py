@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import ssl
 import time
 from http.client import HTTPSConnection
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,13 @@ from ledger.webserver import HttpServer
 from node.identity.tls import make_named_certificate
 from tests.gateway.licence_samples import Sample, known_issuer, samples
 from tests.gateway.test_web import Starting
+
+SIZES = {"desktop": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
+#: Both sizes, both languages, both themes: every pair of them; all three for pictures.
+FEW = ("desktop-zh-light", "phone-en-dark")
+PAIRS = (*FEW, "desktop-en-light", "phone-zh-dark")
+ALL = tuple("-".join(parts) for parts in product(SIZES, ("zh", "en"), ("light", "dark")))
+PICTURED = bool(os.environ.get("CIVICLEDGER_SCREENSHOTS"))
 
 
 class Gateway:
@@ -108,7 +117,20 @@ class Tab:
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("console", self._heard)
         self.page.on("request", self._asked)
-        self.page.goto(gateway.url + "/licence")
+
+    def open(self) -> None:
+        """The page *check a licence*, with nothing of what was done in this tab before."""
+        self.page.goto(self.gateway.url + "/licence")
+        if self.page.evaluate("localStorage.length"):
+            self.page.evaluate("localStorage.clear()")
+            self.page.reload()
+        self.asked.clear()
+        self.sent.clear()
+
+    def settle(self) -> None:
+        """What holds of every page: it complains of nothing and asks no other site."""
+        assert self.complaints == []
+        assert [url for url in self.asked if not url.startswith(self.gateway.url + "/")] == []
 
     def _heard(self, message: Any) -> None:
         if message.type in ("error", "warning"):
@@ -154,7 +176,7 @@ def fits(page: Any) -> bool:
 def lines(tab: Tab, attribute: str) -> dict[str, str]:
     """The lines of ``check`` or ``device`` by name, with their outcomes."""
     found = tab.page.locator(f"#result [data-{attribute}]")
-    return {item.get_attribute(f"data-{attribute}"): item.get_attribute("data-outcome") for item in found.all()}
+    return dict(found.evaluate_all(f"all => all.map(item => [item.dataset.{attribute}, item.dataset.outcome])"))
 
 
 def code_of(text: str) -> bytes:

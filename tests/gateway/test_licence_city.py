@@ -4,25 +4,37 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 import zlib
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import grpc
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from typer.testing import CliRunner
 
 from ledger import codec
-from ledger.licences import binding, issuing, statustoken, suites
+from ledger.licences import b64, binding, credential, issuing, jws, packing, statustoken, suites
+from ledger.licences.copies import CopyTerms, make_copy
 from ledger.licences.description import TypeDescription, encode_description
 from ledger.licences.statustoken import ListKey
+from ledger.model import KeyRole
 from ledger.v1 import gateway_pb2, gateway_pb2_grpc, licences_pb2, licences_pb2_grpc, licencetypes_pb2
 from ledger.v1.licencetypes_pb2_grpc import LicenceTypeServiceStub
 from node.cli.connect import connect
+from node.cli.main import build
+from node.config import load_config
+from node.identity.keyfiles import key_file, load_secret, read_passphrase
 from node.rpc.errors import CODE_KEY
 from scripts.benches.licence_issuer import ROW, SHOWN, signer
+from tests.chromium import PATIENCE_MS, chromium
 from tests.gateway.conftest import RunningCity
+from tests.gateway.licence_tabs import SIZES
 from tests.node.core.makers import eventually
 
 TIMEOUT = 180
@@ -131,6 +143,8 @@ def test_a_licence_is_judged_by_what_the_chain_proves(
     assert (answer.code, verdict["issuer"], verdict["type"]) == ("valid", office.issuer, office.type)
     assert verdict["view"]["proven"] == "storage-proof"
     assert verdict["view"]["height"] > 0
+    # The block is not the home node's word: the sequencer's head and its cosignatures stand under the gateway's policy.
+    assert eventually(lambda: office.ask(licence=licence.presentation)["view"]["finality"] == "single-signer")
     assert verdict["view"]["age_ms"] < 180_000
     assert gate.Verify(asked, timeout=TIMEOUT).code == "replayed"
     key = office.city.get(f"/v1/licence/issuer/{office.issuer}?type={office.type}").json()
@@ -162,6 +176,129 @@ def test_suspended_resumed_and_revoked_at_the_gateway(office: Office) -> None:
     for change, code in (("Suspend", "suspended"), ("Resume", "valid"), ("Revoke", "revoked")):
         office.change(change, licence)
         office.await_code(code, licence)
+
+
+@pytest.fixture(scope="module")
+def held_out(office: Office) -> dict[str, tuple[str, str]]:
+    """What is held out to the labour department, by name: the text, and the verdict it gets."""
+    asker, other = (_member(office.city, name) for name in ("labour", "data"))
+    good, suspended, revoked = (office.issue(f"gateway-shown-{name}") for name in ("good", "suspended", "revoked"))
+    office.change("Suspend", suspended)
+    office.change("Revoke", revoked)
+    office.await_code("suspended", suspended)
+    office.await_code("revoked", revoked)
+    slip = office.stub.MakeSlip(licences_pb2.MakeSlipRequest(id=good.id, seconds=86_400), timeout=TIMEOUT).slip
+    head, payload, signature = good.presentation.split(".", 2)
+    said = b64.decode(payload).replace(b"2031-12-31", b"2041-12-31")
+    copies_ = {to: _copy(good, to) for to in (asker, other)}
+    return {
+        "valid": (good.presentation, "valid"),
+        "expired": (_over(office, good), "expired"),
+        "suspended": (suspended.presentation, "suspended"),
+        "revoked": (revoked.presentation, "revoked"),
+        "forged": (f"{head}.{b64.encode(said)}.{signature}", "forged"),
+        "copy": (copies_[asker], "valid"),
+        "copy for another": (copies_[other], "wrong-recipient"),
+        "code of a copy's page": (packing.pack(copies_[asker]), "valid"),
+        "code of another's page": (packing.pack(copies_[other]), "wrong-recipient"),
+        "damaged code of a page": (packing.pack(copies_[asker])[:-40], "malformed"),
+        "slip": (slip, "valid"),
+        "damaged slip": (slip[:-7], "malformed"),
+        "something else": ("https://menu.example/table/7", "malformed"),
+    }
+
+
+def _member(city: RunningCity, name: str) -> str:
+    with connect(city.folder / name) as node:
+        return node.member
+
+
+def _over(office: Office, licence: Licence) -> str:
+    """The licence as its issuer might have signed it with an end that has passed; a node issues none like that."""
+    config = load_config(office.city.folder / "civil")
+    secret = load_secret(
+        key_file(config.keys_folder, KeyRole.ISSUER),
+        KeyRole.ISSUER,
+        read_passphrase(config.folder, config.passphrase_file, {}),
+    )
+    issuer = suites.es256_signer(ec.derive_private_key(int.from_bytes(secret, "big"), ec.SECP256R1()))
+    issued, rest = licence.presentation.split("~", 1)
+    claims = jws.parse(issued).claims() | {
+        "ZZYXQQSRQ": "2026-01-01",
+        "ZZYXQJZRQ": "2026-06-30",
+        "nbf": 1_767_196_800,
+        "exp": 1_782_835_200,
+    }
+    return jws.make({"kid": issuer.kid, "typ": credential.TYP}, claims, issuer) + "~" + rest
+
+
+def _copy(licence: Licence, recipient: str) -> str:
+    now = int(time.time())
+    terms = CopyTerms(recipient=recipient, matter="驾驶员招聘", made_s=now, expires_s=now + 86_400)
+    return make_copy(licence.presentation, terms, holder=signer("holder"), nonce=b"n" * 16)
+
+
+def test_the_command_grpc_and_https_give_one_verdict(
+    office: Office,
+    held_out: dict[str, tuple[str, str]],
+    gate: gateway_pb2_grpc.LicenceServiceStub,
+    tmp_path: Path,
+) -> None:
+    asker = _member(office.city, "labour")
+
+    def commanded(name: str) -> dict[str, Any]:
+        (tmp_path / "shown.txt").write_text(held_out[name][0] + "\n", "utf-8")
+        words = [
+            "licence",
+            "verify",
+            str(tmp_path / "shown.txt"),
+            "--json",
+            "--node",
+            str(office.city.folder / "labour"),
+        ]
+        done = CliRunner().invoke(build(words), words)
+        assert done.exit_code in (0, 1), (name, done.output, done.exception)
+        verdict = dict(json.loads(done.stdout))
+        assert verdict["accepted"] is (done.exit_code == 0)
+        return verdict
+
+    def caught_up() -> bool:
+        return [commanded(name)["code"] for name in ("suspended", "revoked")] == ["suspended", "revoked"]
+
+    # The department's node takes the newest list of another's once its head is on the chain that it has read.
+    eventually(caught_up)
+    for name, (text, code) in held_out.items():
+        asked = gateway_pb2.LicencePresentation(licence=text, recipient=asker)
+        answer = gate.Verify(asked, timeout=TIMEOUT)
+        verdicts = [commanded(name), json.loads(answer.verdict), office.ask(licence=text, recipient=asker)]
+        assert (answer.code, [verdict["code"] for verdict in verdicts]) == (code, [code] * 3), name
+        lines = [[(line["name"], line["outcome"], line["code"]) for line in verdict["checks"]] for verdict in verdicts]
+        assert lines[0] == lines[1] == lines[2], name
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as opened:
+        yield opened
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("size", SIZES)
+def test_the_page_shows_the_same_verdicts(
+    office: Office, held_out: dict[str, tuple[str, str]], browser: Any, size: str
+) -> None:
+    asker = _member(office.city, "labour")
+    with closing(browser.new_page(viewport=SIZES[size], ignore_https_errors=True, locale="en-GB")) as page:
+        page.set_default_timeout(PATIENCE_MS)
+        page.goto(office.city.url + "/licence")
+        page.evaluate("document.getElementById('more').open = true")
+        page.fill("#recipient", asker)
+        for name, (text, code) in held_out.items():
+            page.evaluate("document.getElementById('result').replaceChildren()")
+            page.fill("#text", text)
+            page.click("#check")
+            page.wait_for_selector("#result[aria-busy=false] .verdict")
+            assert page.locator("#result .verdict").get_attribute("data-code") == code, name
 
 
 def test_no_file_of_the_gateway_names_the_holder(office: Office) -> None:

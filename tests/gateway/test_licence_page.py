@@ -1,115 +1,61 @@
-"""The pages *check a licence* and *my licence* in a real browser, before a gateway that knows one issuer."""
+"""The page *check a licence* in a real browser, before a gateway that knows one issuer."""
 
 from __future__ import annotations
 
 import base64
 import io
-import os
-from collections.abc import Iterator
-from itertools import product
-from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
 
 from ledger.licences import b64, issuing
 from ledger.licences.suites import Signer, sm2_signer
-from node.cli.walletfile import Wallet, new_holder_key, write_wallet
-from tests.chromium import PATIENCE_MS, broken_rules, chromium, picture
-from tests.gateway.licence_samples import OTHER, Sample, held, samples
-from tests.gateway.licence_tabs import Gateway, Tab, code_of, fits, lines
+from tests.chromium import broken_rules, picture
+from tests.gateway.licence_samples import OTHER, Sample, samples
+from tests.gateway.licence_tabs import ALL, FEW, PAIRS, PICTURED, Tab, code_of, fits, lines
 from tests.ledger.licences.licence_keys import ISSUER, STRANGER
 
 pytestmark = pytest.mark.browser
 
-SIZES = {"desktop": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
 NAMES = tuple(samples(1_790_000_000))
-#: Both sizes, both languages, both themes: every pair of them for one verdict of each kind, all three for pictures.
-FEW = ("desktop-zh-light", "phone-en-dark")
-PAIRS = (*FEW, "desktop-en-light", "phone-zh-dark")
-ALL = tuple("-".join(parts) for parts in product(SIZES, ("zh", "en"), ("light", "dark")))
+#: What is shown in every pair of size, language and theme: one verdict of each kind.
 KINDS = ("valid", "revoked", "something-else")
-PICTURED = bool(os.environ.get("CIVICLEDGER_SCREENSHOTS"))
 CASES = [(tab, name) for name in NAMES for tab in (ALL if PICTURED else PAIRS if name in KINDS else FEW)]
 ONCE = pytest.mark.parametrize("tab", ["phone-en-light"], indirect=True)
 
 
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    running = Gateway(tmp_path_factory.mktemp("licence-page"))
-    running.server.start()
-    yield running
-    running.server.close()
-
-
-@pytest.fixture(scope="module")
-def filmed(tmp_path_factory: pytest.TempPathFactory, gateway: Gateway) -> Path:
-    """What a camera sees that looks at a slip: a video of one picture."""
-    code = Image.open(io.BytesIO(code_of(gateway.shown["slip"].text))).convert("RGB")
-    frame = Image.new("RGB", (1280, 960), "white")
-    frame.paste(code.resize((800, 800)), (240, 80))
-    out = io.BytesIO()
-    frame.save(out, "JPEG", quality=90)
-    file = tmp_path_factory.mktemp("camera") / "slip.mjpeg"
-    file.write_bytes(out.getvalue() * 2)
-    return file
-
-
-@pytest.fixture(scope="module")
-def browser(filmed: Path) -> Iterator[Any]:
-    with chromium(["--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={filmed}"]) as opened:
-        yield opened
-
-
-@pytest.fixture
-def tab(request: pytest.FixtureRequest, browser: Any, gateway: Gateway) -> Iterator[Tab]:
-    device, language, theme = request.param.split("-")
-    context = browser.new_context(
-        viewport=SIZES[device],
-        has_touch=device == "phone",
-        ignore_https_errors=True,
-        locale="zh-CN" if language == "zh" else "en-GB",
-        color_scheme=theme,
+@pytest.mark.parametrize("kept_tab", ALL if PICTURED else PAIRS, indirect=True)
+def test_the_page_before_anything_was_shown(kept_tab: Tab) -> None:
+    assert kept_tab.page.locator("h1").inner_text() == (
+        "核验电子证照" if kept_tab.language == "zh" else "Check a licence"
     )
-    context.set_default_timeout(PATIENCE_MS)
-    opened = Tab(context, gateway, request.param)
-    yield opened
-    assert opened.complaints == []
-    assert [url for url in opened.asked if not url.startswith(gateway.url + "/")] == []
-    context.close()
+    picture(kept_tab.page, f"licence-{kept_tab.name}-start")
+    assert fits(kept_tab.page)
+    assert broken_rules(kept_tab.page) == []
 
 
-@pytest.mark.parametrize("tab", ALL if PICTURED else PAIRS, indirect=True)
-def test_the_page_before_anything_was_shown(tab: Tab) -> None:
-    assert tab.page.locator("h1").inner_text() == ("核验电子证照" if tab.language == "zh" else "Check a licence")
-    picture(tab.page, f"licence-{tab.name}-start")
-    assert fits(tab.page)
-    assert broken_rules(tab.page) == []
-
-
-@pytest.mark.parametrize(("tab", "name"), CASES, indirect=["tab"])
-def test_one_verdict_everywhere(tab: Tab, name: str) -> None:
-    sample: Sample = tab.gateway.shown[name]
+@pytest.mark.parametrize(("kept_tab", "name"), CASES, indirect=["kept_tab"])
+def test_one_verdict_everywhere(kept_tab: Tab, name: str) -> None:
+    sample: Sample = kept_tab.gateway.shown[name]
     asked = {"licence": sample.text} | ({"recipient": sample.recipient} if sample.recipient else {})
-    answer = tab.gateway.post("/v1/licence/verify", asked)
-    assert (answer["code"], tab.paste(sample.text, sample.recipient)) == (sample.code, sample.code)
-    assert tab.page.locator("#result .verdict h2").inner_text() == answer["title"][tab.language]
-    assert lines(tab, "check") == {check["name"]: check["outcome"] for check in answer["checks"]}
+    answer = kept_tab.gateway.post("/v1/licence/verify", asked)
+    assert (answer["code"], kept_tab.paste(sample.text, sample.recipient)) == (sample.code, sample.code)
+    assert kept_tab.page.locator("#result .verdict h2").inner_text() == answer["title"][kept_tab.language]
+    assert lines(kept_tab, "check") == {check["name"]: check["outcome"] for check in answer["checks"]}
     failed = [check["name"] for check in answer["checks"] if check["outcome"] == "fail"]
     assert failed == ([sample.failed] if sample.failed else [])
     if failed:
-        reason = next(check["text"] for check in answer["checks"] if check["outcome"] == "fail")[tab.language]
-        assert reason in tab.page.locator(f"#result [data-check={failed[0]}]").inner_text()
-        assert reason in tab.page.locator("#result .verdict").inner_text()
-    shown = tab.page.locator("#result").inner_text()
+        reason = next(check["text"] for check in answer["checks"] if check["outcome"] == "fail")[kept_tab.language]
+        assert reason in kept_tab.page.locator(f"#result [data-check={failed[0]}]").inner_text()
+        assert reason in kept_tab.page.locator("#result .verdict").inner_text()
+    shown = kept_tab.page.locator("#result").inner_text()
     for claim in answer.get("claims", []):
-        assert claim["label"][tab.language] in shown
-    assert lines(tab, "device") == sample.device
-    picture(tab.page, f"licence-{tab.name}-{name}")
-    assert fits(tab.page)
+        assert claim["label"][kept_tab.language] in shown
+    assert lines(kept_tab, "device") == sample.device
+    picture(kept_tab.page, f"licence-{kept_tab.name}-{name}")
+    assert fits(kept_tab.page)
     if name in KINDS:
-        assert broken_rules(tab.page) == []
+        assert broken_rules(kept_tab.page) == []
 
 
 @ONCE
@@ -278,91 +224,3 @@ def test_where_no_camera_is_allowed_the_page_says_what_else_there_is(tab: Tab) -
     assert tab.verdict() is None
     assert "use a picture" in tab.result.inner_text()
     assert tab.page.locator("#finder").is_hidden()
-
-
-@pytest.fixture(scope="module")
-def wallet(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A wallet file as the command writes it."""
-    pem, holder = new_holder_key()
-    file = tmp_path_factory.mktemp("wallet") / "wallet.json"
-    write_wallet(file, Wallet(licence=held(holder), holder_key=pem))
-    return file
-
-
-def open_wallet(tab: Tab, file: Path) -> None:
-    tab.page.goto(tab.gateway.url + "/wallet")
-    tab.page.set_input_files("#wallet", str(file))
-    tab.page.wait_for_selector("#choice:not([hidden])")
-
-
-@pytest.mark.parametrize("tab", ALL if PICTURED else FEW, indirect=True)
-def test_a_holder_shows_what_is_chosen_and_nothing_else(tab: Tab, wallet: Path) -> None:
-    open_wallet(tab, wallet)
-    page = tab.page
-    assert page.locator("#held").inner_text() == "食品经营许可证"
-    assert not page.locator("#no-key").is_visible()
-    tab.asked.clear()
-    page.check("#fields input[value=CZZT]")
-    page.check("#fields input[value=KZ_JYCS]")
-    page.fill("#to", OTHER)
-    picture(page, f"wallet-{tab.name}-choice")
-    assert (fits(page), broken_rules(page), tab.asked) == (True, [], [])
-    page.click("#show")
-    page.wait_for_selector("#result img.code")
-    page.wait_for_function("document.querySelector('#result img.code').naturalWidth > 0")
-    picture(page, f"wallet-{tab.name}-code")
-    assert (fits(page), broken_rules(page)) == (True, [])
-    sent, *more = tab.sent
-    assert more == []
-    assert "holder_key" not in sent
-    shown = [b64.decode(part).decode() for part in sent.split("~")[1:-1]]
-    assert sorted(text.split(",")[1].strip() for text in shown) == ['"CZZT"', '"KZ_JYCS"']
-    # The other side scans the code from the screen.
-    code = page.locator("#result img.code").screenshot()
-    page.goto(tab.gateway.url + "/licence")
-    assert tab.choose("photo.png", code, "image/png") == "valid"
-    assert lines(tab, "device") == dict.fromkeys(("key", "signature", "disclosures", "holder"), "pass")
-    assert "福州某某餐饮有限公司" in tab.result.inner_text()
-    assert lines(tab, "check")["holder"] == "pass"
-
-
-@ONCE
-def test_a_code_ends_after_five_minutes_and_the_wallet_when_it_is_closed(tab: Tab, wallet: Path) -> None:
-    tab.page.clock.install()
-    open_wallet(tab, wallet)
-    tab.page.check("#all")
-    tab.page.click("#show")
-    tab.page.wait_for_selector("#result img.code")
-    tab.page.clock.run_for(301_000)
-    tab.page.wait_for_selector("#result .verdict")
-    assert "This code has ended" in tab.result.inner_text()
-    tab.page.click("#forget")
-    assert tab.page.locator("#choice").is_hidden()
-    assert tab.page.locator("#fields input").count() == 0
-
-
-@ONCE
-def test_what_is_no_wallet_or_has_another_key_is_said(tab: Tab, wallet: Path, tmp_path: Path) -> None:
-    tab.page.goto(tab.gateway.url + "/wallet")
-    pem, _ = new_holder_key()
-    _, stranger = new_holder_key()
-    write_wallet(tmp_path / "other.json", Wallet(licence=held(stranger), holder_key=pem))
-    for content, said in (
-        (b"{}", "no wallet file"),
-        (b"\xff\xfe", "no wallet file"),
-        (b'{"v":1,"licence":"a.b.c~"}', "no wallet file"),
-        (b"x" * ((1 << 18) + 1), "no wallet file"),
-        ((tmp_path / "other.json").read_bytes(), "not the licence's"),
-        (wallet.read_bytes().replace(b"PRIVATE KEY-----\\n", b"PRIVATE KEY-----\\nAAAA"), "not the licence's"),
-    ):
-        tab.page.evaluate("document.getElementById('result').replaceChildren()")
-        tab.page.set_input_files("#wallet", {"name": "w.json", "mimeType": "application/json", "buffer": content})
-        tab.page.wait_for_selector("#result .verdict")
-        assert said in tab.result.inner_text()
-    assert tab.page.locator("#choice").is_hidden()
-    assert tab.sent == []
-
-
-def test_a_code_is_drawn_only_for_what_may_be_a_reference(gateway: Gateway) -> None:
-    assert gateway.get(f"/wallet/code/{'A' * 32}")[:4] == b"<svg"
-    assert b"licence.reference" in gateway.get("/wallet/code/x")

@@ -10,13 +10,14 @@ from collections.abc import Callable
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from gateway.licences.kept import Kept
+from gateway.licences.kept import MAX_WAITING, Kept
 from gateway.licences.nonces import LIFETIME_MS, Nonces
 from gateway.licences.references import References, is_reference
 from gateway.licences.sources import IssuerNodes, list_number
 from ledger.errors import InvalidInputError, LedgerError, NotFoundError, UnavailableError, UntrustedError
 from ledger.licences import issuing
 from ledger.licences.suites import es256_signer
+from tests.node.core.makers import eventually
 
 USCC = "91110000600037341L"
 SIGNER = es256_signer(ec.derive_private_key(77, ec.SECP256R1()))
@@ -213,6 +214,44 @@ def test_one_reads_and_the_others_get_the_value_before() -> None:
     go.set()
     reader.join(60)
     assert values.get("a").value == 2
+
+
+def test_only_some_wait_for_a_place_that_hangs() -> None:
+    clock, begun, go = Clock(), threading.Event(), threading.Event()
+
+    def read(_: str, _before: int | None) -> int:
+        begun.set()
+        go.wait(60)
+        return 1
+
+    values: Kept[str, int] = Kept(read, clock, size=2, fresh_ms=100, keep_ms=1_000)
+    waiting = [threading.Thread(target=values.get, args=("a",), daemon=True) for _ in range(MAX_WAITING + 1)]
+    waiting[0].start()
+    assert begun.wait(60)
+    for thread in waiting[1:]:
+        thread.start()
+    eventually(lambda: values._entries["a"].waiting == MAX_WAITING)
+    with pytest.raises(UnavailableError) as caught:
+        values.get("a")
+    assert caught.value.code == "gateway.busy"
+    go.set()
+    for thread in waiting:
+        thread.join(60)
+    assert values.get("a").value == 1
+    assert values._entries["a"].waiting == 0
+
+
+def test_what_is_not_there_pushes_out_nothing_that_is() -> None:
+    place, clock = Place(), Clock()
+    values = kept(place, clock, size=3)
+    values.get("good")
+    place.problem = NotFoundError("licence.no-status-list", "no such list")
+    for number in range(20):
+        with pytest.raises(NotFoundError):
+            values.get(f"bad-{number}")
+    reads = place.reads
+    assert values.get("good").value == 1
+    assert (place.reads, len(values)) == (reads, 3)
 
 
 # --- what nodes answer -----------------------------------------------------------------------------------------------

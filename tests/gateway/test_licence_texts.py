@@ -15,7 +15,12 @@ from ledger.licences.verdict import Outcome
 
 PAGES = {"licence": LICENCE_TEXTS, "wallet": WALLET_TEXTS}
 #: licence-show.js draws verdicts; the wallet's page uses its drawing of values and refusals only.
-SCRIPTS = {"licence.js": LICENCE_TEXTS, "licence-show.js": LICENCE_TEXTS, "wallet.js": WALLET_TEXTS}
+SCRIPTS = {
+    "licence.js": LICENCE_TEXTS,
+    "licence-show.js": LICENCE_TEXTS,
+    "wallet.js": WALLET_TEXTS,
+    "wallet-copy.js": WALLET_TEXTS,
+}
 GIVEN = {"theme", "other_language", "ago_s", "ago_m", "ago_h", "ago_d"}
 
 
@@ -46,6 +51,8 @@ def test_the_page_is_whole_in_each_language(page: str, language: str) -> None:
     pages = LicencePages(static)
     html = pages.check(language) if page == "licence" else pages.wallet(language)
     assert PAGES[page][language]["lead"] in html
+    # No name of a text is one that Python's own mappings have.
+    assert "built-in method" not in html
     assert f"/static/{page}.js?v={static[f'{page}.js'].version}" in html
     # Nothing inline, nothing from elsewhere: the policy would refuse it, and the page would be silently less.
     assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=|https?://", html)

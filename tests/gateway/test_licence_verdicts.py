@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from gateway.licences.judging import MAX_BATCH, Judged, Presented
+from gateway.licences.routes import MAX_WITH_PROOF
 from ledger.licences import copies
 from ledger.licences.slipverdict import judge_slip
 from ledger.licences.verify import judge
@@ -163,7 +164,13 @@ def test_a_nonce_is_spent_by_its_first_use(doors: Doors) -> None:
 def test_a_verdict_says_what_it_rests_on(doors: Doors) -> None:
     doors.issuer.signed_ms = NOW_MS - 7_000
     verdict = doors.verify(licence=doors.issuer.presentation())
-    assert verdict["view"] == {"height": 7, "time": NOW_MS - 7_000, "age_ms": 7_000, "proven": "storage-proof"}
+    assert verdict["view"] == {
+        "height": 7,
+        "time": NOW_MS - 7_000,
+        "age_ms": 7_000,
+        "proven": "storage-proof",
+        "finality": "finality.unproven",
+    }
     assert verdict["status"] == {"time": NOW_MS, "version": 1}
     assert verdict["key"]["kid"] == doors.issuer.signer.kid
     assert verdict["key"]["alg"] == "ES256"
@@ -196,7 +203,7 @@ def test_a_reference_leads_to_what_was_left(doors: Doors) -> None:
         (b'{"licence": "x", "recipient": "nobody"}', 400, "identifier.uscc"),
         (b'{"licence": "x", "audience": "' + b"a" * 513 + b'"}', 400, "licence.audience"),
         (b'{"licence": "HTTPS://GATEWAY.EXAMPLE/R/' + b"A" * 32 + b'"}', 404, "licence.reference-unknown"),
-        (b'{"licence": "' + b"a" * 163_840 + b'"}', 413, "http.too-large"),
+        (b'{"licence": "' + b"a" * MAX_WITH_PROOF + b'"}', 413, "http.too-large"),
     ],
 )
 def test_a_wrong_question_is_refused_with_a_reason(doors: Doors, body: bytes, status: int, code: str) -> None:

@@ -1,0 +1,1 @@
+"""Recognition of results at the gateway."""
