@@ -18,8 +18,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGE = "docs/errors.md"
 CODE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*\.[a-z0-9]+(-[a-z0-9]+)*\Z")
 _PACKAGES = ("contracts", "gateway", "ledger", "node")
-_FINDINGS = ("node/doctor.py", "node/doctor_consensus.py", "node/doctor_network.py")
-_REFUSALS = "ledger/chain/refusals.py"
+_FINDINGS = ("node/doctor.py", "node/doctor_consensus.py", "node/doctor_medical.py", "node/doctor_network.py")
+_REFUSALS = ("ledger/chain/refusals.py", "ledger/chain/refusals_medical.py")
 _REFUSAL_KINDS = {
     "_invalid": "InvalidInputError",
     "_denied": "NotAllowedError",
@@ -101,7 +101,7 @@ def entries(root: Path) -> list[Entry]:
     found: list[Entry] = []
     for path, tree in trees.items():
         name = path.relative_to(root).as_posix()
-        found += _refusals(tree) if name == _REFUSALS else _uses(tree, takers, finding=name in _FINDINGS)
+        found += _refusals(tree) if name in _REFUSALS else _uses(tree, takers, finding=name in _FINDINGS)
     sources = (path for path in (root / "native" / "src").rglob("*.rs") if "tests" not in path.parts)
     for path in sorted(sources):
         found += _rust(path.read_text("utf-8"))

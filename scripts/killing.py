@@ -101,7 +101,7 @@ class KillLoop:
 
     def _run(self, rounds: int, progress: Callable[[Figures], None]) -> Figures:
         began = time.monotonic()
-        with _survivor(self._survivor_folder) as survivor, Transactions(survivor, self._done).running():
+        with survivor_of(self._survivor_folder) as survivor, Transactions(survivor, self._done).running():
             for _ in range(rounds):
                 process = self._start()
                 try:
@@ -109,7 +109,7 @@ class KillLoop:
                     self.figures.repeated += self._appends.repeat()
                     self._load_and_kill(process)
                 finally:
-                    _kill(process)
+                    kill(process)
                 self.figures.rounds += 1
                 self.figures.seconds = time.monotonic() - began
                 self.figures.records, self.figures.transactions = len(self._done.records), len(self._done.versions)
@@ -126,7 +126,7 @@ class KillLoop:
                 if process.exitcode != 0:
                     raise LostError(f"the node does not stop cleanly: exit code {process.exitcode}")
             finally:
-                _kill(process)
+                kill(process)
             self._check_log()
             self._check_once()
         self._client.close()
@@ -154,7 +154,7 @@ class KillLoop:
         with self._appends.running():
             self._wait_for_transaction(process)
             process.join(self._random.uniform(0.0, 0.4))
-            _kill(process)
+            kill(process)
 
     def _wait_for_transaction(self, process: BaseProcess) -> None:
         """Wait until one more transaction was acknowledged: the killed node orders the chain again."""
@@ -220,7 +220,8 @@ class KillLoop:
 
 
 @contextmanager
-def _survivor(folder: Path) -> Iterator[Node]:
+def survivor_of(folder: Path) -> Iterator[Node]:
+    """The other member's node, in this process."""
     node = Node.open(folder, environ={})
     node.start()
     try:
@@ -229,7 +230,8 @@ def _survivor(folder: Path) -> Iterator[Node]:
         node.drain()
 
 
-def _kill(process: BaseProcess) -> None:
+def kill(process: BaseProcess) -> None:
+    """SIGKILL, and wait for the end."""
     process.kill()
     process.join()
 

@@ -1,4 +1,5 @@
-"""Long runs that look for what a test suite is too short for: ``kill`` one node, ``network``: among validators."""
+"""Long runs that look for what a test suite is too short for: kill -9 on ``kill`` one node, ``licences`` an issuer's
+node, ``network`` nodes among validators."""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ import structlog
 from ledger.errors import LedgerError
 from scripts.kill_load import LostError
 from scripts.killing import KillLoop
+from scripts.killing_licences import LicenceLoop
 from scripts.network_node import NetworkError
 from scripts.network_soak import NetworkSoak
 
@@ -22,16 +24,18 @@ Progress = Callable[[dict[str, Any], bool], None]
 
 
 def main() -> int:
-    """``scripts/soak kill [--rounds N] [--seed S] [--folder DIR] [--json]``, ``scripts/soak network [--kills N]
-    [--seed S] [--folder DIR] [--resume] [--json]``: exit 0 when nothing was lost, else 1."""
+    """``scripts/soak kill|licences [--rounds N] [--seed S] [--folder DIR] [--json]``, ``scripts/soak network
+    [--kills N] [--seed S] [--folder DIR] [--resume] [--json]``: exit 0 when nothing was lost, else 1."""
     parser = argparse.ArgumentParser(prog="scripts/soak", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     kill = commands.add_parser("kill", help="kill -9 a node under load, again and again")
     kill.add_argument("--rounds", type=int, default=1_000)
+    licences = commands.add_parser("licences", help="kill -9 an issuer's node while it issues, revokes and publishes")
+    licences.add_argument("--rounds", type=int, default=500)
     network = commands.add_parser("network", help="kill -9 processes of four validators under load, again and again")
     network.add_argument("--kills", type=int, default=200, help="processes killed in all, resumed parts included")
     network.add_argument("--resume", action="store_true", help="go on with the run in --folder")
-    for command in (kill, network):
+    for command in (kill, licences, network):
         command.add_argument("--seed", type=int, default=1, help="chooses the moments")
         command.add_argument("--folder", type=Path, help="keep the city's folders here (default: a temporary folder)")
         command.add_argument("--json", action="store_true", help="print the figures as JSON only")
@@ -59,7 +63,7 @@ def main() -> int:
 
 
 def _kill(folder: Path, options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
-    loop = KillLoop(folder, options.seed)
+    loop = (LicenceLoop if options.command == "licences" else KillLoop)(folder, options.seed)
     done = loop.run(
         options.rounds, lambda now: progress(now.to_dict(), now.rounds % 10 == 0 or now.rounds == options.rounds)
     )
@@ -73,7 +77,7 @@ def _network(folder: Path, options: argparse.Namespace, progress: Progress) -> d
     return done.to_dict()
 
 
-_RUNS = {"kill": _kill, "network": _network}
+_RUNS = {"kill": _kill, "licences": _kill, "network": _network}
 
 
 if __name__ == "__main__":

@@ -32,6 +32,28 @@ if find_spec("structlog"):
 ROOT = Path(__file__).resolve().parent.parent
 
 
+class _AtOnce:
+    """Says what failed when it fails: a run that is cut before its summary has then said it all the same."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """One paragraph for a failure: the test, its phase, how long it took and what was raised where."""
+        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        if not report.failed or terminal is None:
+            return
+        crash = getattr(report.longrepr, "reprcrash", None)
+        said = f"{crash.path}:{crash.lineno}: {crash.message}" if crash else report.longreprtext[-1000:]
+        terminal.write_line("")
+        terminal.write_line(f"FAILED in {report.when} after {report.duration:.1f} s: {report.nodeid}\n  {said[:1000]}")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Registers what says failures at once."""
+    config.pluginmanager.register(_AtOnce(config), "civicledger-at-once")
+
+
 def vectors_folder() -> Path:
     """``$CIVICLEDGER_VECTORS``, else ``../shared/vectors`` beside the checkout; skips where there is none."""
     folder = Path(os.environ.get("CIVICLEDGER_VECTORS") or ROOT.parent / "shared" / "vectors")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import time
@@ -60,8 +61,8 @@ def _alone(measure: Callable[[Path, Sizes], Figures]) -> Callable[[Path, AllSize
 MEASURES: dict[str, Callable[[Path, AllSizes, Progress], Figures]] = {
     "contract_writes": _alone(measure_writes),
     "eth_call": _alone(measure_calls),
-    "state_growth": _alone(measure_growth),
     "network": lambda folder, sizes, progress: measure_network(folder, sizes.network, progress),
+    "state_growth": _alone(measure_growth),
 }
 
 
@@ -77,6 +78,8 @@ def run(sizes: AllSizes, names: Sequence[str], scratch: Path, bar: Bar) -> Figur
                 print(f"{datetime.now(UTC):%H:%M:%S} {text}", file=sys.stderr, flush=True)
             bar.update(task, description=text, completed=done, total=total)
 
+        # What one measure wrote is not written back in the time of the next.
+        os.sync()
         began = time.perf_counter()
         with tempfile.TemporaryDirectory(prefix="civicledger-bench-", dir=scratch) as folder:
             report[name] = MEASURES[name](Path(folder), sizes, progress)

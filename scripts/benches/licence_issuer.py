@@ -22,12 +22,13 @@ from gateway.licences.state import Moment, Standing
 from gateway.licences.trusts import IssuerTrusts
 from gateway.metrics import Metrics
 from ledger.chain.blocks import ChainHead
-from ledger.errors import LedgerError, NotFoundError
+from ledger.errors import LedgerError, NotFoundError, UnavailableError
 from ledger.evidence.licencestate import ProvenSpan
 from ledger.licences import binding, credential, identifier, issuing, slip, statustoken, templates
 from ledger.licences.status import StatusList
 from ledger.licences.suites import Signer, es256_signer
 from ledger.model import KeyInfo, KeyRole, KeyStatus, StatusHeadInfo, StatusVersionInfo
+from ledger.verifyissue import ProvenIssue
 
 ISSUER = "91110000600037341L"
 BODY = "11100000000013338W"
@@ -89,6 +90,7 @@ class MemoryIssuer:
         self.signed_ms: int | None = None
         self.chain_away: LedgerError | None = None
         self.node_away: LedgerError | None = None
+        self.proven: Callable[[bytes], ProvenIssue] = _on_no_chain
         self.token = ""
         self.head: StatusHeadInfo | None = None
         self.publish({})
@@ -229,7 +231,7 @@ class MemoryIssuer:
         nodes = IssuerNodes(self)
         trusts = IssuerTrusts(self, nodes, self.clock, max_age_ms=MAX_AGE_MS)
         lists = StatusLists(self, nodes, trusts, self.clock, max_age_ms=MAX_AGE_MS)
-        return LicenceDesk(trusts, lists, metrics or Metrics(), self.clock), Issuers(self, trusts, lists)
+        return LicenceDesk(trusts, lists, metrics or Metrics(), self.clock, self.proven), Issuers(self, trusts, lists)
 
     def _material(self, key: Signer) -> bytes:
         return hashlib.sha256(key.spki).digest()
@@ -244,6 +246,10 @@ class MemoryIssuer:
             valid_to=0,
             ended_at=0,
         )
+
+
+def _on_no_chain(_bundle: bytes) -> ProvenIssue:
+    raise UnavailableError("gateway.no-policy", "this issuer stands on no chain: nothing proves a bundle")
 
 
 def salts(seed: str) -> Iterator[bytes]:

@@ -12,6 +12,7 @@ from ledger.errors import LedgerError
 from ledger.verify import verify_bundle
 from node.city.demo import run_demo
 from node.city.processes import CityProcesses
+from node.city.signingin import serve_sign_in
 from node.cli.city import demo_city
 from node.cli.main import build
 from tests.bft.comet_homes import cometbft
@@ -42,7 +43,7 @@ def test_a_founded_city_knows_its_engine(tmp_path: Path) -> None:
 def test_grants_exchange_proofs_and_the_gateway_on_five_validators(tmp_path: Path) -> None:
     cometbft()
     city = demo_city(tmp_path / "city", COMETBFT)
-    with CityProcesses(city) as processes:
+    with serve_sign_in(city), CityProcesses(city) as processes:
         processes.start_nodes()
         processes.start_gateway()
         run_demo(city, [], 100)

@@ -16,19 +16,40 @@ from typing import Any
 
 import pytest
 
-from node.city.roster import demo_roster
+from node.city.roster import demo_roster, hospital_roster
 from node.config import load_config
 
+#: Of the demonstration's city.
+MEMBERS = (*demo_roster(), *hospital_roster())
+#: The commission keeps keys and nothing of patients: the one store without rows.
+NO_PATIENTS = Path("health", "medical", "vault")
 ROOT = Path(__file__).resolve().parent.parent.parent
 _NODE_PATHS = (
     "/checkpoint",
     "/v1/status",
     "/licence/issuer",
     "/licence/status/1",
+    "/citizen",
     "/v1/proof/inclusion?index=0&size=1",
 )
+#: What more a member of a role answers.
+_ROLE_PATHS = {"health": ("/medical/rules/1",), "hospital": ("/medical/rules/1", "/medical/figures")}
 _LOCAL_PATHS = ("/", "/live", "/metrics", "/healthz")
-_GATEWAY_PATHS = ("/", "/live", "/licence", "/metrics", "/healthz", "/v1/city", "/v1/datasets")
+_GATEWAY_PATHS = (
+    "/",
+    "/live",
+    "/licence",
+    "/wallet",
+    "/citizen/session",
+    "/metrics",
+    "/healthz",
+    "/v1/city",
+    "/v1/datasets",
+    "/figures",
+    "/figures.csv",
+    "/v1/figures",
+    "/patient",
+)
 _GATEWAY_MEMBER_PATHS = ("/{uscc}/checkpoint", "/v1/licence/issuer/{uscc}", "/v1/licence/status/{uscc}/1")
 
 
@@ -93,12 +114,13 @@ def story(told: Told) -> dict[str, Any]:
 
 def _node_answers(folder: Path) -> dict[str, tuple[int, bytes]]:
     found = {}
-    for founder in demo_roster():
+    for founder in MEMBERS:
         config = load_config(folder / founder.handle)
         for path in _LOCAL_PATHS:
             found[f"{founder.handle}, on its machine: {path}"] = _get(None, config.local.host, config.local.port, path)
         certificate = config.certificate_file.read_text("ascii")
-        for path in _NODE_PATHS:
+        own = (path for role in founder.roles for path in _ROLE_PATHS.get(role, ()))
+        for path in (*_NODE_PATHS, *own):
             found[f"{founder.handle}: {path}"] = _get(certificate, config.https.host, config.https.port, path)
     return found
 
@@ -106,7 +128,7 @@ def _node_answers(folder: Path) -> dict[str, tuple[int, bytes]]:
 def _gateway_answers(folder: Path) -> dict[str, tuple[int, bytes]]:
     https = tomllib.loads((folder / "gateway" / "gateway.toml").read_text("utf-8"))["https"]
     certificate = (folder / "gateway" / "tls.crt").read_text("ascii")
-    members = [founder.uscc for founder in demo_roster()]
+    members = [founder.uscc for founder in MEMBERS]
     paths = [*_GATEWAY_PATHS, *(path.format(uscc=uscc) for path in _GATEWAY_MEMBER_PATHS for uscc in members)]
     return {f"gateway: {path}": _get(certificate, https["host"], https["port"], path) for path in paths}
 

@@ -15,14 +15,14 @@ from eth_utils import keccak, to_checksum_address
 import contracts
 
 DEPLOYER = "0xfffffffffffffffffffffffffffffffffffffffe"
-#: CREATE from the deployer with nonce 0 to 4.
+#: CREATE from the deployer with nonce 0 to 5.
 ADDRESSES = {
     name: to_checksum_address(
         keccak(b"\xd6\x94" + bytes.fromhex(DEPLOYER[2:]) + (bytes([nonce]) if nonce else b"\x80"))[12:]
     )
     for nonce, name in enumerate(contracts.NAMES)
 }
-SUPERVISOR, AUDITOR, QUALITY = 1, 2, 4
+SUPERVISOR, AUDITOR, QUALITY, HEALTH, HOSPITAL = 1, 2, 4, 8, 16
 ACCOUNT, CONSENSUS, SEQUENCER, P2P, TLS, LOG, WITNESS, RECEIPT, ISSUER = range(1, 10)
 ZERO = bytes(32)
 DAY = 86_400
@@ -157,7 +157,8 @@ GAS_USED: dict[str, list[int]] = {}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class City:
-    """Five members and an outsider. Two provide, one consumes, one supervises, one audits; all five validate."""
+    """Five members and an outsider. Two provide, one consumes, one supervises, one audits; all five validate. Where
+    results are recognised, water has a hospital, civil assesses quality, and health is the commission."""
 
     target: Target
     water: Party
@@ -274,18 +275,20 @@ def account_of(name: str) -> Any:
 
 FOUNDERS = (
     # name, code, roles
-    ("water", "11310000MB2F00001F", 0),
-    ("civil", "11310000MB2F00002J", 0),
-    ("health", "11310000MB2F00003M", 0),
+    ("water", "11310000MB2F00001F", HOSPITAL),
+    ("civil", "11310000MB2F00002J", QUALITY),
+    ("health", "11310000MB2F00003M", HEALTH),
     ("bigdata", "11310000MB2F00004Q", SUPERVISOR),
     ("audit", "11310000MB2F00005U", AUDITOR),
 )
 
 
-def founder(party: Party, roles: int, *, validator: bool = True, handle: str | None = None) -> tuple[Any, ...]:
+def founder(
+    party: Party, roles: int, *, validator: bool = True, handle: str | None = None, region: int = 310000
+) -> tuple[Any, ...]:
     """The Founder struct of a party with the usual keys."""
     keys = [(role, party.material(role)) for role in range(CONSENSUS, ISSUER + 1)]
-    return (party.id, word(handle or party.name), 310000, roles, party.account.address, validator, keys)
+    return (party.id, word(handle or party.name), region, roles, party.account.address, validator, keys)
 
 
 def constructor_data(name: str, types: list[str], *values: Any) -> str:

@@ -88,7 +88,7 @@ def test_every_error_carries_its_contracts_name() -> None:
     names = [entry["name"] for entry in contracts.errors()]
     assert len(names) == len(set(names))
     assert all(
-        re.fullmatch(r"(Consortium|Directory|Grants|Anchors|Licences|Consorted)__[A-Z][A-Za-z]+", name)
+        re.fullmatch(r"(Consortium|Directory|Grants|Anchors|Licences|Recognition|Consorted)__[A-Z][A-Za-z]+", name)
         for name in names
     )
 

@@ -38,6 +38,22 @@ FROZEN = {
         ("_accreditations", 1, "mapping(LicenceTypeId => mapping(MemberId => struct ILicences.Accreditation[]))"),
         ("_lists", 2, "mapping(MemberId => mapping(uint32 => struct Licences.StatusList))"),
     ],
+    "Recognition": [
+        ("_items", 0, "mapping(ItemId => struct IRecognition.Item)"),
+        ("_ranges", 1, "mapping(RangeId => struct IRecognition.LabelRange)"),
+        ("_eqas", 2, "mapping(EqaId => struct IRecognition.Eqa)"),
+        ("_itemIds", 3, "ItemId[]"),
+        ("_rangeIds", 4, "RangeId[]"),
+        ("_eqaIds", 5, "EqaId[]"),
+        ("_eqasOf", 6, "mapping(MemberId => EqaId[])"),
+        ("_rounds", 7, "mapping(bytes32 => EqaId)"),
+        ("_rules", 8, "mapping(uint32 => struct IRecognition.RuleVersion[])"),
+        ("_regions", 9, "uint32[]"),
+        ("_institutions", 10, "mapping(MemberId => struct IRecognition.Institution)"),
+        ("_institutionIds", 11, "MemberId[]"),
+        ("_agreements", 12, "struct IRecognition.Agreement[]"),
+        ("_agreed", 13, "mapping(uint256 => ItemId[])"),
+    ],
 }
 #: struct -> (field, slot, offset, bytes)
 FROZEN_STRUCTS = {
@@ -66,6 +82,31 @@ FROZEN_STRUCTS = {
         ("bits", 2, 12, 1),
     ],
     ("Licences", "struct Licences.StatusList"): [("uriDigest", 0, 0, 32), ("versions", 1, 0, 32)],
+    ("Recognition", "struct IRecognition.Agreement"): [
+        ("range", 0, 0, 32), ("region", 1, 0, 4), ("other", 1, 4, 4), ("proposedAt", 1, 8, 8),
+        ("acceptedAt", 1, 16, 8), ("endedAt", 1, 24, 8), ("items", 2, 0, 2), ("proposedBy", 3, 0, 32),
+        ("acceptedBy", 4, 0, 32), ("endedBy", 5, 0, 32),
+    ],
+    ("Recognition", "struct IRecognition.Eqa"): [
+        ("range", 0, 0, 32), ("item", 1, 0, 32), ("institution", 2, 0, 32), ("scheme", 3, 0, 32),
+        ("certificateDigest", 4, 0, 32), ("round", 5, 0, 4), ("passed", 5, 4, 1), ("validFrom", 5, 5, 8),
+        ("validUntil", 5, 13, 8), ("recordedAt", 5, 21, 8), ("revokedSince", 6, 0, 8), ("revokedAt", 6, 8, 8),
+        ("by", 7, 0, 32), ("revokedBy", 8, 0, 32),
+    ],
+    ("Recognition", "struct IRecognition.Institution"): [
+        ("region", 0, 0, 4), ("level", 0, 4, 1), ("changedAt", 0, 5, 8), ("by", 1, 0, 32),
+    ],
+    ("Recognition", "struct IRecognition.Item"): [
+        ("addedAt", 0, 0, 8), ("by", 1, 0, 32),
+    ],
+    ("Recognition", "struct IRecognition.LabelRange"): [
+        ("region", 0, 0, 4), ("validFrom", 0, 4, 8), ("validUntil", 0, 12, 8), ("openedAt", 0, 20, 8),
+        ("label", 1, 0, 32), ("quality", 2, 0, 32), ("by", 3, 0, 32),
+    ],
+    ("Recognition", "struct IRecognition.RuleVersion"): [
+        ("inForceFrom", 0, 0, 8), ("adoptedAt", 0, 8, 8), ("withdrawnAt", 0, 16, 8), ("digest", 1, 0, 32),
+        ("by", 2, 0, 32),
+    ],
 }  # fmt: skip
 
 
@@ -135,7 +176,7 @@ def test_code_contracts_and_version(city: City, target: Target) -> None:
     assert city.slot("Consortium", mapping(digest("code"), 4)) == ZERO
     city.decide(ADOPT, ["bytes32", "bool"], digest("code"), True)
     assert city.slot("Consortium", mapping(digest("code"), 4)) == (1).to_bytes(32, "big")
-    for name in ("Directory", "Grants", "Anchors", "Licences"):
+    for name in ("Directory", "Grants", "Anchors", "Licences", "Recognition"):
         address = bytes.fromhex(ADDRESSES[name][2:]).rjust(32, b"\0")
         assert city.slot("Consortium", mapping(word(name), 5)) == address
     assert city.slot("Consortium", 6) == (1).to_bytes(32, "big")
@@ -203,3 +244,29 @@ def test_a_status_lists_words(city: City) -> None:
     assert city.slot("Licences", newest + 1) == digest("token", 2)
     third = city.slot("Licences", newest + 2)
     assert [field(third, *at) for at in ((0, 8), (8, 4), (12, 1))] == [city.now, 2000, 2]
+
+
+def test_a_rule_versions_and_a_quality_records_words(city: City) -> None:
+    item, code, scheme = word("lab.glucose"), word("310000"), word("NCCL-chem")
+    city.send(city.health, "Recognition.adoptRules", 1, digest("rules", 1), 0)
+    adopted = city.now
+    place = mapping((310000).to_bytes(32, "big"), 8)
+    assert city.slot("Recognition", place) == (1).to_bytes(32, "big")
+    first = city.slot("Recognition", items(place))
+    assert [field(first, *at) for at in ((0, 8), (8, 8), (16, 8))] == [adopted, adopted, 0]
+    assert city.slot("Recognition", items(place) + 1) == digest("rules", 1)
+    assert city.slot("Recognition", items(place) + 2) == city.health.id
+    city.send(city.health, "Recognition.openRange", code, "沪HR".encode().ljust(32, b"\0"), city.civil.id, 0)
+    city.send(city.health, "Recognition.addItems", [item])
+    begin, end = city.now - 100, city.now + 100
+    entry = (code, item, city.water.id, scheme, digest("certificate"), 7, True, begin, end)
+    made = city.send(city.civil, "Recognition.recordEqas", [entry]).only("EqaRecorded")["id"]
+    recorded = city.now
+    words = [city.slot("Recognition", mapping(made, 2, at)) for at in range(9)]
+    assert words[:5] == [code, item, city.water.id, scheme, digest("certificate")]
+    places = ((0, 4), (4, 1), (5, 8), (13, 8), (21, 8))
+    assert [field(words[5], *at) for at in places] == [7, 1, begin, end, recorded]
+    assert (words[6], words[7]) == (ZERO, city.civil.id)
+    city.send(city.health, "Recognition.setInstitution", city.water.id, 2)
+    kept = city.slot("Recognition", mapping(city.water.id, 10))
+    assert [field(kept, *at) for at in ((0, 4), (4, 1), (5, 8))] == [310000, 2, city.now]

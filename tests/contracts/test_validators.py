@@ -225,7 +225,10 @@ def test_the_two_rules_hold_after_any_steps(city: City, target: Target, steps: l
                 voters = tuple(party for party in parties if party != first)
                 proposal = carried(city, kind, types, first.id, value, voters=voters)
                 refused = city.attempt(voters[0], "Consortium.execute", proposal)
-            assert refused == () or refused[0] in MAY_BE_REFUSED
+            if refused:
+                # Nothing changed; only which set is that of 100 blocks ago, and no rule is about that.
+                assert refused[0] in MAY_BE_REFUSED
+                continue
             height = target.height
             now = set(city.read("Consortium.validators")[1])
             before = history[max(h for h in history if h <= max(height - WINDOW, 0))]

@@ -46,7 +46,7 @@ def test_the_count_for_any_votes(city: City, votes: list[str], target: int) -> N
         if target < 0:
             proposal = city.propose(city.water, ADOPT, ["bytes32", "bool"], digest("code"), True)
         else:
-            proposal = city.propose(city.water, 7, ["bytes32", "uint32"], city.members[target].id, 4)
+            proposal = city.propose(city.water, 7, ["bytes32", "uint32"], city.members[target].id, 3)
         yes = no = 0
         for index, (voter, vote) in enumerate(zip(city.members, votes, strict=True)):
             if index == target:

@@ -36,14 +36,14 @@ def deployment(network: anvil.Anvil) -> Deployment:
 
 
 def test_the_contracts_are_deployed_for_the_founders(network: anvil.Anvil, deployment: Deployment) -> None:
-    assert len(set(deployment.contracts.values())) == 5
+    assert len(set(deployment.contracts.values())) == 6
     chain = ExternalChain.open(RpcLink(network.url), deployment)
     try:
         contracts = Contracts.at(chain.call, deployment.contracts)
         members = contracts.consortium.members()
         assert [member.uscc for member in members] == [member.uscc for member in MEMBERS]
         assert [member.account for member in members] == [member.account.address for member in MEMBERS]
-        for name in ("Directory", "Grants", "Anchors", "Licences"):
+        for name in ("Directory", "Grants", "Anchors", "Licences", "Recognition"):
             assert contracts.consortium.contract_of(ascii_bytes32(name)) == deployment.contracts[name]
     finally:
         chain.close()
