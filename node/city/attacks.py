@@ -37,7 +37,8 @@ def rewrite_on_disk(folder: Path, scratch: Path) -> dict[str, Any]:
     config = load_config(folder)
     if scratch.exists():
         shutil.rmtree(scratch)
-    shutil.copytree(config.log_folder, scratch, ignore=shutil.ignore_patterns("LOCK"))
+    # The log is being written: a "*.new" is renamed to what it becomes at any moment, while this copies.
+    shutil.copytree(config.log_folder, scratch, ignore=shutil.ignore_patterns("LOCK", "*.new"))
     entries = scratch / "entries.dat"
     with entries.open("r+b") as file:
         # The entry starts after its u16 length; its last byte but one is inside the JSON.
