@@ -16,6 +16,7 @@ from gateway.texts import TEXTS
 from gateway.wallettexts import WALLET_TEXTS
 from ledger.licences.fields import COMMON
 from ledger.licences.templates import TEMPLATES
+from ledger.verifylinks import LINKS
 
 
 class LicencePages:
@@ -31,7 +32,8 @@ class LicencePages:
 
     def check(self, language: str) -> str:
         """*Check a licence*."""
-        return self._render(self._check, LICENCE_TEXTS[language], language)
+        links = {f"check_{link}": TEXTS[language][f"check_{link}"] for link in LINKS}
+        return self._render(self._check, {**LICENCE_TEXTS[language], **links}, language)
 
     def wallet(self, language: str) -> str:
         """*My licence*, with the labels of every field a licence may have."""

@@ -42,6 +42,13 @@ LICENCE_TEXTS: Final[Mapping[str, Mapping[str, str]]] = {
         "too_large_todo": "证照文字不超过 64 KiB，证明文件不超过 1 MiB，图片不超过 8 MiB。",
         "wallet": "这是持证人的钱包文件，没有发送",
         "wallet_todo": "其中有持证人的私钥。请持证人出示证照，不要交出钱包文件。",
+        "proof_broken": "证明文件核验未通过",
+        "proof_broken_todo": "不要采信。请持证人重新提供证明文件，或直接出示证照。",
+        "proof_link": "不成立的一环：{link}",
+        "proof_record": "这是一条记录的证明文件，不是证照",
+        "proof_record_todo": "记录的证明文件请在首页核验；证照请让持证人提供证照的证明文件，或直接出示。",
+        "proof_policy": "本网关的信任策略不足以判断这份文件：请持证人直接出示证照，"
+        "或离线核验（civicledger bundle verify）。",
         "unsent": "未能核验",
         "unsent_todo": "无法连接本网关，请稍后重试。",
         "away_todo": "本网关此刻读不到链上状态或签发机关的节点，请稍后重试。",
@@ -122,6 +129,14 @@ LICENCE_TEXTS: Final[Mapping[str, Mapping[str, str]]] = {
         "wallet": "This is the holder's wallet file; it was not sent",
         "wallet_todo": "The holder's private key is in it. Ask the holder to present the licence, never to hand "
         "over the wallet file.",
+        "proof_broken": "The proof file does not hold",
+        "proof_broken_todo": "Do not rely on it. Ask the holder for the file anew, or to show the licence itself.",
+        "proof_link": "What does not hold: {link}",
+        "proof_record": "This is the proof file of a record, and no licence",
+        "proof_record_todo": "The city's page checks the proof files of records. Of a licence ask the holder for the "
+        "licence's own proof file, or to show the licence.",
+        "proof_policy": "This gateway's trust policy does not reach far enough to judge the file: ask the holder to "
+        "show the licence itself, or check the file offline (civicledger bundle verify).",
         "unsent": "Not checked",
         "unsent_todo": "This gateway cannot be reached; try again later.",
         "away_todo": "This gateway cannot read the chain or the issuer's node just now; try again later.",

@@ -14,6 +14,7 @@ from ledger.errors import UntrustedError
 from ledger.evidence.bundle import decode_bundle
 from ledger.evidence.seal import Seal
 from ledger.verify import verify_bundle
+from ledger.verifylinks import link
 
 _SEAL: Final = Seal()
 
@@ -55,7 +56,8 @@ def verify_issue(bundle: bytes, policy: bytes, *, at_ms: int) -> ProvenIssue:
     Raises: InvalidInputError(policy.format); UntrustedError with a code that names the broken link, or
     ``licence.proof-kind``, ``policy.expired``, ``finality.unproven``.
     """
-    proof = decode_bundle(bundle).licence
+    with link("bundle"):
+        proof = decode_bundle(bundle).licence
     if proof is None:
         raise UntrustedError(
             "licence.proof-kind",

@@ -142,11 +142,15 @@ export const show = (place, verdict, recomputed) => {
   });
 };
 
-// What is no verdict: why nothing was judged, and what to do.
-export const tell = (place, kind, title, todo, ...lines) => {
-  place.replaceChildren(box(kind, title, todo, lines));
-  reveal(place.firstChild);
+const alone = (place, only) => {
+  place.replaceChildren(only);
+  reveal(only);
+  return true;
 };
+// What is no verdict: why nothing was judged, and what to do.
+export const tell = (place, kind, title, todo, ...lines) => alone(place, box(kind, title, todo, lines));
+// What does not hold before there is a verdict.
+export const refuse = (place, title, todo, lines, code) => alone(place, box("bad", title, todo, lines, code));
 
 export const busy = (place, words) => {
   place.replaceChildren(element("div", "panel waiting", element("p", "line", words)));

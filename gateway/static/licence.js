@@ -1,7 +1,7 @@
 // The page "check a licence": takes what was shown (camera, picture, text, file), asks the gateway, computes again.
 import { recheck } from "./licence-check.js";
 import { Camera, Refused, readPicture } from "./licence-read.js";
-import { busy, show, tell } from "./licence-show.js";
+import { busy, filled, refuse, show, tell } from "./licence-show.js";
 
 const texts = JSON.parse(document.body.dataset.texts);
 const byId = (id) => document.getElementById(id);
@@ -10,6 +10,23 @@ const MAX_TEXT = 1 << 16;
 const MAX_BUNDLE = 1 << 20;
 const MAX_FILE = 64 << 20;
 const USCC = /^[0-9A-HJ-NP-RTUW-Y]{18}$/;
+// The links of a proof file: the code of a refusal begins with the one that broke.
+const LINKS = ["bundle", "record", "inclusion", "checkpoint", "anchor", "state", "finality", "policy", "licence"];
+// These say that the gateway's policy does not reach so far, and nothing against the file.
+const BEYOND_POLICY = ["policy.expired", "policy.format", "policy.licences", "policy.unproven", "finality.unproven"];
+
+// The bundle of a licence (.civic) is JSON; no licence and no slip begins like one.
+const isBundle = (text) => text.startsWith("{");
+const brokenProof = (code) => {
+  const link = filled(texts.proof_link, { link: texts[`check_${code.split(".")[0]}`] });
+  return refuse(result, texts.proof_broken, texts.proof_broken_todo, [link, `${texts.code}: ${code}`], code);
+};
+// What a refused proof file means; false where the refusal is no word on the file.
+const refuseProof = ({ code }) => {
+  if (code === "licence.proof-kind") return tell(result, "warn", texts.proof_record, texts.proof_record_todo);
+  if (BEYOND_POLICY.includes(code)) return tell(result, "warn", texts.unsent, texts.proof_policy, `${texts.code}: ${code}`);
+  return LINKS.includes(code.split(".")[0]) && brokenProof(code);
+};
 
 // What a request that got no verdict means, and what to do.
 const refusal = (error) => {
@@ -54,8 +71,8 @@ const recipient = () => {
 const judge = async (text, current) => {
   const shown = text.trim();
   if (!shown) return tell(result, "warn", texts.empty, texts.empty_todo);
-  // The bundle of a licence (.civic) is JSON, and has the proofs too.
-  const most = shown.startsWith("{") ? MAX_BUNDLE : MAX_TEXT;
+  // A bundle has the proofs too.
+  const most = isBundle(shown) ? MAX_BUNDLE : MAX_TEXT;
   if (new TextEncoder().encode(shown).length > most) return tell(result, "warn", texts.too_large, texts.too_large_todo);
   const code = recipient();
   if (code === null) return null;
@@ -68,7 +85,10 @@ const judge = async (text, current) => {
   });
   const verdict = await answer.json();
   if (!current()) return null;
-  if (!answer.ok) throw new Refused(answer.status, verdict);
+  if (!answer.ok) {
+    if (isBundle(shown) && refuseProof(verdict)) return null;
+    throw new Refused(answer.status, verdict);
+  }
   // A copy cannot be judged before the reader says for whom.
   if (verdict.code === "recipient-needed") byId("more").open = true;
   return show(result, verdict, recheck(verdict.presentation || shown, verdict.key));
@@ -98,12 +118,16 @@ const take = (file) => {
     if (file.size > MAX_FILE) return tell(result, "warn", texts.too_large, texts.too_large_todo);
     if (file.type.startsWith("image/")) return judgePicture(file, current);
     if (file.size > MAX_BUNDLE) return tell(result, "warn", texts.too_large, texts.too_large_todo);
+    const proof = /\.civic$/i.test(file.name);
     let text;
     try {
       text = new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer());
     } catch {
+      if (proof) return brokenProof("bundle.format");
       return tell(result, "warn", texts.no_picture, texts.no_picture_todo);
     }
+    // Nothing is read out of a proof file but as a proof file.
+    if (proof && !isBundle(text)) return brokenProof("bundle.format");
     if (isWallet(text)) return tell(result, "bad", texts.wallet, texts.wallet_todo);
     return judge(text, current);
   });
