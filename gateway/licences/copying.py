@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 from typing import Any, Final
 
 from gateway.licences.judging import LicenceDesk, Presented
@@ -11,11 +10,10 @@ from ledger.errors import InvalidInputError, NotAllowedError, UnavailableError
 from ledger.licences import copies, credential, jws, packing, sdjwt
 from ledger.licences.binding import KeyBinding
 from ledger.licences.copies import CopyTerms
-from ledger.licences.pdf import FONT_FILES, copy_pdf
+from ledger.licences.pdf import copy_pdf, system_font
 from ledger.licences.reference import TOKEN_BYTES, make_reference
-from ledger.licences.slipmaking import copy_page
+from ledger.licences.slipmaking import check_recipient_name, copy_page
 
-MAX_NAME: Final = 60
 #: What a page costs of the licences that a client may have judged: drawing one takes a core for half a second.
 COST: Final = 25
 _PARALLEL: Final = 2
@@ -31,13 +29,7 @@ def draw_copy(desk: LicenceDesk, copy: str, recipient_name: str, host: str) -> b
     licence.packed-too-long | …), NotAllowedError(licence.copy-refused), UnavailableError(licence.pdf-font |
     gateway.busy), and what the desk raises.
     """
-    name = recipient_name.strip()
-    if not 1 <= len(name) <= MAX_NAME or not copies.is_plain(name):
-        raise InvalidInputError(
-            "licence.copy-name",
-            f"the recipient's name is a text of 1 to {MAX_NAME} characters on one line",
-            hint="write the name of the body that the copy is for",
-        )
+    name = check_recipient_name(recipient_name)
     text = copy.strip()
     parsed = sdjwt.parse(text)
     terms = _terms(parsed.key_binding)
@@ -58,7 +50,7 @@ def draw_copy(desk: LicenceDesk, copy: str, recipient_name: str, host: str) -> b
     if not _slots.acquire(timeout=_PATIENCE_S):
         raise UnavailableError("gateway.busy", "many pages are being drawn", hint="try again in a second")
     try:
-        return copy_pdf(page, _font())
+        return copy_pdf(page, system_font())
     finally:
         _slots.release()
 
@@ -78,8 +70,3 @@ def _terms(key_binding: str | None) -> CopyTerms:
             hint="make the copy on the page my licence, or by civicledger licence copy",
         )
     return terms
-
-
-def _font() -> Path:
-    """The first font of the system with Chinese characters."""
-    return next((path for path in map(Path, FONT_FILES) if path.is_file()), Path(FONT_FILES[0]))

@@ -67,6 +67,11 @@ class CopyPage:
     check_at: str
 
 
+def system_font() -> Path:
+    """The first font of the system with Chinese characters; where there is none, the name of the usual one."""
+    return next((path for path in map(Path, FONT_FILES) if path.is_file()), Path(FONT_FILES[0]))
+
+
 def copy_pdf(page: CopyPage, font: Path) -> bytes:
     """The page as a PDF of one A4 sheet. The same page and font give the same bytes.
 

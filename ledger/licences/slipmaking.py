@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from ledger.errors import InvalidInputError
-from ledger.licences.copies import CopyTerms
+from ledger.licences.copies import CopyTerms, is_plain
 from ledger.licences.credential import Credential
 from ledger.licences.fields import HOLDER_FIELDS, ISSUER_FIELDS
 from ledger.licences.pdf import CopyPage, Row
@@ -14,6 +14,8 @@ from ledger.licences.templates import LABELS, Template
 
 #: What a slip is made of; the holder shows these to the issuer, everything else may stay hidden.
 NEEDED: Final = ("ZZBS", "ZZMC", "CZZT")
+#: Characters of a recipient's name on the page of a copy.
+MAX_NAME: Final = 60
 _HOLDER: Final = frozenset(field.name for field in HOLDER_FIELDS)
 _ISSUER: Final = frozenset(field.name for field in ISSUER_FIELDS)
 
@@ -44,6 +46,18 @@ def slip_of(said: Credential, form: Template, *, made_s: int, ends_s: int, copy:
         status_index=said.status.index,
         copy=copy,
     )
+
+
+def check_recipient_name(name: str) -> str:
+    """A recipient's name as a page has it, without blanks around it. Raises: InvalidInputError(licence.copy-name)."""
+    name = name.strip()
+    if not 1 <= len(name) <= MAX_NAME or not is_plain(name):
+        raise InvalidInputError(
+            "licence.copy-name",
+            f"the recipient's name is a text of 1 to {MAX_NAME} characters on one line",
+            hint="write the name of the body that the copy is for",
+        )
+    return name
 
 
 def copy_page(said: Credential, terms: CopyTerms, *, recipient_name: str, code: str, check_at: str) -> CopyPage:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import typer
@@ -18,7 +17,7 @@ from node.cli.connect import JsonOption, NodeOption, connect
 from node.cli.licencegroup import app
 from node.cli.licencenames import naming
 from node.cli.licencewallet import ShowOption
-from node.cli.output import out, print_json
+from node.cli.output import out, print_json, write_private
 from node.cli.texts import t
 from node.cli.walletfile import read_wallet
 
@@ -55,9 +54,7 @@ def bundle(
         trust = b""
         if policy:
             trust = connection.stub(ProofServiceStub).GetPolicy(node_pb2.GetPolicyRequest(), timeout=30).policy
-    # Whoever reads the file can show the licence.
-    with os.fdopen(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(made)
+    write_private(output, made)
     if policy:
         policy.write_bytes(trust)
     proof = decode_bundle(made).licence

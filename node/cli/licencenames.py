@@ -12,6 +12,10 @@ from node.cli.texts import t
 LicenceArgument = typer.Argument(
     ..., help=t("identifier (1.2.156.3005.2.…) or id in hex", "证照标识（1.2.156.3005.2.…）或十六进制编号")
 )
+#: Of the page of a copy.
+ToNameOption = typer.Option("", "--to-name", help=t("its name on the page", "页面上的接收方名称"))
+CheckAtOption = typer.Option("", help=t("address of a page that checks it", "核验页面的地址"))
+FontOption = typer.Option(None, help=t("font for the page", "页面所用字体文件"))
 
 
 def naming(licence: str) -> dict[str, Any]:

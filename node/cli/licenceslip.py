@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -13,8 +12,8 @@ from ledger.v1 import licences_pb2 as pb
 from ledger.v1 import licences_pb2_grpc as rpc
 from node.cli.connect import CALL_TIMEOUT, JsonOption, NodeOption, connect
 from node.cli.licencegroup import app
-from node.cli.licencenames import LicenceArgument, naming
-from node.cli.output import print_json
+from node.cli.licencenames import CheckAtOption, FontOption, LicenceArgument, ToNameOption, naming
+from node.cli.output import print_json, write_private
 from node.cli.texts import t
 
 #: What stands on the page of a copy where nobody says what else.
@@ -39,13 +38,13 @@ def slip(
     licence: str = LicenceArgument,
     days: int = typer.Option(0, min=0, max=366, help=t("for so many days (0: five minutes)", "有效天数（0 为五分钟）")),
     recipient: str = typer.Option("", "--to", help=t("USCC of the one recipient", "接收方统一社会信用代码")),
-    recipient_name: str = typer.Option("", "--to-name", help=t("its name on the page", "页面上的接收方名称")),
+    recipient_name: str = ToNameOption,
     matter: str = typer.Option("", help=t("what it is for", "用途（事项）")),
     show_: list[str] = typer.Option(
         list(_SHOWN), "--show", help=t("a claim on the page of a copy; * shows all", "页面上出示的字段；* 为全部")
     ),
-    check_at: str = typer.Option("", help=t("address of a page that checks it", "核验页面的地址")),
-    font: Path | None = typer.Option(None, help=t("font for the page", "页面所用字体文件")),
+    check_at: str = CheckAtOption,
+    font: Path | None = FontOption,
     output: Path | None = typer.Option(
         None, "--output", "-o", help=t("file to write (default: the text)", "输出文件（默认输出文本）")
     ),
@@ -81,9 +80,7 @@ def slip(
         else:
             data = _drawn(made.slip, kind)
     if output is not None:
-        # Whoever reads the file can show the licence.
-        with os.fdopen(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(data)
+        write_private(output, data)
     if as_json:
         print_json({"slip": made.slip, "ends": made.ends_ms, "record": made.log_index})
     elif output is None:
@@ -101,10 +98,10 @@ def _drawn(text: str, kind: str) -> bytes:
 
 def _page(text: str, licence: str, names: list[str], recipient_name: str, check_at: str, font: Path | None) -> bytes:
     from ledger.licences import credential
-    from ledger.licences.pdf import FONT_FILES, copy_pdf
+    from ledger.licences.pdf import copy_pdf, system_font
     from ledger.licences.sdjwt import open_claims, parse
     from ledger.licences.slip import read
-    from ledger.licences.slipmaking import copy_page
+    from ledger.licences.slipmaking import check_recipient_name, copy_page
     from node.cli.licencewallet import chosen
     from node.cli.walletfile import Wallet
 
@@ -112,6 +109,6 @@ def _page(text: str, licence: str, names: list[str], recipient_name: str, check_
     if terms is None:
         raise InvalidInputError("licence.copy-terms", t("the node made no copy", "节点没有制作加注件"))
     shown = credential.read(open_claims(parse(chosen(Wallet(licence=licence), names))))
-    page = copy_page(shown, terms, recipient_name=recipient_name, code=text, check_at=check_at)
-    known = (Path(name) for name in FONT_FILES)
-    return copy_pdf(page, font or next((path for path in known if path.is_file()), Path(FONT_FILES[0])))
+    name = check_recipient_name(recipient_name)
+    page = copy_page(shown, terms, recipient_name=name, code=text, check_at=check_at)
+    return copy_pdf(page, font or system_font())

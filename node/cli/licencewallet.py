@@ -5,11 +5,11 @@ from __future__ import annotations
 import secrets
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ledger.errors import InvalidInputError
+from ledger.errors import InvalidInputError, NotAllowedError
 from ledger.licences import b64, binding, issuing
 from ledger.licences.sdjwt import Opened, open_claims, parse
 from ledger.licences.templates import LABELS
@@ -17,11 +17,14 @@ from ledger.v1 import licences_pb2 as pb
 from ledger.v1 import licences_pb2_grpc as rpc
 from node.cli.connect import CALL_TIMEOUT, JsonOption, NodeOption, connect
 from node.cli.licencegroup import app
-from node.cli.licencenames import naming
-from node.cli.output import facts, print_json, table
+from node.cli.licencenames import CheckAtOption, FontOption, ToNameOption, naming
+from node.cli.output import facts, out, print_json, table, write_private
 from node.cli.texts import t
 from node.cli.walletfile import Wallet, read_wallet
 from node.context import system_clock
+
+if TYPE_CHECKING:
+    from ledger.licences.copies import CopyTerms
 
 WalletArgument = typer.Argument(..., help=t("wallet file, or a file with the licence", "卡包文件，或证照文本文件"))
 ShowOption = typer.Option(
@@ -112,9 +115,13 @@ def present(
     "copy",
     help=t(
         "A copy for one recipient and one matter, for a limited time; shown elsewhere or later it is refused.\n\n"
-        "Example: civicledger licence copy zhang.json --to 11310000MB2F30001A --matter 办理落户 --days 7 --show CZZT",
+        "Example: civicledger licence copy zhang.json --to 11310000MB2F30001A --matter 办理落户 --days 7 --show CZZT\n\n"
+        "With --pdf a page with a QR code: civicledger licence copy zhang.json --to … --to-name 某局 --matter 办理落户 --show CZZT "
+        "--pdf copy.pdf --check-at https://GATEWAY/licence",
         "制作加注件：限定接收方、事项和期限；向他处或逾期出示将被拒绝。\n\n"
-        "例：civicledger licence copy zhang.json --to 11310000MB2F30001A --matter 办理落户 --days 7 --show CZZT",
+        "例：civicledger licence copy zhang.json --to 11310000MB2F30001A --matter 办理落户 --days 7 --show CZZT\n\n"
+        "加 --pdf 制作带二维码的页面：civicledger licence copy zhang.json --to … --to-name 某局 --matter 办理落户 --show CZZT "
+        "--pdf copy.pdf --check-at https://网关/licence",
     ),
 )
 def copy_(
@@ -123,6 +130,15 @@ def copy_(
     matter: str = typer.Option(..., help=t("what it is for", "用途（事项）")),
     days: int = typer.Option(7, min=1, max=366, help=t("for so many days", "有效天数")),
     show_: list[str] = ShowOption,
+    pdf: Path | None = typer.Option(
+        None,
+        help=t(
+            "also draw it as a page to print or send, its code the copy itself", "同时制作可打印、可发送的 PDF 页面"
+        ),
+    ),
+    recipient_name: str = ToNameOption,
+    check_at: str = CheckAtOption,
+    font: Path | None = FontOption,
     output: Path | None = OutputOption,
 ) -> None:
     """The holder's key signs recipient, matter and expiry together with the licence."""
@@ -131,7 +147,39 @@ def copy_(
     held = read_wallet(wallet)
     now = system_clock() // 1_000
     terms = CopyTerms(recipient=recipient, matter=matter, made_s=now, expires_s=now + days * 86_400)
-    _write(make_copy(chosen(held, show_), terms, holder=held.signer(), nonce=secrets.token_bytes(16)), output)
+    copy = make_copy(chosen(held, show_), terms, holder=held.signer(), nonce=secrets.token_bytes(16))
+    if pdf is not None:
+        write_private(pdf, _page(copy, terms, recipient_name or recipient, check_at, font))
+        out.print(t(f"wrote {pdf}", f"已写出 {pdf}"), markup=False)
+    if pdf is None or output is not None:
+        _write(copy, output)
+
+
+def _page(copy: str, terms: CopyTerms, recipient_name: str, check_at: str, font: Path | None) -> bytes:
+    """The page of a copy. Raises: NotAllowedError(licence.copy-refused), UntrustedError(licence.binding-signature), and
+    as ``copy_pdf``, ``pack`` and ``check_recipient_name``."""
+    from ledger.licences import credential, packing
+    from ledger.licences.pdf import copy_pdf, system_font
+    from ledger.licences.slipmaking import check_recipient_name, copy_page
+
+    parsed = parse(copy)
+    said = credential.read(open_claims(parsed))
+    # A page looks like a document: none is made of what is refused everywhere, as far as its holder can tell.
+    if said.holder_spki is None or (said.expires is not None and said.expires <= terms.made_s):
+        raise NotAllowedError(
+            "licence.copy-refused",
+            t(
+                "no page is made of a copy that is refused: the licence has expired, or is bound to no key",
+                "证照已过期或未绑定密钥，其加注件会被拒绝，不制作页面",
+            ),
+            hint=t("ask the issuer for a licence in force, bound to your key", "请向发证机构申请有效且绑定密钥的证照"),
+            expected=terms.made_s,
+            actual=said.expires,
+        )
+    binding.verify(parsed, said.holder_spki, now_s=terms.made_s, max_age_s=None)
+    name = check_recipient_name(recipient_name)
+    page = copy_page(said, terms, recipient_name=name, code=packing.pack(copy), check_at=check_at)
+    return copy_pdf(page, font or system_font())
 
 
 def chosen(held: Wallet, names: list[str]) -> str:

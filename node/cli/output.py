@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -46,6 +47,12 @@ def print_json(value: Any) -> None:
     """One JSON document on standard output; bytes as hex."""
     plain = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
     sys.stdout.write(json.dumps(value, ensure_ascii=plain, indent=2, default=_plain) + "\n")
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """A file that its owner alone reads, 0600: whoever reads it can show the licence in it."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(data)
 
 
 def _plain(value: object) -> str:

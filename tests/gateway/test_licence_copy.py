@@ -109,7 +109,7 @@ def test_a_machine_without_the_font_or_with_too_much_to_do_says_so(
 ) -> None:
     copy = copy_of(doors)
     with monkeypatch.context() as patch:
-        patch.setattr(copying, "FONT_FILES", ("/nowhere/font.ttc",))
+        patch.setattr(copying, "system_font", lambda: Path("/nowhere/font.ttc"))
         status, _, body = ask(doors, copy)
     assert (status, json.loads(body)["code"]) == (503, "licence.pdf-font")
     with monkeypatch.context() as patch:

@@ -12,12 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pypdfium2
 import pytest
 from licence_office import ISSUER, TYPE, accredit, holder
 from services_city import City
 
+from ledger.licences.packing import unpack
+from ledger.licences.pdf import system_font
 from ledger.verify import verify_bundle
 from node.licences.fetching import encode_content
+from tests.ledger.licences.pictures import read
 
 ROOT = Path(__file__).resolve().parents[3]
 #: Runs commands in one process of their own: the nodes of this one write to its standard output.
@@ -187,6 +191,56 @@ def test_a_copy_is_for_its_recipient(run: Any, alone: Any, office: City, tmp_pat
     assert run("verify", str(copy), at="plain").exit_code == 0
     elsewhere = run("verify", str(copy), "--json", at="labour")
     assert (elsewhere.exit_code, elsewhere.value["code"]) == (1, "wrong-recipient")
+
+
+@pytest.mark.skipif(not system_font().is_file(), reason="no font with Chinese characters: scripts/system-packages")
+def test_a_copys_page_carries_the_copy(run: Any, alone: Any, office: City, tmp_path: Path) -> None:
+    wallet, copy, pdf = tmp_path / "w.json", tmp_path / "copy.txt", tmp_path / "copy.pdf"
+    issued = run("issue", *FORM, *options(20_008), "--wallet", str(wallet), "--bound")
+    assert issued.exit_code == 0, issued.failure
+    run("status", "--publish")
+    recipient = office.foundings["plain"].peer.uscc
+    terms = ("--to", recipient, "--matter", "办理落户", "--show", "CZZT", "--pdf", str(pdf))
+    named = (*terms, "--to-name", "浦东新区某某局", "--check-at", "https://gateway.example/licence")
+    made = alone("copy", str(wallet), *named, "-o", str(copy))
+    assert made.exit_code == 0, made.failure
+    assert pdf.stat().st_mode & 0o777 == 0o600
+    document = pypdfium2.PdfDocument(pdf.read_bytes())
+    assert len(document) == 1
+    words = "".join(document[0].get_textpage().get_text_bounded().split())
+    for part in (
+        holder(20_008)["CZZT"],
+        "仅供浦东新区某某局用于“办理落户”",
+        recipient,
+        "https://gateway.example/licence",
+    ):
+        assert part in words
+    assert holder(20_008)["KZ_ZZ"] not in words
+    # The code is the copy itself, and good for one body.
+    [(code, _)] = read(document[0].render(scale=300 / 72, grayscale=True).to_pil())
+    assert unpack(code) == copy.read_text("utf-8").strip()
+    copy.write_text(code + "\n", "utf-8")
+    assert run("verify", str(copy), at="plain").exit_code == 0
+    assert run("verify", str(copy), "--json", at="labour").value["code"] == "wrong-recipient"
+    # Without -o the page alone is made, for the code where no name is given; the text of the copy is printed nowhere.
+    pdf.unlink()
+    alone_made = alone("copy", str(wallet), *terms)
+    assert alone_made.exit_code == 0, alone_made.failure
+    assert pdf.read_bytes().startswith(b"%PDF")
+    assert "~" not in alone_made.stdout
+    pdf.unlink()
+    other = tmp_path / "other.json"
+    run("issue", *FORM, *options(20_009), "--wallet", str(other), "--bound")
+    mixed = json.loads(wallet.read_text("utf-8")) | {"holder_key": json.loads(other.read_text("utf-8"))["holder_key"]}
+    other.write_text(json.dumps(mixed), "utf-8")
+    for given, more, refusal in (
+        (other, (), "licence.binding-signature"),
+        (wallet, ("--to-name", "某局\n某处"), "licence.copy-name"),
+        (wallet, ("--font", str(wallet)), "licence.pdf-font"),
+        (wallet, ("--check-at", "\U0010fffd"), "licence.pdf-glyph"),
+    ):
+        assert alone("copy", str(given), *terms, *more).code == refusal
+        assert not pdf.exists()
 
 
 def test_a_slip_is_checked_like_the_licence(run: Any, office: City, tmp_path: Path) -> None:
