@@ -159,15 +159,16 @@ class ExchangeStore:
             used=counts.begun + counts.half + counts.complete, half=counts.half, complete=counts.complete
         )
 
-    def erase_salts(self, names: Sequence[tuple[bytes, Role]]) -> int:
+    def erase_salts(self, names: Sequence[tuple[bytes, Role]], *, unfinished: bool = False) -> int:
         """Empty the salts of complete exchanges so that their bytes leave the disk; how many were there.
 
+        ``unfinished``: of others, too, where what they would open is gone.
         Raises: ConflictError(exchange.state), one of them is not complete: its salt is still needed.
         """
         with self._lock:
             entries = [entry for name in names if (entry := self.get(*name)) is not None and entry.salt]
             for entry in entries:
-                if entry.state != "complete":
+                if entry.state != "complete" and not unfinished:
                     raise ConflictError(
                         "exchange.state", f"an exchange that is {entry.state} still needs its salt", actual=entry.id
                     )

@@ -15,6 +15,7 @@ import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final
 
@@ -71,6 +72,10 @@ class Vault:
         self._keys: OrderedDict[bytes, AESGCM] = OrderedDict()
         for key, _ in list(store.scan(_ERASING)):
             self._finish(key[1:])
+
+    def still(self) -> AbstractContextManager[object]:
+        """While inside, only this thread changes anything."""
+        return self._lock
 
     # --- subjects and what leads to them ------------------------------------------------------------------------------
     def subject_of(self, patient: bytes) -> bytes:

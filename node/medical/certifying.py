@@ -7,16 +7,18 @@ opened beside it. The payload is the certificate's fields of that person's newes
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ledger.codec import encode
 from ledger.days import day_of
 from ledger.errors import ConflictError, NotAllowedError, NotFoundError
+from ledger.evidence.receipt import payload_commitment
 from ledger.medical.certificates import Examination, Examined, decode_content, examined
 from ledger.storage.examinations import Given
-from ledger.storage.exchanges import ExchangeEntry
+from ledger.storage.exchanges import ExchangeEntry, Role
 from ledger.storage.openings import Opening
 from ledger.storage.reports import ReportRow
 from node.licences.fetching import HOLDER, Subject, check_subject
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from node.context import NodeContext
 
 FINDINGS: Mapping[str, str] = {"fit": "合格", "unfit": "不合格"}
+#: How names in the vault begin that list the commitments of an exchange: its id and a commitment follow, 32 bytes each.
+_GIVEN: Final = b"certified/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,12 +83,27 @@ def facts_for(
 
 
 def give(context: NodeContext, entry: ExchangeEntry, facts: Facts, subject: Subject) -> None:
-    """Before an examination can be read: keep whom to tell of changes, put it on record, post the patient's notice."""
+    """Before an examination can be read: keep whom to tell of changes, put it on record, post the patient's notice.
+
+    Raises: NotFoundError(vault.no-subject), the patient was erased at this moment.
+    """
+    # Known before there is anything to forget: an erasure finds what leads from the person to this exchange.
+    told = payload_commitment(entry.salt, hashlib.sha256(facts.data).digest()), subject.commitment()
+    names = {_GIVEN + entry.id + one: one for one in told}
+    context.medical.vault.put_all(facts.subject, dict.fromkeys(names, b""), names)
     context.medical.examinations.give(
         Given(report=facts.report, version=facts.version, consumer=entry.counterpart, exchange=entry.id)
     )
     log_certified(context, entry, subject, facts.report, facts.version)
     context.medical.notices.post(entry.id, facts.subject, "certified", facts.report, context.clock() // 1_000)
+
+
+def forget(context: NodeContext, names: Iterable[bytes]) -> None:
+    """Drop what opens the commitments of exchanges about erased patients. ``names``: of their data in the vault."""
+    given = [name[len(_GIVEN) :] for name in names if name.startswith(_GIVEN)]
+    context.openings.erase([one[32:] for one in given])
+    exchanges: list[tuple[bytes, Role]] = [(one, "provider") for one in sorted({one[:32] for one in given})]
+    context.exchanges.erase_salts(exchanges, unfinished=True)
 
 
 def log_certified(

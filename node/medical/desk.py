@@ -16,6 +16,7 @@ from ledger.storage.steps import StepStore
 from ledger.storage.store import Store
 from ledger.storage.vault import Vault
 from node.loops import Loop
+from node.medical import certifying
 from node.medical.answering import Answering
 from node.medical.asked import Asked
 from node.medical.carried import CarriedRoad
@@ -128,6 +129,7 @@ class Medical:
         )
         self.converse(dialogue, is_open, on_fatal)
         self.erasing.on_erase(self._forget)
+        self.erasing.on_erase(lambda _, names: certifying.forget(context, names))
         self._is_open = is_open
         self._clock = context.clock
         self._upkeep = Loop("medical-upkeep", self._step, metrics=context.metrics, on_fatal=on_fatal)

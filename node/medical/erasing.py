@@ -24,8 +24,10 @@ from ledger.evidence.bundle import assemble
 from ledger.evidence.erasing import ERASED_TYPE, MAX_COMMITMENTS, ErasureProof, ErasureStatement, decode_statement
 from ledger.model import Record
 from node.medical.keeping import ErasureHook, Keeping
+from node.medical.patients import of_number, whole_persons
 
 if TYPE_CHECKING:
+    from ledger.storage.vault import Vault
     from node.context import NodeContext
 
 logger = structlog.get_logger("node.medical")
@@ -98,8 +100,8 @@ class Erasing:
         with self._lock:
             self._resume()
             vault = self._keeping.vault
-            found = {patient: vault.find(patient) for patient in patients}
-            if not found or None in found.values():
+            found = {patient: of_number(vault, patient) for patient in patients}
+            if not found or not all(found.values()):
                 raise NotFoundError(
                     "vault.no-patient",
                     "nothing is kept of such a patient here, or nothing any more",
@@ -108,26 +110,8 @@ class Erasing:
             if self._keeping.copies is not None:
                 # An erasure that leaves the keys in a backup would be none.
                 self._keeping.copies.check()
-            subjects = tuple(sorted({subject for subject in found.values() if subject is not None}))
-            commitments = sorted({one for subject in subjects for one in vault.commitments(subject)})
-            if len(commitments) > MAX_COMMITMENTS:
-                raise InvalidInputError(
-                    "erasure.too-many",
-                    f"these patients have {len(commitments)} records, one erasure takes {MAX_COMMITMENTS}",
-                    hint="erase fewer patients at once",
-                )
-            note = _Note(
-                self._context.clock(),
-                basis,
-                vault.book.epoch,
-                vault.book.fingerprint,
-                subjects,
-                tuple(name for subject in subjects for name in vault.names(subject)),
-                tuple(commitments),
-            )
-            key = _PENDING + domain_digest("erasure-note", msgspec.msgpack.encode(note))
-            self._rows.put(key, msgspec.msgpack.encode(note))
-            return self._carry_out(key, note)
+            subjects = whole_persons(vault, (one for each in found.values() for one in each))
+            return self._carry_out(*self._forget(vault, subjects, basis))
 
     def resume(self) -> None:
         """Finish what a crash or an unreachable backup left. Raises: as :meth:`erase`."""
@@ -156,15 +140,49 @@ class Erasing:
         bundle = assemble(record, done.index, hashes, anchor.parts)
         return ErasureProof(statement=decode_statement(done.statement), bundle=bundle)
 
+    def _forget(
+        self, vault: Vault, subjects: tuple[bytes, ...], basis: str, instead: bytes = b""
+    ) -> tuple[bytes, _Note]:
+        """Note what is about to go, and let the vault forget it; the note's name (it takes the place of ``instead``),
+        and the note. Raises: InvalidInputError(erasure.too-many), UnavailableError(disk.*)."""
+        # What came in between the note and the forgetting would be forgotten, and on no record.
+        with vault.still():
+            commitments = sorted({one for subject in subjects for one in vault.commitments(subject)})
+            if len(commitments) > MAX_COMMITMENTS:
+                raise InvalidInputError(
+                    "erasure.too-many",
+                    f"these patients have {len(commitments)} records, one erasure takes {MAX_COMMITMENTS}",
+                    hint="erase fewer patients at once",
+                )
+            note = _Note(
+                self._context.clock(),
+                basis,
+                vault.book.epoch,
+                vault.book.fingerprint,
+                subjects,
+                tuple(name for subject in subjects for name in vault.names(subject)),
+                tuple(commitments),
+            )
+            data = msgspec.msgpack.encode(note)
+            key = _PENDING + domain_digest("erasure-note", data)
+            with self._rows.batch() as batch:
+                if instead:
+                    batch.delete(instead)
+                batch.put(key, data)
+            vault.erase(subjects)
+        return key, note
+
     def _resume(self) -> None:
         for key, row in list(self._rows.scan(_PENDING)):
-            self._carry_out(key, _decoded(row, _Note))
+            note, vault = _decoded(row, _Note), self._keeping.vault
+            if vault.book.epoch == note.epoch:
+                # The stop came before anything was forgotten: there may be more by now.
+                key, note = self._forget(vault, note.subjects, note.basis, key)
+            self._carry_out(key, note)
 
     def _carry_out(self, key: bytes, note: _Note) -> Erased:
-        """Every step may be repeated: what is gone stays gone, and the log knows the batch."""
+        """What follows the forgetting. Every step may be repeated: the log knows the batch."""
         vault = self._keeping.vault
-        if vault.book.epoch == note.epoch:
-            vault.erase(note.subjects)
         backup = self._keeping.copies is not None
         if backup:
             self._keeping.back_up()

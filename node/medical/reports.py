@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -26,9 +26,9 @@ from ledger.storage.reports import Change, Refusal, ReportRow, ReportStore, fact
 from node.loops import Loop
 from node.medical.consenting import is_consent, take_consent
 from node.medical.judging import require_own_hospital
+from node.medical.patients import Patients
 from node.medical.reportrows import (
     State,
-    identity_name,
     is_older,
     part_name,
     record_body,
@@ -48,8 +48,8 @@ if TYPE_CHECKING:
 REPORT_TYPE: Final = "medical.offered/report"
 #: Reason in the record of a withdrawal that came as a report: its status.
 _ENTERED_IN_ERROR: Final = "entered-in-error"
-#: Kinds of links in the vault: from a report's number, an identity number, a second record number.
-_BY_NUMBER, _BY_IDENTITY, _BY_ALIAS = b"report", b"identity", b"record-number"
+#: The kind of links in the vault that lead from a report's number.
+_BY_NUMBER: Final = b"report"
 _LOCKS: Final = 64
 _RETRY_S: Final = 60.0
 
@@ -95,7 +95,7 @@ class Reports:
         self._context = context
         self._vault = vault
         self._rules = rules
-        self._enrol = enrol
+        self._patients = Patients(vault, enrol)
         self._is_open = is_open
         self.store = ReportStore(context.medical.rows.sub(b"report/"))
         self._locks = tuple(threading.Lock() for _ in range(_LOCKS))
@@ -118,7 +118,7 @@ class Reports:
         self._settle()
         now_ms = self._context.clock()
         if is_consent(data):
-            changed, found = take_consent(self._context, self._subject, data, now_ms // 1_000)
+            changed, found = take_consent(self._context, self._patients.subject, data, now_ms // 1_000)
             if changed is None:
                 return self._refuse(found, data, via, now_ms)
             return Ingested(state="consented" if changed else "known", problems=found)
@@ -155,10 +155,8 @@ class Reports:
             raise InvalidInputError(
                 "medical.reason", f"the reason of a withdrawal is not: {LABEL.meaning}", hint='e.g. "sample-mixed-up"'
             )
-        with ExitStack() as held:
-            # Nothing may come in of this report meanwhile, and only its sender's number says which lock is its own.
-            for lock in self._locks:
-                held.enter_context(lock)
+        # Nothing may come in of this report meanwhile, and only its sender's number says which lock is its own.
+        with self._still():
             row = self.require(report)
             if row.withdrawn:
                 return row
@@ -201,8 +199,7 @@ class Reports:
 
     def identified(self, identity: str) -> bytes | None:
         """The patient (32 bytes) of an identity (kind and number) that came with a report; None where none has it."""
-        link = self._vault().linked(_BY_IDENTITY, identity.encode())
-        return None if link is None else link.subject
+        return self._patients.identified(identity)
 
     def require(self, report: bytes) -> ReportRow:
         """A report's row. Raises: NotFoundError(medical.report-unknown)."""
@@ -223,55 +220,45 @@ class Reports:
 
     def erase(self, _subjects: Sequence[bytes], names: Sequence[bytes]) -> None:
         """Drop what is kept of reports whose data (by their names in the vault) are erased."""
-        self.store.erase({name[7:39] for name in names if name.startswith(b"report/")})
+        # One that was on its way in would write its row after that.
+        with self._still():
+            self.store.erase({name[7:39] for name in names if name.startswith(b"report/")})
 
     # --- inside -------------------------------------------------------------------------------------------------------
     def _compare(self, reading: Reading, report: Report, data: bytes) -> tuple[Problem | None, ReportRow | None, bytes]:
-        """(why it is refused, the version kept before, whose it is): no subject where the same bytes are kept."""
-        vault = self._vault()
-        subject = self._subject(report.patient, None if reading.identity is None else f"ric:{reading.identity}")
-        if subject is None:
+        """(why it is refused, the version kept before, whose it is): no subject where the same bytes are kept. Nothing
+        is made of a patient before nothing refuses."""
+        vault, identity = self._vault(), None if reading.identity is None else f"ric:{reading.identity}"
+        whose = self._patients.find(report.patient, identity)
+        if whose is None:
             return problem("report.patient-conflict"), None, b""
         link = vault.linked(_BY_NUMBER, report.identifier.encode())
         known = self.store.numbered(link.mark) if link is not None else None
-        if link is None or known is None:
-            return None, None, subject
-        if link.subject != subject:
-            if link.subject != vault.find(report.patient.encode()):
-                return problem("report.other-patient"), known, subject
-            # Taken in before the patient's two record numbers were known to be one person's.
-            subject = link.subject
-        for version in range(known.version, 0, -1):
-            if vault.has(version_name(known.id, version)) and vault.get(version_name(known.id, version)) == data:
-                # An earlier version sent once more is no correction of the present one.
-                return (None, known, b"") if version == known.version else (problem("report.older"), known, subject)
-        if is_older(known, reading.updated_s):
-            return problem("report.older"), known, subject
-        before = self._about(known)
-        if before and reading.about and not before & reading.about:
-            return problem("report.other-examination"), known, subject
-        return None, known, subject
+        if link is not None and known is not None:
+            # Else taken in before the patient's two record numbers were known to be one person's.
+            if link.subject not in (whose[0], vault.find(report.patient.encode())):
+                return problem("report.other-patient"), known, b""
+            for version in range(known.version, 0, -1):
+                if vault.has(version_name(known.id, version)) and vault.get(version_name(known.id, version)) == data:
+                    # An earlier version sent once more is no correction of the present one.
+                    return (None if version == known.version else problem("report.older")), known, b""
+            if is_older(known, reading.updated_s):
+                return problem("report.older"), known, b""
+            before = self._about(known)
+            if before and reading.about and not before & reading.about:
+                return problem("report.other-examination"), known, b""
+        subject = self._patients.subject(report.patient, identity)
+        if subject is None:
+            return problem("report.patient-conflict"), None, b""
+        return None, known, subject if link is None or known is None else link.subject
 
-    def _subject(self, patient: str, identity: str | None) -> bytes | None:
-        """The patient's subject in the vault, made where new; None where number and identity belong to two."""
-        vault, local = self._vault(), patient.encode()
-        alias = vault.linked(_BY_ALIAS, local)
-        mine = alias.subject if alias is not None else vault.find(local)
-        if identity is None:
-            return mine if mine is not None else vault.subject_of(local)
-        link = vault.linked(_BY_IDENTITY, identity.encode())
-        if link is not None and mine != link.subject:
-            if mine is not None and vault.has(identity_name(mine)):
-                return None
-            # One person under a second record number: from now on both lead to the same.
-            vault.link(_BY_ALIAS, local, link.subject)
-            subject = link.subject
-        else:
-            subject = mine if mine is not None else vault.subject_of(local)
-            if link is None and vault.has(identity_name(subject)):
-                return None
-        self._enrol(subject, identity)
-        return subject
+    @contextmanager
+    def _still(self) -> Iterator[None]:
+        """While inside, no report is on its way in."""
+        with ExitStack() as held:
+            for lock in self._locks:
+                held.enter_context(lock)
+            yield
 
     def _keep(self, row: ReportRow, known: ReportRow | None, identifier: str, subject: bytes, data: bytes) -> ReportRow:
         vault, salt = self._vault(), secrets.token_bytes(32)

@@ -10,6 +10,7 @@ from ledger.v1 import keeping_pb2 as pb
 from ledger.v1 import keeping_pb2_grpc, pseudonyms_pb2, pseudonyms_pb2_grpc
 from node.medical.consents import ALL
 from node.medical.erasing import MAX_PATIENTS
+from node.medical.patients import of_number
 from node.rpc.auth import Call
 from node.services import fields
 
@@ -52,24 +53,26 @@ class KeepingService(keeping_pb2_grpc.KeepingServiceServicer):
 
     def ChangeConsent(self, request: pb.ChangeConsentRequest, call: Call) -> pb.ChangeConsentResponse:
         """Acts at once, and is on record."""
-        index = self._medical.consents.change(
-            self._subject(request.patient),
-            permit=request.permit,
-            asker=fields.optional_member("asker", request.asker) or ALL,
-            until_s=fields.number("until", request.until, 0, _MAX_TIME),
-        )
-        return pb.ChangeConsentResponse(log_index=index)
+        asker = fields.optional_member("asker", request.asker) or ALL
+        until_s = fields.number("until", request.until, 0, _MAX_TIME)
+        consents = self._medical.consents
+        indexes = [
+            consents.change(subject, permit=request.permit, asker=asker, until_s=until_s)
+            for subject in self._subjects(request.patient)
+        ]
+        return pb.ChangeConsentResponse(log_index=indexes[0])
 
     def ShowConsent(self, request: pb.ShowConsentRequest, call: Call) -> pb.ShowConsentResponse:
         """What a patient said, in its order."""
-        rules = self._medical.consents.rules(self._subject(request.patient))
+        rules = self._medical.consents.rules(self._subjects(request.patient)[0])
         return pb.ShowConsentResponse(rules=[_rule(rule) for rule in rules])
 
     def SetContact(self, request: pb.SetContactRequest, call: Call) -> pb.SetContactResponse:
         """Where a patient is told."""
         language = fields.word("language", request.language or "zh", ("zh", "en"))
         phone = fields.text("phone", request.phone, limit=16, required=False)
-        self._medical.notices.set_contact(self._subject(request.patient), phone, "en" if language == "en" else "zh")
+        for subject in self._subjects(request.patient):
+            self._medical.notices.set_contact(subject, phone, "en" if language == "en" else "zh")
         return pb.SetContactResponse()
 
     def ListNotices(self, request: pb.ListNoticesRequest, call: Call) -> pb.ListNoticesResponse:
@@ -114,16 +117,16 @@ class KeepingService(keeping_pb2_grpc.KeepingServiceServicer):
             made=[_key(key) for key in done.made], destroyed=[_key(key) for key in done.destroyed]
         )
 
-    def _subject(self, patient: str) -> bytes:
+    def _subjects(self, patient: str) -> tuple[bytes, ...]:
         keeping = self._medical.keeping
-        subject = keeping.vault.find(_patient(patient)) if keeping.exists else None
-        if subject is None:
+        found = of_number(keeping.vault, _patient(patient)) if keeping.exists else ()
+        if not found:
             raise NotFoundError(
                 "vault.no-patient",
                 "nothing is kept of such a patient here, or nothing any more",
                 hint="give the number under which the hospital's system files the patient",
             )
-        return subject
+        return found
 
 
 class PseudonymService(pseudonyms_pb2_grpc.PseudonymServiceServicer):

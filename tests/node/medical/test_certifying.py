@@ -17,6 +17,7 @@ from whole_city import now_s
 from ledger import codec
 from ledger.days import day_of
 from ledger.errors import UnavailableError
+from ledger.evidence.receipt import decode_receipt
 from ledger.licences.sdjwt import open_claims, parse
 from ledger.v1 import department_pb2, department_pb2_grpc, reports_pb2
 from ledger.v1 import licences_pb2 as pb
@@ -234,6 +235,37 @@ def test_what_was_cut_short_is_finished_by_a_repeat_and_a_correction_meanwhile_i
     assert refused(lambda: town.certify(FOOD, person, 515, nonce=second)).code == "medical.changed"
     assert town.certify(FOOD, person, 516).examination.version == 2
     eventually(lambda: bytes(done.issued.licence.id) in town.changed(), "the office hears of the correction")
+
+
+def test_of_an_erased_patient_no_certificate_leads_to_the_hospitals_record(town: Town) -> None:
+    person = Person(local="P20", identity=identity_number(520))
+    report = town.examine(person, "E-520", "food-handler-fit")
+    done = town.certify(FOOD, person, 520)
+    exchange = bytes(done.receipt.exchange)
+    context = town.city.nodes[HOSPITAL].context
+    (record,) = town.records(HOSPITAL, "medical.certified", exchange=exchange.hex())
+    chosen = bytes.fromhex(record.body["commitment"])
+    entry = context.exchanges.get(exchange, "provider")
+    assert entry is not None
+    assert entry.salt
+    assert context.openings.get(chosen) is not None
+
+    erased = context.medical.erasing.erase([b"urn:hospital:patients|P20"], "PIPL/47")
+
+    assert context.openings.get(chosen) is None
+    after = context.exchanges.get(exchange, "provider")
+    assert after is not None
+    assert after.salt == b""
+    told = {chosen, decode_receipt(after.receipt)[0].commitment}
+    assert told <= set(erased.statement.commitments)
+    kept = b"".join(key + value for key, value in context.payloads._store.scan())
+    assert person.identity.encode() not in kept
+    log_of = department_pb2_grpc.RecordServiceStub(town.city.channel(HOSPITAL))
+    found = log_of.Query(department_pb2.QueryRequest(subject=person.identity), timeout=180)
+    assert not found.rows
+    # What the office has is its own, and both logs still hold the same receipt.
+    assert len(town.records(OFFICE, "medical.certified", report=report.hex())) == 1
+    assert len(town.records(HOSPITAL, "erasure.done", commitment=chosen.hex())) == 1
 
 
 def test_the_commands_issue_and_warn(town: Town, tmp_path: Path) -> None:
