@@ -147,6 +147,16 @@ class Consents:
             self._put(subject, made, {**kept.sources, source: max(updated_s or 0, known_s, 0)}, now_ms)
             return True
 
+    def carry_over(self, before: bytes, subject: bytes) -> None:
+        """A subject turns out to be another one, too: what it forbids is forbidden there. Raises: as :meth:`change`."""
+        now_s = self._context.clock() // 1_000
+        held = self.standing(before, now_s)
+        coming = [rule for rule in self.rules(before) if rule.from_s > now_s]
+        for rule in (*held.values(), *coming):
+            if not rule.permit:
+                until_s = rule.until_s if rule.ends else 0
+                self.change(subject, permit=False, asker=rule.asker, until_s=until_s, via=rule.via, from_s=rule.from_s)
+
     def resume(self) -> None:
         """Record what a crash kept from the log."""
         with self._lock:

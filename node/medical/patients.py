@@ -32,11 +32,18 @@ def whole_persons(vault: Vault, subjects: Iterable[bytes]) -> tuple[bytes, ...]:
 
 
 class Patients:
-    """The patients of one hospital. Thread-safe. ``enrol``: lets a subject be found by an identity."""
+    """The patients of one hospital. Thread-safe. ``enrol``: lets a subject be found by an identity; ``joined``: told,
+    before it is so, that a subject's number is a second one of another subject."""
 
-    def __init__(self, vault: Callable[[], Vault], enrol: Callable[[bytes, str], None]) -> None:
+    def __init__(
+        self,
+        vault: Callable[[], Vault],
+        enrol: Callable[[bytes, str], None],
+        joined: Callable[[bytes, bytes], None],
+    ) -> None:
         self._vault = vault
         self._enrol = enrol
+        self._joined = joined
         self._lock = threading.Lock()
 
     def identified(self, identity: str) -> bytes | None:
@@ -74,6 +81,8 @@ class Patients:
                 subject = vault.subject_of(local)
             elif second:
                 # From now on both numbers lead to the same.
+                for before in of_number(vault, local):
+                    self._joined(before, subject)
                 vault.link(_BY_ALIAS, local, subject)
             if identity is not None:
                 self._enrol(subject, identity)

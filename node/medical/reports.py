@@ -95,7 +95,7 @@ class Reports:
         self._context = context
         self._vault = vault
         self._rules = rules
-        self._patients = Patients(vault, enrol)
+        self._patients = Patients(vault, enrol, lambda *two: context.medical.consents.carry_over(*two))
         self._is_open = is_open
         self.store = ReportStore(context.medical.rows.sub(b"report/"))
         self._locks = tuple(threading.Lock() for _ in range(_LOCKS))

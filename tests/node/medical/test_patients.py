@@ -9,6 +9,7 @@ import pytest
 from ledger.errors import LedgerError
 from ledger.v1 import keeping_pb2 as pb
 from node.compose import Node
+from node.medical.patients import of_number
 from node.medical.reports import Reports
 from node.services.keeping import KeepingService
 from tests.ledger.medical.bundles import Person, encode, identity_number, resource
@@ -106,6 +107,28 @@ def test_who_forbids_under_a_second_number_has_forbidden(node: Node, reports: Re
         assert not node.medical.consents.allows(kept.subject, "11100000000013338W", now_s)
     shown = service.ShowConsent(pb.ShowConsentRequest(patient=local(second).decode()), None)  # type: ignore[arg-type]
     assert [rule.permit for rule in shown.rules] == [False]
+
+
+def test_what_was_forbidden_before_it_was_known_whose_number_it_is_stays_forbidden(
+    node: Node, reports: Reports, number: str
+) -> None:
+    identity, consents = identity_number(851), node.medical.consents
+    one, nobody = Person(local="W-1", identity=identity), Person(local="W-2", identity="")
+    first = reports.ingest(encode(bundle(node, f"{number}-1", person=one)), "test").report
+    reports.ingest(encode(bundle(node, f"{number}-2", person=nobody)), "test")
+    kept = reports.get(first)
+    (mine,) = of_number(node.medical.vault, local("W-2"))
+    assert kept is not None
+    assert mine != kept.subject
+    forbidden, allowed = "11100000000013338W", "12310000MB2F30001K"
+    consents.change(mine, permit=False)
+    consents.change(mine, permit=True, asker=allowed)
+    consents.change(mine, permit=False, asker=forbidden)
+    reports.ingest(encode(bundle(node, f"{number}-3", person=Person(local="W-2", identity=identity))), "test")
+    now_s = node.core.clock() // 1_000 + 1
+    assert not consents.allows(kept.subject, forbidden, now_s)
+    # What is forbidden to all is; an exception is said anew, by who knows which person it is for.
+    assert not consents.allows(kept.subject, allowed, now_s)
 
 
 def test_what_is_on_its_way_in_during_an_erasure_is_erased_whole(
