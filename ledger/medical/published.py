@@ -4,9 +4,10 @@ An item counts once at the hospital that asked for it, in the month it was opene
 month of its first offer. What became of it later counts in that month, too. Months are China's.
 
 A figure of 1 to 4 is withheld, and with it those of the same sum that are below five, 0 too: one that is withheld may
-be any. They are at least two and five together, or others are withheld until they are. A figure is None where it is
-withheld. Only the asking hospital tells figures, so that no two hospitals tell the same one, and withhold others. What
-one column is less than another is not withheld: how many of the offered ones were not opened.
+be any. They are at least two and five together, or others are withheld until they are. What became of the opened ones
+of a row is told whole or not at all, and not where it is withheld how many were offered: the columns bound each other.
+A figure is None where it is withheld. Only the asking hospital tells figures, so that no two hospitals tell the same
+one, and withhold others. How many of the offered ones were not opened is not withheld.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from ledger.medical.statistics import Step, StepEvent
 
 #: A figure below this is of too few to be told.
 LEAST: Final = 5
-COLUMNS: Final = ("offered", "recognised", "unrecognised", "retested")
+#: What became of what was opened.
+OPENED: Final = ("recognised", "unrecognised", "retested")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,36 +104,67 @@ def _add(tally: _Tally, first: StepEvent, steps: Mapping[Step, StepEvent]) -> No
 
 
 def _month(month: str, tally: _Tally) -> Month:
-    items: dict[str, dict[str, int | None]] = {key: {} for key in sorted(tally.items)}
-    providers: dict[str, dict[str, int | None]] = {key: {} for key in sorted(tally.providers)}
-    total: dict[str, int | None] = {}
-    reasons: dict[str, int | None] = {}
-    for column in COLUMNS:
-        parts = [
-            (items, {key: row[column] for key, row in tally.items.items()}),
-            (providers, {key: row[column] for key, row in tally.providers.items()}),
-        ]
+    tables = (tally.items, tally.providers)
+    offered = [
         # A row is there because something of it was offered.
-        each = 1 if column == "offered" else 0
-        hidden = [withheld(tally.total[column], part, each=each) for _, part in parts]
-        if column == "retested":
-            hidden.append(withheld(tally.total[column], tally.reasons, each=1))
-        # A sum that must not be told must not be made from its parts either.
-        told = all(part is not None for part in hidden)
-        total[column] = tally.total[column] if told or not tally.total[column] else None
-        for (rows, part), names in zip(parts, hidden, strict=False):
-            for key, value in part.items():
-                rows[key][column] = None if key in (names or ()) or (value and not told) else value
-        if column == "retested":
-            for key, value in sorted(tally.reasons.items()):
-                reasons[key] = None if not told or key in (hidden[-1] or ()) else value
+        withheld(tally.total["offered"], {key: row["offered"] for key, row in rows.items()}, each=1)
+        for rows in tables
+    ]
+    opened = [_opened(tally.total, rows, hidden or frozenset()) for rows, hidden in zip(tables, offered, strict=True)]
+    why = withheld(tally.total["retested"], tally.reasons, each=1)
+    # A sum that must not be told must not be made from its parts either.
+    tells_offered = not tally.total["offered"] or None not in offered
+    tells_opened = not any(tally.total[name] for name in OPENED) or (tells_offered and None not in (*opened, why))
+
+    def row(counted: Counter[str], *, all_of: bool, of_opened: bool) -> Row:
+        return Row(
+            offered=counted["offered"] if all_of else None,
+            **{name: counted[name] if of_opened else None for name in OPENED},
+        )
+
+    items, providers = (
+        {
+            key: row(
+                counted,
+                all_of=tells_offered and key not in (hidden or ()),
+                of_opened=tells_opened and key not in (closed or ()),
+            )
+            for key, counted in sorted(rows.items())
+        }
+        for rows, hidden, closed in zip(tables, offered, opened, strict=True)
+    )
     return Month(
         month=month,
-        total=Row(**total),
-        items={key: Row(**row) for key, row in items.items()},
-        providers={key: Row(**row) for key, row in providers.items()},
-        reasons=reasons,
+        total=row(tally.total, all_of=tells_offered, of_opened=tells_opened),
+        items=items,
+        providers=providers,
+        reasons={
+            key: value if tells_opened and key not in (why or ()) else None
+            for key, value in sorted(tally.reasons.items())
+        },
     )
+
+
+def _opened(total: Counter[str], rows: Mapping[str, Counter[str]], hidden: Iterable[str]) -> frozenset[str] | None:
+    """Of which rows it is not told what became of what was opened; None: not in all, either. ``hidden``: those of which
+    it is not told how many were offered.
+
+    The columns of a row go together: what was offered and not recognised would tell what was recognised.
+    """
+    if not any(total[name] for name in OPENED):
+        return frozenset()
+    if any(0 < total[name] < LEAST for name in OPENED):
+        return None
+    found = {*hidden, *(key for key, row in rows.items() if any(0 < row[name] < LEAST for name in OPENED))}
+    if not found:
+        return frozenset()
+    found |= {key for key, row in rows.items() if row["recognised"] + row["unrecognised"] < LEAST}
+    others = sorted((row["offered"], key) for key, row in rows.items() if key not in found)
+    while len(found) < 2 or any(0 < sum(rows[key][name] for key in found) < LEAST for name in OPENED):
+        if not others:
+            return None
+        found.add(others.pop(0)[1])
+    return frozenset(found)
 
 
 def withheld(total: int, parts: Mapping[str, int], *, each: int = 0) -> frozenset[str] | None:
