@@ -78,6 +78,7 @@ class Node:
         self.feeds = make_feeds(core, lambda: self.publisher, self.attendance, self._fatal)
         self.quorum = WitnessQuorum.of_file(core.member, core.config.witness_policy_file)
         self.sender = self._make_sender()
+        core.tracker.on_return(self.feeds.wake_one)
         self.crosscheck = make_crosscheck(core, lambda: self.context, lambda: self.gate.is_open, self._fatal)
         core.alarms.tell(self.crosscheck.loop.wake)
         self.witness = make_witness(core, self.crosscheck.doubt)

@@ -91,7 +91,10 @@ class CertificateKeeper:
         away = {state.member for state in self._tracker.states() if not state.reachable and state.last_error}
         for info in roster.others(self._member):
             peer = self._peers.get(info.uscc)
-            if peer is None or (info.uscc not in away and roster.has_key(info.uscc, KeyRole.TLS, peer.spki)):
+            if peer is None:
+                continue
+            known = roster.has_key(info.uscc, KeyRole.TLS, peer.spki)
+            if known and (info.uscc not in away or self._tracker.rests(info.uscc)):
                 continue
             self._look(peer, roster)
         return _LOOK_S
@@ -103,12 +106,15 @@ class CertificateKeeper:
             try:
                 presented = fetch_certificate(peer.https, name)
             except UnavailableError:
-                return  # the feed to this peer says so already, with the reason
+                # The feed to this peer says so already, with the reason.
+                self._tracker.silent(peer.uscc)
+                return
             material = spki_of_pem(presented)
             if roster.has_key(peer.uscc, KeyRole.TLS, material):
                 if presented != peer.certificate:
                     self._peers.learn(peer.uscc, presented)
                     logger.info("peer.certificate", peer=peer.uscc, material=material)
+                self._tracker.stirred(peer.uscc)
                 return
 
 

@@ -47,6 +47,7 @@ def make_crosscheck(
         store=core.stores.witness,
         roster=core.rosters.current,
         peers=core.peers,
+        rests=core.tracker.rests,
         alarms=core.alarms,
         context=context,
         is_open=is_open,

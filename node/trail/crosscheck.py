@@ -48,6 +48,7 @@ class CrossCheck:
         store: WitnessStore,
         roster: Callable[[], Roster],
         peers: PeerBook,
+        rests: Callable[[str], bool],
         alarms: AlarmBook,
         context: Callable[[], NodeContext],
         is_open: Callable[[], bool],
@@ -60,6 +61,8 @@ class CrossCheck:
         self._store = store
         self._roster = roster
         self._peers = peers
+        #: Whether a member's node is away and not to be tried now.
+        self._rests = rests
         self._alarms = alarms
         self._context = context
         self._is_open = is_open
@@ -113,6 +116,8 @@ class CrossCheck:
             return
         self._next += 1
         peer = others[self._next % len(others)]
+        if self._rests(peer.uscc):
+            return
         client = self._client(peer.uscc)
         try:
             for info in others:

@@ -66,6 +66,8 @@ class WitnessFeed:
         self._client: PinnedClient | None = None
         #: What we believe the witness holds of our log; its 409 corrects us.
         self._held = 0
+        #: Why it could not be reached, while that is so.
+        self._away: LedgerError | None = None
         self.loop = Loop(f"witness-{witness[-6:]}", self._step, metrics=metrics, on_fatal=on_fatal)
 
     def close(self) -> None:
@@ -74,6 +76,9 @@ class WitnessFeed:
             self._client.close()
 
     def _step(self) -> float:
+        if self._away is not None and self._tracker.rests(self.witness):
+            raise self._away
+        self._away = None
         try:
             client = self._connected()
             offered, corrections = False, 0
@@ -103,6 +108,7 @@ class WitnessFeed:
                 self._tracker.reached(self.witness)
             else:
                 self._tracker.missed(self.witness, error.message)
+                self._away = error
             self._attendance.failed(self.witness, error)
             raise
         return PROBE_INTERVAL_S
@@ -192,6 +198,12 @@ class WitnessFeeds:
     def wake(self) -> None:
         """There is a new checkpoint."""
         for feed in tuple(self._feeds.values()):
+            feed.loop.wake()
+
+    def wake_one(self, witness: str) -> None:
+        """This witness is back."""
+        feed = self._feeds.get(witness)
+        if feed is not None:
             feed.loop.wake()
 
     def loops(self) -> Iterator[Loop]:

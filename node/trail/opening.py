@@ -58,6 +58,7 @@ class LogOpening:
         self._kept = kept
         #: What each witness said last, also in rounds without a quorum: it counts when that witness is silent later.
         self._heard: dict[str, bytes] = {}
+        self._answered: set[str] = set()
         self._peers = peers
         self._tracker = tracker
         self._timeout = timeout
@@ -73,13 +74,19 @@ class LogOpening:
         roster = self._roster()
         others = [info.uscc for info in roster.others(self._member)]
         needed = min(roster.quorum, len(others))
-        silent: list[str] = []
-        with ThreadPoolExecutor(max_workers=max(1, min(len(others), 16)), thread_name_prefix="opening") as pool:
-            for uscc, answer in zip(others, pool.map(lambda one: self._ask(one, roster), others), strict=True):
+        silent = [uscc for uscc in others if self._tracker.rests(uscc)]
+        # While too few are there each is heard once: asking all of them again and again would open nothing.
+        enough = len(others) - len(silent) >= needed
+        asked = [uscc for uscc in others if uscc not in silent and (enough or uscc not in self._answered)]
+        with ThreadPoolExecutor(max_workers=max(1, min(len(asked), 16)), thread_name_prefix="opening") as pool:
+            for uscc, answer in zip(asked, pool.map(lambda one: self._ask(one, roster), asked), strict=True):
                 if isinstance(answer, LedgerError):
                     silent.append(uscc)
-                elif answer is not None:
+                    continue
+                self._answered.add(uscc)
+                if answer is not None:
                     self._heard[uscc] = answer
+        silent.sort()
         if len(others) - len(silent) < needed:
             self.waiting_for = (
                 f"{len(others) - len(silent)} of the {needed} witnesses needed answered; silent: {', '.join(silent)}"

@@ -17,6 +17,7 @@ from ledger.evidence import merkle
 from ledger.evidence.fork import ForkEvidence
 from ledger.evidence.tiles import parse_tile_path
 from ledger.evidence.witness import format_request
+from node.chain.tracker import PeerTracker
 from node.context import system_clock
 from node.metrics import Metrics
 from node.trail.crosscheck import CrossCheck
@@ -94,8 +95,8 @@ class Scene:
         self.publishing: Publishing | None = None
         self.check = CrossCheck(
             member=town.bodies[1].uscc, store=self.ours._store, roster=town.roster, peers=town.peers,
-            alarms=self.alarms, context=self._context, is_open=lambda: self.publishing is not None, timeout=180,
-            metrics=Metrics(), on_fatal=lambda error: None,
+            rests=PeerTracker(system_clock).rests, alarms=self.alarms, context=self._context,
+            is_open=lambda: self.publishing is not None, timeout=180, metrics=Metrics(), on_fatal=lambda error: None,
         )  # fmt: skip
         town.at_end(self.check.close)
 
