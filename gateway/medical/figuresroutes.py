@@ -21,6 +21,7 @@ from gateway.page import StaticFile, addresses, environment
 from gateway.texts import TEXTS, choose
 from ledger.errors import STATUS, LedgerError
 from ledger.model import format_time
+from ledger.spreadsheets import plain_cell
 
 #: Answers a request: (route, request, behaviour).
 Answer = Callable[[str, Request, Callable[[], Awaitable[Response]]], Awaitable[Response]]
@@ -107,9 +108,9 @@ def csv_of(found: Collected, texts: Mapping[str, str], language: str) -> bytes:
     period = f"{found.figures.first}/{found.figures.last}"
     for by, key, name, row in _rows(found, texts, language):
         cells = _cells(row) if isinstance(row, CityRow) else ["", "", "", "", _cell(row), ""]
-        writer.writerow([period, by, _plain(key), _plain(name), *cells])
+        writer.writerow([period, by, plain_cell(key), plain_cell(name), *cells])
     for one in found.absent:
-        writer.writerow([period, texts["absent_row"], one.uscc, _plain(one.name), *[""] * 6])
+        writer.writerow([period, texts["absent_row"], one.uscc, plain_cell(one.name), *[""] * 6])
     return b"\xef\xbb\xbf" + file.getvalue().encode()
 
 
@@ -142,11 +143,6 @@ def _cell(figure: Figure, *, money: bool = False) -> str:
         return "*"
     value = f"{figure.least // 100}.{figure.least % 100:02}" if money else str(figure.least)
     return f">={value}" if figure.withheld else value
-
-
-def _plain(text: str) -> str:
-    """A spreadsheet takes a text that begins so for a formula."""
-    return "'" + text if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def json_of(found: Collected) -> dict[str, Any]:

@@ -114,7 +114,7 @@ def write_file(path: Path, *pieces: bytes, more: Iterable[bytes] = ()) -> None:
 
     Raises: OSError.
     """
-    fresh = path.with_name(path.name + _FRESH)
+    fresh = cut_short(path)
     try:
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             file.writelines(pieces)
@@ -127,6 +127,11 @@ def write_file(path: Path, *pieces: bytes, more: Iterable[bytes] = ()) -> None:
             fresh.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def cut_short(path: Path) -> Path:
+    """Where the bytes of a file lie that a stop kept from its place."""
+    return path.with_name(path.name + _FRESH)
 
 
 def read_file(path: Path, limit: int = 65_536) -> bytes:

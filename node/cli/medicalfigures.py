@@ -11,6 +11,7 @@ from typing import Any
 import typer
 
 from ledger.errors import ConflictError, UnavailableError
+from ledger.spreadsheets import plain_cell
 from ledger.v1 import medical_pb2 as pb
 from ledger.v1 import medical_pb2_grpc as rpc
 from node.cli.connect import JsonOption, NodeOption, connect, every, hex32
@@ -177,7 +178,11 @@ def _write_csv(path: Path, figures: list[dict[str, Any]]) -> None:
         with path.open("x", newline="", encoding="utf-8-sig") as file:
             writer = csv.DictWriter(file, ("by", "key", "name_zh", "name_en", "reason", *_FIGURES))
             writer.writeheader()
-            writer.writerows(figures)
+            # Items are named by other hospitals' nodes where the own rules do not know them.
+            writer.writerows(
+                {name: plain_cell(value) if isinstance(value, str) else value for name, value in figure.items()}
+                for figure in figures
+            )
     except FileExistsError as error:
         raise ConflictError(
             "output.exists",

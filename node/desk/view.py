@@ -11,19 +11,19 @@ import hmac
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from ledger.errors import InvalidInputError, LedgerError, NotAllowedError, NotFoundError
+from ledger.errors import FatalError, InvalidInputError, LedgerError, NotAllowedError, NotFoundError
 from ledger.identifiers import parse_hex32, parse_uscc
-from ledger.medical.model import MAX_TIME_S
+from ledger.medical.model import MAX_ITEMS, MAX_TIME_S
 from node.desk.results import Results
 from node.desk.words import WORDS
 from node.web.statuspage import PAGE_HEADERS
@@ -47,7 +47,7 @@ class _Search(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class _Open(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     institution: str
     report: str
-    version: int
+    version: Annotated[int, msgspec.Meta(ge=1, lt=1 << 31)]
     course: str
     nonce: str
 
@@ -59,7 +59,7 @@ class _Figures(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class _Decide(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     opening: str
     kind: str
-    places: list[int]
+    places: Annotated[list[Annotated[int, msgspec.Meta(ge=0, lt=MAX_ITEMS)]], msgspec.Meta(max_length=MAX_ITEMS)]
     reason: str = ""
     nonce: str
 
@@ -158,6 +158,11 @@ class DoctorView:
                 return JSONResponse(await run_in_threadpool(work, asked), headers=PAGE_HEADERS)
             except LedgerError as error:
                 return error_response(error)
+            except ClientDisconnect:
+                return Response(status_code=400)  # nobody is left to read it
+            except Exception:
+                # Without its words, which could hold what was asked.
+                return error_response(FatalError("node.defect", "this answer could not be made"))
 
         return Route(path, run, methods=["POST"])
 

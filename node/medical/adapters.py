@@ -19,7 +19,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from ledger.errors import InvalidInputError, UnavailableError
-from ledger.storage.keyfolder import destroy_file, disk_errors, write_file
+from ledger.storage.keyfolder import cut_short, destroy_file, disk_errors, write_file
 
 _TIMEOUT_S = 15.0
 _MAX_ANSWER = 65_536
@@ -65,6 +65,7 @@ class FileAdapter:
     def forget(self, key: bytes) -> None:
         """Destroy the file, where it was not taken yet."""
         with disk_errors(self._folder):
+            destroy_file(cut_short(self._file(key)))
             destroy_file(self._file(key))
 
     def _file(self, key: bytes) -> Path:

@@ -208,7 +208,9 @@ class Outbox:
         due = sorted(((row.next_s, row.at_s, key) for key, row in self._all() if row.next_s <= now))
         failures = 0
         for _, _, key in due:
-            if self.loop.stopping or failures == _PATIENCE:
+            # Many may take long: the quiet hours can begin in between.
+            quiet = quiet_for(self._context.config.medical, self._context.clock() // 1_000)
+            if self.loop.stopping or failures == _PATIENCE or quiet:
                 break
             failures = 0 if self._deliver(key, self._adapter) else failures + 1
         soonest = min((row.next_s for _, row in self._all()), default=now + _IDLE_S)

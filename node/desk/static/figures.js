@@ -69,7 +69,7 @@ const reasonsChart = (rows) => {
 };
 
 // A spreadsheet takes a text that begins so for a formula.
-const plain = (text) => `"${(/^[=+\-@]/.test(text) ? "'" : "") + String(text).replaceAll('"', '""')}"`;
+const plain = (text) => `"${(/^[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]/.test(text) ? "'" : "") + String(text).replaceAll('"', '""')}"`;
 const csvOf = (found) => {
   const lines = [["by", "key", "name", "reason", ...COUNTS, "saved_cents"].join(",")];
   for (const by of ["total", "provider", "asker", "item", "specialty"]) {

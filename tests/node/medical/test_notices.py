@@ -15,6 +15,7 @@ from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from ledger.days import CST
@@ -22,7 +23,7 @@ from ledger.errors import InvalidInputError, LedgerError, UnavailableError
 from node.compose import Node
 from node.config import MedicalSection
 from node.medical.adapters import FileAdapter, Message, WebhookAdapter
-from node.medical.notices import notice_key, quiet_for
+from node.medical.notices import Outbox, notice_key, quiet_for
 from node.medical.noticetexts import KINDS, notice_text
 from tests.node.core.city import City, found
 from tests.node.services.services_city import eventually
@@ -259,3 +260,40 @@ def test_a_receiver_that_is_away_and_a_token_that_is_missing(receiver: Receiver,
     receiver.close()
     with refused(UnavailableError, "notice.unreachable"):
         WebhookAdapter(receiver.url, None).send(message)
+
+
+def test_the_quiet_hours_begin_in_the_middle_of_a_round(node: Node, tmp_path: Path) -> None:
+    context, medical = node.context, node.medical
+    section = msgspec.structs.replace(context.config.medical, notices="file", quiet_from="22:00", quiet_until="08:00")
+    now_ms = [int(datetime(2026, 11, 23, 21, 59, 58, tzinfo=CST).timestamp()) * 1_000]
+    config = msgspec.structs.replace(context.config, medical=section)
+    outbox = Outbox(
+        replace(context, config=config, clock=lambda: now_ms[0]), medical.keeping, lambda: True, lambda _: None
+    )
+
+    class Slow(FileAdapter):
+        """Takes a second and a half for each."""
+
+        def send(self, message: Message) -> None:
+            super().send(message)
+            now_ms[0] += 1_500
+
+    outbox._adapter = Slow(tmp_path / "out")
+    subject = medical.vault.subject_of(b"quiet")
+    outbox.set_contact(subject, PHONE)
+    events = [b"quiet" + bytes([number]) * 27 for number in range(4)]
+    for event in events:
+        assert outbox.post(event, subject, "opened", b"r" * 32, AT_S)
+    outbox._step()
+    assert sorted(outbox.fate(event)[0] for event in events) == ["delivered"] * 2 + ["waiting"] * 2
+    assert len(list((tmp_path / "out").iterdir())) == 2
+
+
+def test_a_file_that_a_stop_cut_short_is_forgotten_too(tmp_path: Path) -> None:
+    adapter = FileAdapter(tmp_path)
+    adapter.send(Message(key=b"k" * 32, phone=PHONE, text="text", language="en"))
+    (file,) = tmp_path.iterdir()
+    # What a stop between writing and putting it in its place leaves.
+    file.rename(tmp_path / f"{file.name}.new")
+    adapter.forget(b"k" * 32)
+    assert not list(tmp_path.iterdir())
