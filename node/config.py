@@ -161,6 +161,10 @@ class CitizenSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     ca_file: str = ""
     withheld: tuple[str, ...] = ()
 
+    def tells(self, purpose: str) -> bool:
+        """Whether anybody is told of an access for a purpose; one that nobody knows any more ("") might be withheld."""
+        return not self.withheld or (purpose != "" and purpose not in self.withheld)
+
 
 class LoggingSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the node's own JSON log lines go: a file inside the folder, or standard error when empty."""

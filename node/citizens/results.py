@@ -16,6 +16,7 @@ from ledger.evidence.medicalstep import decode_step
 from ledger.evidence.receipt import receipt_digest
 from ledger.medical.reasons import retest_reasons
 from node.medical.consents import ALL, ConsentRule
+from node.medical.notices import change_event
 from node.medical.pseudonyms import IDENTITY
 
 if TYPE_CHECKING:
@@ -120,9 +121,9 @@ class Telling:
         """One report with everything that happened to it, oldest first."""
         taken = [facts.taken_s for facts in row.facts if facts.taken_s is not None]
         items = dict.fromkeys(facts.item for facts in row.facts if facts.item is not None)
-        events = sorted(
-            (*self._steps(row), *self._given(row), *self._told(row), *_changed(row)), key=lambda event: event["time"]
-        )
+        seen = (*self._steps(row), *self._given(row))
+        told = self._told(row, {str(event["by"]) for event in seen})
+        events = sorted((*seen, *told, self._changed(row)), key=lambda event: event["time"])
         return {
             "id": row.id.hex(),
             "category": row.category,
@@ -185,24 +186,27 @@ class Telling:
                 "noticed": at_s * 1_000,
             }
 
-    def _told(self, row: ReportRow) -> Iterator[dict[str, Any]]:
+    def _told(self, row: ReportRow, seen: set[str]) -> Iterator[dict[str, Any]]:
+        """Who was told of changes; ``seen``: whose accesses are told of, where some are withheld."""
         for change in self._changes.get(row.id, ()):
+            if self._withheld and change.counterpart not in seen:
+                continue
             kind = "told" if change.told_ms else "owed"
             told = _event(kind, change.told_ms or change.time_ms, by=change.counterpart)
             yield told | {"version": change.version, "reason": change.change, "record": change.log_index}
 
+    def _changed(self, row: ReportRow) -> dict[str, Any]:
+        if not row.withdrawn and row.version == 1:
+            return _event("received", row.received_ms) | {"record": row.log_index}
+        kind = "withdrawn" if row.withdrawn else "corrected"
+        said = {"reason": row.reason} if row.withdrawn else {"version": row.version}
+        notice, at_s = self._medical.notices.fate(change_event(row.id, row.version, kind))
+        told = {"record": row.log_index, "notice": notice, "noticed": at_s * 1_000}
+        return _event(kind, row.received_ms) | said | told
+
     def _is_withheld(self, purpose: str) -> bool:
         # A purpose that nobody knows any more might be a withheld one.
         return bool(self._withheld) and (purpose in self._withheld or not purpose)
-
-
-def _changed(row: ReportRow) -> Iterator[dict[str, Any]]:
-    if row.withdrawn:
-        yield _event("withdrawn", row.received_ms) | {"reason": row.reason, "record": row.log_index}
-    elif row.version > 1:
-        yield _event("corrected", row.received_ms) | {"version": row.version, "record": row.log_index}
-    else:
-        yield _event("received", row.received_ms) | {"record": row.log_index}
 
 
 def _event(kind: str, time_ms: int, by: str = "") -> dict[str, Any]:

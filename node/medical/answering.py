@@ -350,7 +350,10 @@ def complete(dialogue: Dialogue, entry: StepEntry, countersigned: bytes) -> Step
 
 
 def tell_patient(dialogue: Dialogue, entry: StepEntry) -> None:
-    """Post the patient's notice of a step, once however often it is called; none where the report was erased."""
+    """Post the patient's notice of a step, once however often it is called; none where the report was erased, or of a
+    purpose that citizens are not told of."""
+    if not dialogue.context.config.citizens.tells(decode_step(entry.request).purpose):
+        return
     kept = dialogue.reports.get(entry.report)
     if kept is not None:
         kind = {"open": "opened", "recognise": "recognised", "retest": "retested"}[entry.kind]

@@ -95,7 +95,16 @@ def give(context: NodeContext, entry: ExchangeEntry, facts: Facts, subject: Subj
         Given(report=facts.report, version=facts.version, consumer=entry.counterpart, exchange=entry.id)
     )
     log_certified(context, entry, subject, facts.report, facts.version)
-    context.medical.notices.post(entry.id, facts.subject, "certified", facts.report, context.clock() // 1_000)
+    if tells_of(context, entry):
+        context.medical.notices.post(entry.id, facts.subject, "certified", facts.report, context.clock() // 1_000)
+
+
+def tells_of(context: NodeContext, entry: ExchangeEntry | None) -> bool:
+    """Whether a patient is told of an exchange that gave an examination: not for a purpose that is withheld."""
+    if not context.config.citizens.withheld:
+        return True
+    grant = None if entry is None else context.contracts.grants.grant(entry.grant)
+    return context.config.citizens.tells("" if grant is None else grant.purpose)
 
 
 def forget(context: NodeContext, names: Iterable[bytes]) -> None:

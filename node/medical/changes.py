@@ -16,12 +16,15 @@ import structlog
 
 from ledger.errors import InvalidInputError, LedgerError, NotFoundError, UnavailableError
 from ledger.evidence.medicalnotice import ChangeNotice, decode_notice, notice_digest, sign_notice, verify_notice
+from ledger.evidence.medicalstep import decode_step
 from ledger.model import KeyRole
 from ledger.storage.changes import ChangeEntry, ChangeStore
 from ledger.storage.examinations import ExaminationStore
 from node.exchange.parties import by_any_key
 from node.loops import Loop
+from node.medical.certifying import tells_of
 from node.medical.judging import require_hospital, require_own_hospital
+from node.medical.notices import change_event
 from node.trail import records as trail
 
 if TYPE_CHECKING:
@@ -165,7 +168,8 @@ class Changes:
         return INTERVAL_S
 
     def _compare(self, report: bytes) -> None:
-        """Queue a notice for each member that has the report, or facts of it, and does not know what it is now."""
+        """Queue a notice for each member that has the report, or facts of it, and does not know what it is now; and
+        one for the patient, who was told that it was opened."""
         kept = self._dialogue.reports.get(report)
         if kept is None:
             return
@@ -191,12 +195,25 @@ class Changes:
                     change=change,
                     time_ms=self._context.clock(),
                 )
+                if self._is_told(report):
+                    # Before it is noted who knows: a stop in between posts it again, under the same key.
+                    event = change_event(report, notice.version, change)
+                    self._dialogue.notices.post(event, kept.subject, change, report, notice.time_ms // 1_000)
                 signed = sign_notice(self._context.signers[KeyRole.RECEIPT], notice)
                 entry = _entry(notice, hospital, signed, 0)
                 if known is not None and known.log_index < 0:
                     entry = msgspec.structs.replace(entry, replaced=(*known.replaced, known.notice)[-_REPLACED:])
                 self._store.put("provider", entry)
                 self._noticed += 1
+
+    def _is_told(self, report: bytes) -> bool:
+        """Whether the patient is told of an access to a report: not where all were for purposes that are withheld."""
+        citizens = self._context.config.citizens
+        for step in self._dialogue.steps.of_report(report, "provider"):
+            if step.kind == "open" and step.half and citizens.tells(decode_step(step.request).purpose):
+                return True
+        found = (self._context.exchanges.get(one.exchange, "provider") for one in self._examinations.given(report))
+        return any(tells_of(self._context, exchange) for exchange in found)
 
     def _deliver(self) -> None:
         problem: LedgerError | None = None

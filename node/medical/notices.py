@@ -83,6 +83,11 @@ def notice_key(event: bytes) -> bytes:
     return domain_digest("notice", event)
 
 
+def change_event(report: bytes, version: int, change: str) -> bytes:
+    """The event of a correction or withdrawal, 32 bytes: one for the patient, however many hospitals learn of it."""
+    return domain_digest("notice-change", report + version.to_bytes(4, "big") + change.encode("ascii"))
+
+
 def make_adapter(context: NodeContext) -> Adapter | None:
     """The way out that the settings name. Raises: InvalidInputError(notice.url)."""
     section, folder = context.config.medical, context.config.folder

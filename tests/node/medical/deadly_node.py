@@ -3,7 +3,8 @@
 ``python deadly_node.py FOLDER PLAN``: PLAN is a JSON file, there from some moment on: name -> how manieth time. A
 thread that reaches one of these points stays there, and its name is added to ``PLAN.reached``; with the last one the
 process dies. Names: ``open|recognise|retest:REPORT:ROLE`` after a write of a step, ``told:REPORT`` after a patient was
-told, ``change:REPORT:ROLE`` after a change was kept, ``consent`` before a consent is put on record.
+told, ``change:REPORT:ROLE`` after a change was kept, ``notice:REPORT:KIND`` before a patient's notice is kept,
+``consent`` before a consent is put on record.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from ledger.storage.steps import StepStore
 from node import daemon
 from node.medical import answering
 from node.medical.consents import Consents
+from node.medical.notices import Outbox
 
 
 class Points:
@@ -50,6 +52,16 @@ class Points:
                 os.kill(os.getpid(), signal.SIGKILL)
         threading.Event().wait()
 
+    def before(self, holder: Any, attribute: str, name_of: Callable[..., str]) -> None:
+        """Reach a point each time that something is about to be done."""
+        inner: Callable[..., Any] = getattr(holder, attribute)
+
+        def run(*arguments: Any) -> Any:
+            self.reach(name_of(*arguments))
+            return inner(*arguments)
+
+        setattr(holder, attribute, run)
+
     def after(self, holder: Any, attribute: str, name_of: Callable[..., str]) -> None:
         """Reach a point each time that something was done."""
         inner: Callable[..., Any] = getattr(holder, attribute)
@@ -68,13 +80,8 @@ def main() -> None:
         points.after(StepStore, attribute, lambda _, entry: f"{entry.kind}:{entry.report.hex()}:{entry.role}")
     points.after(answering, "tell_patient", lambda _, entry: f"told:{entry.report.hex()}")
     points.after(ChangeStore, "put", lambda _, role, entry: f"change:{entry.report.hex()}:{role}")
-    tell = Consents._tell
-
-    def told(consents: Consents, commitment: bytes, time_ms: int) -> int:
-        points.reach("consent")
-        return tell(consents, commitment, time_ms)
-
-    Consents._tell = told  # type: ignore[method-assign]
+    points.before(Outbox, "post", lambda _, event, subject, kind, report, at_s: f"notice:{report.hex()}:{kind}")
+    points.before(Consents, "_tell", lambda _, commitment, time_ms: "consent")
     daemon.leave(daemon.run(sys.argv[1]))
 
 

@@ -157,6 +157,18 @@ class ProcessCity:
         request = keeping_pb2.ChangeConsentRequest(patient=f"urn:hospital:patients|{person.local}", permit=permit)
         keeping_pb2_grpc.KeepingServiceStub(self.channel(at)).ChangeConsent(request, timeout=CALL_S)
 
+    def reachable(self, at: str, person: Person) -> None:
+        """Keep where a patient is told, who has a result at the hospital."""
+        request = keeping_pb2.SetContactRequest(
+            patient=f"urn:hospital:patients|{person.local}", phone="+8613800000017", language="en"
+        )
+        keeping_pb2_grpc.KeepingServiceStub(self.channel(at)).SetContact(request, timeout=CALL_S)
+
+    def messages(self, at: str) -> list[str]:
+        """The texts of all messages to patients that a hospital wrote."""
+        files = load_config(self.foundings[at].folder).medical_folder.glob("notices/*.json")
+        return [json.loads(file.read_bytes())["text"] for file in files]
+
     def search(self, at: str, person: Person, deadline_ms: int = 60_000) -> pb.SearchResultsResponse:
         """A search, by default with a deadline that no slow machine meets."""
         request = pb.SearchResultsRequest(
@@ -230,7 +242,8 @@ def found_all(folder: Path) -> ProcessCity:
     found_city(
         tuple(foundings.values()), chain_id=620_331, region=HOME, time_ms=now_ms - 60_000, sequencer=USCC["health"]
     )
-    east, south = (foundings[handle].folder for handle in ("east", "south"))
+    east, north, south = (foundings[handle].folder for handle in ("east", "north", "south"))
+    change(north, notices="file", quiet_from="00:00", quiet_until="00:00")
     change(east, order_token_file="orders", order_deadline_ms=60_000)
     (east / "orders").write_text(TOKEN)
     city = ProcessCity(folder=folder, foundings=foundings)

@@ -21,6 +21,7 @@ import grpc
 from medical_city import eventually, refused
 from process_city import CALL_S, HOSPITALS, TOKEN, USCC, ProcessCity, running, settled
 
+from ledger.v1 import keeping_pb2, keeping_pb2_grpc
 from ledger.v1 import medical_pb2 as pb
 from node.config import load_config
 from tests.ledger.medical.bundles import Person, identity_number
@@ -39,6 +40,7 @@ def test_hospitals_of_two_regions_as_processes(tmp_path: Path) -> None:
         results_travel(city)
         kept = a_hospital_hangs(city)
         it_dies_in_the_middle_of_each_step(city, plan, kept)
+        it_dies_between_a_change_and_its_notice(city, tmp_path / "second.json")
         both_sides_and_the_auditor_agree(city)
 
 
@@ -125,6 +127,8 @@ def it_dies_in_the_middle_of_each_step(city: ProcessCity, plan: Path, kept: Pers
     begun, signed, recorded, refer, hers, corrected = (west() for _ in range(6))
     asked, told, agreed, redone, afar, withdrawn = (north() for _ in range(6))
     secret = north(forbids)
+    for who in (patient, forbids):
+        city.reachable("north", who)
     settled(lambda: len(city.found("east", forbids)) == 1, "found before it is forbidden")
     first, second = (bytes(city.open("north", "west", one).step.step) for one in (refer, hers))
     third, fourth = (bytes(city.open("east", "north", one).step.step) for one in (agreed, redone))
@@ -143,8 +147,8 @@ def it_dies_in_the_middle_of_each_step(city: ProcessCity, plan: Path, kept: Pers
         f"recognise:{agreed.hex()}:provider": 2,
         f"retest:{redone.hex()}:provider": 3,
         f"open:{afar.hex()}:provider": 2,
-        # Changes kept and not told or not recorded; a consent that acts and is not on record.
-        f"change:{withdrawn.hex()}:provider": 1,
+        # A change its patient has no notice of, one kept and not recorded; a consent that acts and is not on record.
+        f"notice:{withdrawn.hex()}:withdrawn": 1,
         f"change:{corrected.hex()}:consumer": 1,
         "consent": 1,
     }
@@ -225,6 +229,27 @@ def it_dies_in_the_middle_of_each_step(city: ProcessCity, plan: Path, kept: Pers
             )
     assert secret not in [bytes(one.report) for one in city.found("east", forbids)]
     settled(lambda: len(city.records("north", "medical.consent-changed")) == 1, "the consent is on record")
+    settled(lambda: len(changed(city)) == 1, "the patient is told that the report was withdrawn")
+
+
+def it_dies_between_a_change_and_its_notice(city: ProcessCity, plan: Path) -> None:
+    """The patient's notice is kept, and not yet who has to be told: after the next start there is still one notice."""
+    patient = person(3)
+    report = city.ingest("north", patient, "N-last")
+    city.open("east", "north", report)
+    city.signal("north", signal.SIGTERM)
+    assert city.processes["north"].wait(300) == 0
+    plan.write_text(json.dumps({f"change:{report.hex()}:provider": 1}), "utf-8")
+    city.launch("north", plan)
+    city.serving("north")
+    cut_off(lambda: city.withdraw("north", report)).join(300)
+    assert city.processes["north"].wait(300) == -signal.SIGKILL
+    city.launch("north")
+    city.serving("north")
+    settled(lambda: changes(city, "east", report) == ["withdrawn"], "east hears of it")
+    settled(lambda: len(changed(city)) == 2, "the patient is told of that, too")
+    settled(lambda: not waiting(city), "no other message waits")
+    assert len(changed(city)) == 2
 
 
 def both_sides_and_the_auditor_agree(city: ProcessCity) -> None:
@@ -273,6 +298,19 @@ def as_counted(count: pb.MedicalCount) -> Counter[str]:
 def changes(city: ProcessCity, handle: str, report: bytes) -> list[str]:
     """The changes of a report that a hospital has on record, in their order."""
     return [str(one.body["change"]) for one in city.records(handle, "medical.told", report=report)]
+
+
+def changed(city: ProcessCity) -> list[str]:
+    """The messages of the northern hospital that tell of a changed result; nothing else is said in them."""
+    found = [text for text in city.messages("north") if "was changed" in text]
+    assert not [text for text in found if "withdrawn" in text or "north" in text or "haemoglobin" in text]
+    return found
+
+
+def waiting(city: ProcessCity) -> int:
+    """Messages to patients that the northern hospital has still to write."""
+    stub = keeping_pb2_grpc.KeepingServiceStub(city.channel("north"))
+    return int(stub.ListNotices(keeping_pb2.ListNoticesRequest(), timeout=CALL_S).waiting_count)
 
 
 def at_order_time(city: ProcessCity, who: Person, code: str) -> list[dict[str, Any]]:
