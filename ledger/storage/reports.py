@@ -104,14 +104,20 @@ class ReportStore:
         self._lock = threading.Lock()
 
     # --- a version on its way in ---
-    def begin(self, row: ReportRow) -> ReportRow:
-        """Note a version before anything else of it is kept; a first one gets its number."""
+    def begin(self, rows: Iterable[ReportRow]) -> list[ReportRow]:
+        """Note versions, all or none, before anything else of them is kept; a first one gets its number."""
+        noted = []
         with self._lock, self._store.batch() as batch:
-            if not row.number:
-                row = msgspec.structs.replace(row, number=int.from_bytes(self._store.get(_NEXT) or b"", "big") + 1)
-                batch.put(_NEXT, u64(row.number))
-            batch.put(_BEGUN + row.id, msgspec.msgpack.encode(row))
-        return row
+            last = known = int.from_bytes(self._store.get(_NEXT) or b"", "big")
+            for row in rows:
+                if not row.number:
+                    last += 1
+                    row = msgspec.structs.replace(row, number=last)
+                batch.put(_BEGUN + row.id, msgspec.msgpack.encode(row))
+                noted.append(row)
+            if last != known:
+                batch.put(_NEXT, u64(last))
+        return noted
 
     def begun(self) -> list[ReportRow]:
         """Every version on its way in, or cut short."""
@@ -121,15 +127,17 @@ class ReportStore:
         """Forget a version that nothing was kept of."""
         self._store.delete(_BEGUN + report)
 
-    def finish(self, row: ReportRow, change: Change | None) -> None:
-        """The version is kept and on record; ``change`` is to be told."""
+    def finish(self, done: Iterable[tuple[ReportRow, Change | None]]) -> None:
+        """These versions are kept and on record; their changes, where there are any, are to be told."""
         with self._lock, self._store.batch() as batch:
-            batch.put(_ROW + row.id, msgspec.msgpack.encode(row))
-            batch.put(_NUMBER + u64(row.number), row.id)
-            batch.delete(_BEGUN + row.id)
-            if change is not None:
-                told = msgspec.msgpack.encode((row.id, row.version, change))
-                batch.put(_CHANGE + u64(self._after(_CHANGE)), told)
+            sequence = 0
+            for row, change in done:
+                batch.put(_ROW + row.id, msgspec.msgpack.encode(row))
+                batch.put(_NUMBER + u64(row.number), row.id)
+                batch.delete(_BEGUN + row.id)
+                if change is not None:
+                    sequence = sequence + 1 if sequence else self._after(_CHANGE)
+                    batch.put(_CHANGE + u64(sequence), msgspec.msgpack.encode((row.id, row.version, change)))
 
     def remap(self, row: ReportRow) -> None:
         """Keep the facts of a version by another rule set, unless there is a newer version by now."""
@@ -173,13 +181,13 @@ class ReportStore:
         self._store.delete(_CHANGE + u64(sequence))
 
     # --- refusals ---
-    def refuse(self, refusal: Refusal) -> None:
+    def refuse(self, refusals: Iterable[Refusal]) -> None:
         """Remember that something was refused; the oldest beyond ``MAX_REFUSALS`` are dropped."""
         with self._lock, self._store.batch() as batch:
-            place = self._after(_REFUSAL)
-            batch.put(_REFUSAL + u64(place), msgspec.msgpack.encode(refusal))
-            if place > MAX_REFUSALS:
-                batch.delete(_REFUSAL + u64(place - MAX_REFUSALS))
+            for place, refusal in enumerate(refusals, self._after(_REFUSAL)):
+                batch.put(_REFUSAL + u64(place), msgspec.msgpack.encode(refusal))
+                if place > MAX_REFUSALS:
+                    batch.delete(_REFUSAL + u64(place - MAX_REFUSALS))
 
     def refusals(self, size: int) -> list[Refusal]:
         """The newest refusals, newest first."""

@@ -22,32 +22,30 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from ledger.errors import ConflictError, FatalError, InvalidInputError, NotFoundError
+from ledger.errors import ConflictError, FatalError, NotFoundError
 from ledger.storage.keybook import Entry, KeyBook, Turn
-from ledger.storage.store import Store
+from ledger.storage.store import Batch, Store
+from ledger.storage.vaultrows import (
+    KEY,
+    PATIENT,
+    SUBJECT_BYTES,
+    Link,
+    check_data,
+    check_name,
+    link_entry,
+    link_kind,
+    read_link,
+    subject_in,
+)
+from ledger.storage.vaultstage import Stage
 
-#: Largest value, and longest name, bytes.
-MAX_DATA: Final = 32 << 20
-MAX_NAME: Final = 512
-#: The links that the vault itself knows: the hospital's own number of a patient.
-PATIENT: Final = b"patient"
-_KEY: Final = b"key"
-_SUBJECT, _NONCE = 32, 12
+_NONCE: Final = 12
 _DATA, _INDEX, _ERASING = b"d", b"s", b"e"
 #: Data keys held open in memory.
 _OPEN_KEYS: Final = 4_096
 #: Rows that are dropped one by one; more of them are worth writing the whole store anew.
 _FEW: Final = 64
 _DATA_SHARED, _INDEX_SHARED = 13, 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Link:
-    """Where a name leads. ``mark``: the linker's own number (of a pseudonym: the year)."""
-
-    name: bytes
-    subject: bytes
-    mark: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,9 +84,9 @@ class Vault:
         with self._lock:
             found = self.find(patient)
             if found is None:
-                found = secrets.token_bytes(_SUBJECT)
+                found = secrets.token_bytes(SUBJECT_BYTES)
                 self.book.put(
-                    (Entry(kind=_KEY, name=found, value=secrets.token_bytes(32)), _link(PATIENT, patient, found, 0))
+                    (Entry(kind=KEY, name=found, value=secrets.token_bytes(32)), link_entry(PATIENT, patient, found, 0))
                 )
             return found
 
@@ -99,11 +97,11 @@ class Vault:
 
     def knows(self, subject: bytes) -> bool:
         """Whether there is such a subject, not erased."""
-        return self.book.get(_KEY, subject) is not None
+        return self.book.get(KEY, subject) is not None
 
     def subjects(self) -> Iterator[bytes]:
         """Every subject, in no order."""
-        return (entry.name for entry in self.book.entries(_KEY))
+        return (entry.name for entry in self.book.entries(KEY))
 
     def link(self, kind: bytes, name: bytes, subject: bytes, mark: int = 0) -> None:
         """Let a name lead to a subject, instead of where it led before. Raises: NotFoundError(vault.no-subject)."""
@@ -112,25 +110,25 @@ class Vault:
     def link_all(self, links: Iterable[tuple[bytes, bytes, bytes, int]]) -> None:
         """The same for many (kind, name, subject, mark), all or none. Raises: NotFoundError(vault.no-subject)."""
         with self._lock:
-            rows = [_link(kind, name, subject, mark) for kind, name, subject, mark in links]
-            for subject in {row.value[:_SUBJECT] for row in rows}:
+            rows = [link_entry(kind, name, subject, mark) for kind, name, subject, mark in links]
+            for subject in {row.value[:SUBJECT_BYTES] for row in rows}:
                 self._key(subject)
             if rows:
                 self.book.put(rows)
 
     def linked(self, kind: bytes, name: bytes) -> Link | None:
         """Where a name leads; None when it leads nowhere."""
-        value = self.book.get(_link_kind(kind), name)
-        return None if value is None else _read_link(name, value)
+        value = self.book.get(link_kind(kind), name)
+        return None if value is None else read_link(name, value)
 
     def links(self, kind: bytes) -> Iterator[Link]:
         """Every link of a kind, in no order."""
-        return (_read_link(entry.name, entry.value) for entry in self.book.entries(_link_kind(kind)))
+        return (read_link(entry.name, entry.value) for entry in self.book.entries(link_kind(kind)))
 
     def unlink(self, kind: bytes, names: Iterable[bytes]) -> None:
         """Let names lead nowhere."""
         with self._lock:
-            self.book.remove(_link_kind(kind), names)
+            self.book.remove(link_kind(kind), names)
 
     # --- data ---------------------------------------------------------------------------------------------------------
     def put(self, subject: bytes, name: bytes, data: bytes, commitment: bytes = b"") -> None:
@@ -151,19 +149,34 @@ class Vault:
             key = self._key(subject)
             with self._store.batch() as batch:
                 for name, data in rows.items():
-                    owner = self._owner(_name(name))
+                    owner = self._owner(check_name(name))
                     if owner not in (None, subject):
                         raise ConflictError("vault.other-subject", "this name holds the data of another subject")
-                    if len(data) > MAX_DATA:
-                        raise InvalidInputError(
-                            "vault.too-large",
-                            f"a value has at most {MAX_DATA} bytes",
-                            expected=MAX_DATA,
-                            actual=len(data),
-                        )
-                    nonce = secrets.token_bytes(_NONCE)
-                    batch.put(_DATA + name, subject + nonce + key.encrypt(nonce, data, subject + name))
-                    batch.put(_INDEX + subject + name, named.get(name, b""))
+                    _seal(batch, key, subject, name, check_data(data), named.get(name, b""))
+
+    def stage(self) -> Stage:
+        """Begin to gather changes for :meth:`write`."""
+        return Stage(self)
+
+    def write(self, stage: Stage) -> None:
+        """Write what was staged, durable on return: first subjects and links, all or none; then data, all or none.
+
+        Raises: NotFoundError(vault.no-subject), a subject was erased since; ConflictError(vault.other-subject): nothing
+        was written. UnavailableError(disk.full).
+        """
+        with self._lock:
+            keys = {subject: self._key(subject) for subject in stage.subjects()}
+            for name, row in stage.data.items():
+                if not row.fresh and self._owner(name) not in (None, row.subject):
+                    raise ConflictError("vault.other-subject", "this name holds the data of another subject")
+            if stage.entries:
+                self.book.put(stage.entries.values())
+            for subject, secret in stage.made.items():
+                keys[subject] = self._open(subject, secret)
+            if stage.data:
+                with self._store.batch() as batch:
+                    for name, row in stage.data.items():
+                        _seal(batch, keys[row.subject], row.subject, name, row.data, row.commitment)
 
     def get(self, name: bytes) -> bytes:
         """The data of a name.
@@ -173,7 +186,11 @@ class Vault:
         data = self._store.get(_DATA + name)
         if data is None:
             raise _missing()
-        subject, nonce, sealed = data[:_SUBJECT], data[_SUBJECT : _SUBJECT + _NONCE], data[_SUBJECT + _NONCE :]
+        subject, nonce, sealed = (
+            data[:SUBJECT_BYTES],
+            data[SUBJECT_BYTES : SUBJECT_BYTES + _NONCE],
+            data[SUBJECT_BYTES + _NONCE :],
+        )
         try:
             return self._key(subject).decrypt(nonce, sealed, subject + name)
         except NotFoundError as error:
@@ -219,7 +236,7 @@ class Vault:
             with self._store.batch() as batch:
                 for subject in gone:
                     batch.put(_ERASING + subject, b"")
-            turn = self.book.renew(lambda entry: _subject_in(entry) not in gone)
+            turn = self.book.renew(lambda entry: subject_in(entry) not in gone)
             self._keys.clear()
             self._delete(gone)
             return Erasure(epoch=turn.begun, count=len(gone), turn=turn)
@@ -255,47 +272,34 @@ class Vault:
 
     def _owner(self, name: bytes) -> bytes | None:
         data = self._store.get(_DATA + name)
-        return None if data is None else data[:_SUBJECT]
+        return None if data is None else data[:SUBJECT_BYTES]
 
     def _key(self, subject: bytes) -> AESGCM:
         with self._lock:
             key = self._keys.get(subject)
             if key is None:
-                secret = self.book.get(_KEY, subject)
+                secret = self.book.get(KEY, subject)
                 if secret is None:
                     raise NotFoundError(
                         "vault.no-subject",
                         "no such patient is kept here, or not any more",
                         hint="it may have been erased",
                     )
-                key = self._keys[subject] = AESGCM(secret)
-                if len(self._keys) > _OPEN_KEYS:
-                    self._keys.popitem(last=False)
-            else:
-                self._keys.move_to_end(subject)
+                return self._open(subject, secret)
+            self._keys.move_to_end(subject)
             return key
 
-
-def _link_kind(kind: bytes) -> bytes:
-    return b"link/" + kind
-
-
-def _link(kind: bytes, name: bytes, subject: bytes, mark: int) -> Entry:
-    return Entry(kind=_link_kind(kind), name=_name(name), value=subject + mark.to_bytes(4, "big"))
+    def _open(self, subject: bytes, secret: bytes) -> AESGCM:
+        key = self._keys[subject] = AESGCM(secret)
+        if len(self._keys) > _OPEN_KEYS:
+            self._keys.popitem(last=False)
+        return key
 
 
-def _read_link(name: bytes, value: bytes) -> Link:
-    return Link(name=name, subject=value[:_SUBJECT], mark=int.from_bytes(value[_SUBJECT:], "big"))
-
-
-def _subject_in(entry: Entry) -> bytes:
-    return entry.name if entry.kind == _KEY else entry.value[:_SUBJECT]
-
-
-def _name(name: bytes) -> bytes:
-    if not 1 <= len(name) <= MAX_NAME:
-        raise InvalidInputError("vault.name", f"a name has 1 to {MAX_NAME} bytes", expected=MAX_NAME, actual=len(name))
-    return name
+def _seal(batch: Batch, key: AESGCM, subject: bytes, name: bytes, data: bytes, commitment: bytes) -> None:
+    nonce = secrets.token_bytes(_NONCE)
+    batch.put(_DATA + name, subject + nonce + key.encrypt(nonce, data, subject + name))
+    batch.put(_INDEX + subject + name, commitment)
 
 
 def _missing() -> NotFoundError:

@@ -112,7 +112,7 @@ class Medical:
         self.notices = Outbox(context, self.keeping, is_open, on_fatal)
         self.erasing.on_erase(self.pseudonyms.forget)
         self.erasing.on_erase(self.notices.forget)
-        self.reports = Reports(context, lambda: self.vault, self.rules, self.pseudonyms.enrol, is_open, on_fatal)
+        self.reports = Reports(context, lambda: self.vault, self.rules, self.pseudonyms, is_open, on_fatal)
         self.erasing.on_erase(self.reports.erase)
         self.asked = Asked(self.rows.sub(b"asked/"), context.clock)
         self.erasing.on_erase(self.asked.forget)

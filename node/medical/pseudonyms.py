@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
@@ -27,6 +27,7 @@ from node.loops import Loop
 from node.rpc.errors import from_rpc
 
 if TYPE_CHECKING:
+    from ledger.storage.vaultstage import Stage
     from node.context import NodeContext
     from node.medical.keeping import Keeping
 
@@ -39,6 +40,8 @@ BATCH: Final = 1_000
 #: How often the commission is asked whether its keys changed, seconds.
 _LOOK_S = 60.0
 _TIMEOUT_S = 20.0
+#: For how long those who came are gathered before the commission is asked, seconds.
+_GATHER_S = 0.2
 #: Pseudonyms of strangers held in memory, and for how long, milliseconds.
 _STRANGERS: Final = 10_000
 _FRESH_MS: Final = 600_000
@@ -124,6 +127,36 @@ class Pseudonyms:
             vault.link(IDENTITY, name, subject)
         self.loop.wake()
 
+    def enrol_in(self, stage: Stage, subject: bytes, identity: str) -> bool:
+        """:meth:`enrol` for a subject that had no identity before, staged: what is staged is written inside
+        :meth:`enrolling`. False where the identity leads to the subject already.
+
+        Raises: InvalidInputError(pseudonym.identity).
+        """
+        name = check_identity(identity).encode()
+        link, named = stage.linked(IDENTITY, name), stage.has(_identity(subject))
+        if link is not None and link.subject == subject and named:
+            return False
+        if named:
+            self.enrol(subject, identity)
+            return False
+        stage.link(IDENTITY, name, subject)
+        stage.put(subject, _identity(subject), name)
+        return True
+
+    @contextlib.contextmanager
+    def enrolling(self, subjects: Sequence[bytes]) -> Iterator[None]:
+        """Inside, what was staged of these is written: whole or not begun, as the loop sees it."""
+        if not subjects:
+            yield
+            return
+        with self._changing:
+            with self._rows.batch() as batch:
+                for subject in subjects:
+                    batch.put(_PENDING + subject, b"")
+            yield
+        self.loop.wake()
+
     # --- at a search --------------------------------------------------------------------------------------------------
     def of(self, identity: str, region: str = "", timeout_s: float = _TIMEOUT_S) -> tuple[Pseudonym, ...]:
         """(year, pseudonym) of an identity: this year's, and last year's where there is one; as another region's
@@ -151,6 +184,10 @@ class Pseudonyms:
         link = self._keeping.vault.linked(PSEUDONYM, pseudonym)
         return None if link is None else link.subject
 
+    def _any_waiting(self) -> bool:
+        """Whether anybody cannot be found by others yet."""
+        return next(self._rows.scan(_PENDING), None) is not None
+
     def waiting(self) -> int:
         """How many patients cannot be found by others yet."""
         return sum(1 for _ in self._rows.scan(_PENDING))
@@ -166,6 +203,9 @@ class Pseudonyms:
         if not self._is_open():
             return 1.0
         if not self._keeping.exists or not self._is_hospital():
+            return _LOOK_S
+        # Where one comes, more do: they are derived with one call.
+        if self._any_waiting() and not self.loop.pause(_GATHER_S):
             return _LOOK_S
         keys, _ = self._ask([])
         if keys != self._kept_keys():
@@ -202,22 +242,31 @@ class Pseudonyms:
                 )
             made = dict(zip(named, found, strict=True))
             with self._changing:
-                for subject in subjects:
-                    self._settle(subject, named.get(subject), keys, made.get(subject, ()))
+                # Whose identity changed meanwhile stays pending.
+                settled = [subject for subject in subjects if self._named(subject) == named.get(subject)]
+                self._settle(settled, keys, made)
 
-    def _settle(self, subject: bytes, name: str | None, keys: tuple[_Key, ...], pseudonyms: tuple[bytes, ...]) -> None:
-        """Keep what was derived of a subject, unless its identity changed meanwhile: then it stays pending."""
-        if self._named(subject) != name:
-            return
-        if name is not None:
-            vault = self._keeping.vault
+    def _settle(
+        self, subjects: Sequence[bytes], keys: tuple[_Key, ...], made: Mapping[bytes, tuple[bytes, ...]]
+    ) -> None:
+        """Keep what was derived of subjects; who has nothing derived has no identity any more."""
+        vault = self._keeping.vault
+        stage = vault.stage()
+        for subject, pseudonyms in ((subject, made[subject]) for subject in subjects if subject in made):
+            for key, one in zip(keys, pseudonyms, strict=True):
+                stage.link(PSEUDONYM, one, subject, key.year)
+            stage.put(subject, _pseudonyms(subject), msgspec.msgpack.encode(_Own(keys=keys, pseudonyms=pseudonyms)))
+        try:
+            vault.write(stage)
+        except NotFoundError:
+            if len(subjects) > 1:
+                for subject in subjects:
+                    self._settle((subject,), keys, made)
+                return
             # Erased at this moment: nobody is to be found any more.
-            with contextlib.suppress(NotFoundError):
-                links = [(PSEUDONYM, one, subject, key.year) for key, one in zip(keys, pseudonyms, strict=True)]
-                vault.link_all(links)
-                own = msgspec.msgpack.encode(_Own(keys=keys, pseudonyms=pseudonyms))
-                vault.put(subject, _pseudonyms(subject), own)
-        self._rows.delete(_PENDING + subject)
+        with self._rows.batch() as batch:
+            for subject in subjects:
+                batch.delete(_PENDING + subject)
 
     def _named(self, subject: bytes) -> str | None:
         """The identity of a subject; None for one that was erased, or whose taking in was cut short."""

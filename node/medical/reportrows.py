@@ -5,15 +5,14 @@ from __future__ import annotations
 import secrets
 from typing import Literal
 
-from ledger.medical.fhir import Reading
-from ledger.medical.model import Report, facts_of
-from ledger.storage.reports import ReportRow, facts_rows
+from ledger.storage.reports import Change, ReportRow
+from node.medical.drafts import ReportDraft
 
 State = Literal["offered", "held", "corrected", "withdrawn", "known", "refused", "consented"]
 
 
 def row_of(
-    reading: Reading, report: Report, known: ReportRow | None, *, rules_version: int, now_ms: int, via: str
+    report: ReportDraft, known: ReportRow | None, *, rules_version: int, now_ms: int, via: str, commitment: bytes
 ) -> ReportRow:
     """A version of a report as it is noted before anything of it is kept; ``known``: the version before."""
     return ReportRow(
@@ -21,19 +20,19 @@ def row_of(
         number=known.number if known is not None else 0,
         version=known.version + 1 if known is not None else 1,
         institution=report.institution,
-        category=report.category.value,
+        category=report.category,
         status=report.status,
         issued_s=report.issued_s,
-        updated_s=reading.updated_s,
+        updated_s=report.updated_s,
         concluded=report.concluded,
-        held=reading.held,
-        facts=facts_rows(facts_of(report)),
+        held=report.held,
+        facts=report.facts,
         rules=rules_version,
         received_ms=now_ms,
         via=via,
-        commitment=b"",
-        withdrawn=reading.withdraws,
-        reason=report.status if reading.withdraws else "",
+        commitment=commitment,
+        withdrawn=report.withdraws,
+        reason=report.status if report.withdraws else "",
     )
 
 
@@ -79,6 +78,16 @@ def identity_name(subject: bytes) -> bytes:
 def part_name(report: bytes, part: bytes) -> bytes:
     """Where a part of a report lies in the vault."""
     return b"report/" + report + b"/" + part
+
+
+def finishing(row: ReportRow) -> tuple[str, bytes, Change | None]:
+    """(type of a version's record, what makes a repeat of it known to the log, what is to be told of it)."""
+    type_ = "medical.withdrawn" if row.withdrawn else "medical.offered" if row.version == 1 else "medical.corrected"
+    key = row.id + row.version.to_bytes(4, "big") + (b"withdrawn" if row.withdrawn else b"")
+    # Nobody can have opened what was withdrawn before it was offered.
+    if row.version == 1 and row.commitment:
+        return type_, key, None
+    return type_, key, "withdrawn" if row.withdrawn else "corrected"
 
 
 def version_name(report: bytes, version: int) -> bytes:

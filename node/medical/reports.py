@@ -1,42 +1,30 @@
 """The reports of this hospital: taken in, corrected, withdrawn, and offered to others.
 
-Order of a report's way in: what is about to come is noted (without the patient); the report lies in the vault under
-its patient's key; its record is in the log; it is offered, and only then acknowledged. A crash between any two leaves
-nothing that the next start does not finish, or, where the vault has nothing, forget: the sender sends it again.
+Each is read first (:mod:`node.medical.drafts`), then taken in together with whatever else came
+(:mod:`node.medical.intake`).
 """
 
 from __future__ import annotations
 
-import secrets
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from ledger.codec import commitment
 from ledger.errors import FatalError, InvalidInputError, LedgerError, NotFoundError, UnavailableError
 from ledger.events import LABEL
-from ledger.medical.fhir import Reading, read_report
-from ledger.medical.fhirproblems import Problem, problem
-from ledger.medical.model import OfferedReport, Report, facts_of
-from ledger.storage.reports import Change, Refusal, ReportRow, ReportStore, facts_rows
+from ledger.medical.fhir import read_report
+from ledger.medical.model import OfferedReport, facts_of
+from ledger.storage.reports import Change, ReportRow, ReportStore, facts_rows
 from node.loops import Loop
 from node.medical.consenting import is_consent, take_consent
+from node.medical.drafts import read_draft
+from node.medical.incoming import Incoming, Ingested
+from node.medical.intake import Intake
 from node.medical.judging import require_own_hospital
-from node.medical.patients import Patients
-from node.medical.reportrows import (
-    State,
-    is_older,
-    part_name,
-    record_body,
-    row_of,
-    state_of,
-    version_name,
-)
-from node.trail import records as trail
+from node.medical.patients import Enrolment, Patients
+from node.medical.reportrows import part_name, version_name
 
 if TYPE_CHECKING:
     from ledger.medical.ruleset import RuleSet
@@ -44,29 +32,9 @@ if TYPE_CHECKING:
     from node.context import NodeContext
     from node.medical.ports import RuleSource
 
-#: Type line of the commitment to a report as received.
-REPORT_TYPE: Final = "medical.offered/report"
 #: Reason in the record of a withdrawal that came as a report: its status.
 _ENTERED_IN_ERROR: Final = "entered-in-error"
-#: The kind of links in the vault that lead from a report's number.
-_BY_NUMBER: Final = b"report"
-_LOCKS: Final = 64
 _RETRY_S: Final = 60.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ingested:
-    """What became of something that was sent. ``report``: 32 bytes, empty where it was refused."""
-
-    state: State
-    problems: tuple[Problem, ...]
-    report: bytes = b""
-    version: int = 0
-
-    @property
-    def refused(self) -> bool:
-        """Whether nothing of it was kept."""
-        return self.state == "refused"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,22 +55,20 @@ class Reports:
         context: NodeContext,
         vault: Callable[[], Vault],
         rules: RuleSource,
-        enrol: Callable[[bytes, str], None],
+        enrolment: Enrolment,
         is_open: Callable[[], bool],
         on_fatal: Callable[[LedgerError], None],
     ) -> None:
-        """``vault`` is opened with the first report; ``enrol``: lets a subject be found by an identity number."""
+        """``vault`` is opened with the first report; ``enrolment``: lets a subject be found by an identity number."""
         self._context = context
         self._vault = vault
         self._rules = rules
-        self._patients = Patients(vault, enrol, lambda *two: context.medical.consents.carry_over(*two))
         self._is_open = is_open
         self.store = ReportStore(context.medical.rows.sub(b"report/"))
-        self._locks = tuple(threading.Lock() for _ in range(_LOCKS))
-        self._settling = threading.Lock()
-        self._settled = False
-        #: Reports on their way in at this moment.
-        self._active: set[bytes] = set()
+        self._patients = Patients(vault, enrolment, lambda *two: context.medical.consents.carry_over(*two))
+        self._intake = Intake(context, vault, self.store, self._patients, enrolment, self._about)
+        #: The head of the chain at which this member was seen to be a hospital.
+        self._hospital_at = b""
         self._told: list[Callable[[bytes, int, Change], None]] = []
         self.loop = Loop("reports", self._step, metrics=context.metrics, on_fatal=on_fatal)
 
@@ -114,27 +80,27 @@ class Reports:
         ``via``: a word for the way it came. Raises: NotAllowedError(medical.not-hospital), UnavailableError,
         FatalError; what is wrong with the report itself is in the answer.
         """
-        require_own_hospital(self._context)
-        self._settle()
-        now_ms = self._context.clock()
-        if is_consent(data):
-            changed, found = take_consent(self._context, self._patients.subject, data, now_ms // 1_000)
-            if changed is None:
-                return self._refuse(found, data, via, now_ms)
-            return Ingested(state="consented" if changed else "known", problems=found)
-        version, rules = self._in_force(now_ms // 1_000)
-        reading = read_report(data, institution=self._context.member, now_s=now_ms // 1_000, rules=rules)
-        if reading.report is None:
-            return self._refuse(reading.problems, data, via, now_ms)
-        with self._lock_of(reading.report.identifier):
-            refused, known, subject = self._compare(reading, reading.report, data)
-            if refused is not None:
-                return self._refuse((refused,), data, via, now_ms)
-            if known is not None and subject == b"":
-                return Ingested(state="known", problems=reading.problems, report=known.id, version=known.version)
-            row = row_of(reading, reading.report, known, rules_version=version, now_ms=now_ms, via=via)
-            row = self._keep(row, known, reading.report.identifier, subject, data)
-        return Ingested(state=state_of(row), problems=reading.problems, report=row.id, version=row.version)
+        (done,) = self.ingest_all((data,), via)
+        if isinstance(done, Exception):
+            raise done
+        return done
+
+    def ingest_all(self, sent: Sequence[bytes], via: str) -> list[Ingested | Exception]:
+        """The same for many, kept together: what became of each, in their order; an error where it could not be kept.
+
+        Raises: NotAllowedError(medical.not-hospital), UnavailableError, FatalError: nothing of them was kept.
+        """
+        self._require_hospital()
+        done: list[Ingested | Exception] = []
+        reports: list[bytes] = []
+        for data in sent:
+            if is_consent(data):
+                done += self._reports(reports, via)
+                done.append(self._consent(data, via))
+                reports = []
+            else:
+                reports.append(data)
+        return done + self._reports(reports, via)
 
     def take(self, data: bytes) -> Ingested:
         """A report that came by HTTP, where no gate stands before. Raises: as :meth:`ingest`."""
@@ -150,17 +116,16 @@ class Reports:
         Raises: NotFoundError(medical.report-unknown), InvalidInputError(medical.reason).
         """
         require_own_hospital(self._context)
-        self._settle()
         if not LABEL.accepts(reason):
             raise InvalidInputError(
                 "medical.reason", f"the reason of a withdrawal is not: {LABEL.meaning}", hint='e.g. "sample-mixed-up"'
             )
-        # Nothing may come in of this report meanwhile, and only its sender's number says which lock is its own.
-        with self._still():
+
+        def withdrawn() -> ReportRow | None:
             row = self.require(report)
             if row.withdrawn:
-                return row
-            withdrawn = msgspec.structs.replace(
+                return None
+            return msgspec.structs.replace(
                 row,
                 withdrawn=True,
                 reason=reason,
@@ -168,7 +133,8 @@ class Reports:
                 received_ms=self._context.clock(),
                 commitment=b"",
             )
-            row = self._finish(self.store.begin(withdrawn))
+
+        row = self._intake.withdraw(withdrawn) or self.require(report)
         self._tell()
         return row
 
@@ -221,100 +187,43 @@ class Reports:
     def erase(self, _subjects: Sequence[bytes], names: Sequence[bytes]) -> None:
         """Drop what is kept of reports whose data (by their names in the vault) are erased."""
         # One that was on its way in would write its row after that.
-        with self._still():
+        with self._intake.still():
             self.store.erase({name[7:39] for name in names if name.startswith(b"report/")})
 
     # --- inside -------------------------------------------------------------------------------------------------------
-    def _compare(self, reading: Reading, report: Report, data: bytes) -> tuple[Problem | None, ReportRow | None, bytes]:
-        """(why it is refused, the version kept before, whose it is): no subject where the same bytes are kept. Nothing
-        is made of a patient before nothing refuses."""
-        vault, identity = self._vault(), None if reading.identity is None else f"ric:{reading.identity}"
-        whose = self._patients.find(report.patient, identity)
-        if whose is None:
-            return problem("report.patient-conflict"), None, b""
-        link = vault.linked(_BY_NUMBER, report.identifier.encode())
-        known = self.store.numbered(link.mark) if link is not None else None
-        if link is not None and known is not None:
-            # Else taken in before the patient's two record numbers were known to be one person's.
-            if link.subject not in (whose[0], vault.find(report.patient.encode())):
-                return problem("report.other-patient"), known, b""
-            for version in range(known.version, 0, -1):
-                if vault.has(version_name(known.id, version)) and vault.get(version_name(known.id, version)) == data:
-                    # An earlier version sent once more is no correction of the present one.
-                    return (None if version == known.version else problem("report.older")), known, b""
-            if is_older(known, reading.updated_s):
-                return problem("report.older"), known, b""
-            before = self._about(known)
-            if before and reading.about and not before & reading.about:
-                return problem("report.other-examination"), known, b""
-        subject = self._patients.subject(report.patient, identity)
-        if subject is None:
-            return problem("report.patient-conflict"), None, b""
-        return None, known, subject if link is None or known is None else link.subject
+    def _require_hospital(self) -> None:
+        head = self._context.chain.head().hash
+        if head != self._hospital_at:
+            require_own_hospital(self._context)
+            self._hospital_at = head
 
-    @contextmanager
-    def _still(self) -> Iterator[None]:
-        """While inside, no report is on its way in."""
-        with ExitStack() as held:
-            for lock in self._locks:
-                held.enter_context(lock)
-            yield
-
-    def _keep(self, row: ReportRow, known: ReportRow | None, identifier: str, subject: bytes, data: bytes) -> ReportRow:
-        vault, salt = self._vault(), secrets.token_bytes(32)
-        row = msgspec.structs.replace(row, commitment=commitment(REPORT_TYPE, salt, data))
-        self._active.add(row.id)
-        try:
-            row = self.store.begin(row)
-            if known is None:
-                vault.link(_BY_NUMBER, identifier.encode(), subject, row.number)
-            payload = version_name(row.id, row.version)
-            rows = {payload: data, payload + b"/salt": salt, part_name(row.id, b"subject"): subject}
-            vault.put_all(subject, rows, {payload: row.commitment})
-            row = self._finish(row)
-        except BaseException:
-            # What is half done is looked at before the next report comes in.
-            self._settled = False
-            raise
-        finally:
-            self._active.discard(row.id)
-        if known is not None:
+    def _reports(self, sent: Sequence[bytes], via: str) -> list[Ingested | Exception]:
+        if not sent:
+            return []
+        now_ms = self._context.clock()
+        version, rules = self._in_force(now_ms // 1_000)
+        done: list[Incoming | Exception] = []
+        for data in sent:
+            try:
+                draft = read_draft(data, institution=self._context.member, now_s=now_ms // 1_000, rules=rules)
+            except InvalidInputError as error:
+                done.append(error)
+            else:
+                done.append(Incoming(data=data, via=via, now_ms=now_ms, rules=version, draft=draft))
+        self._intake.take([one for one in done if isinstance(one, Incoming)])
+        if any(isinstance(one, Incoming) and one.changes for one in done):
             self._tell()
-        return row
+        return [one.result() if isinstance(one, Incoming) else one for one in done]
 
-    def _finish(self, row: ReportRow) -> ReportRow:
-        """Log a version and offer it; a repeat after a crash logs nothing twice."""
-        type_ = "medical.withdrawn" if row.withdrawn else "medical.offered" if row.version == 1 else "medical.corrected"
-        key = row.id + row.version.to_bytes(4, "big") + (b"withdrawn" if row.withdrawn else b"")
-        index = trail.write_once(self._context, type_, record_body(row), row.received_ms, key)
-        row = msgspec.structs.replace(row, log_index=index)
-        change: Change | None = "withdrawn" if row.withdrawn else "corrected"
-        # Nobody can have opened what was withdrawn before it was offered.
-        if row.version == 1 and row.commitment:
-            change = None
-        self.store.finish(row, change)
-        return row
-
-    def _refuse(self, problems: tuple[Problem, ...], data: bytes, via: str, now_ms: int) -> Ingested:
-        codes = tuple(dict.fromkeys(item.code for item in problems))
-        self.store.refuse(Refusal(time_ms=now_ms, via=via, codes=codes, byte_count=len(data)))
-        return Ingested(state="refused", problems=problems)
-
-    def _settle(self) -> None:
-        """Once, before anything else: what a crash cut short is finished, or forgotten where nothing was kept."""
-        if self._settled:
-            return
-        with self._settling:
-            if self._settled:
-                return
-            for row in self.store.begun():
-                if row.id in self._active:
-                    continue
-                if self._vault().has(version_name(row.id, row.version)):
-                    self._finish(row)
-                else:
-                    self.store.abandon(row.id)
-            self._settled = True
+    def _consent(self, data: bytes, via: str) -> Ingested | Exception:
+        now_ms = self._context.clock()
+        try:
+            changed, found = take_consent(self._context, self._intake.subject, data, now_ms // 1_000)
+        except LedgerError as error:
+            return error
+        if changed is None:
+            return self._intake.refuse(data, via, now_ms, found)
+        return Ingested(state="consented" if changed else "known", problems=found)
 
     def _tell(self) -> None:
         if not self._told:
@@ -328,8 +237,8 @@ class Reports:
         if not self._is_open():
             return 1.0
         # A node that keeps nothing of patients gets no vault by looking.
-        if not self._settled and self.store.begun():
-            self._settle()
+        if not self._intake.settled and self.store.begun():
+            self._intake.settle()
         self._tell()
         return _RETRY_S
 
@@ -368,6 +277,3 @@ class Reports:
             # No rules, or none that can be had now: everything is kept, and mapped once there are.
             return 0, None
         return version, rules
-
-    def _lock_of(self, identifier: str) -> threading.Lock:
-        return self._locks[hash(identifier) % _LOCKS]

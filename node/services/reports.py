@@ -10,14 +10,17 @@ from ledger.medical.outcome import operation_outcome, to_json
 from ledger.storage.reports import MAX_REFUSALS, ReportRow
 from ledger.v1 import reports_pb2 as pb
 from ledger.v1 import reports_pb2_grpc
-from node.medical.reports import Ingested
+from node.medical.incoming import Ingested
 from node.rpc.auth import Call
 from node.services import fields
+from node.services.gathering import gathered
 
 if TYPE_CHECKING:
     from node.context import NodeContext
 
 VIA = "grpc"
+#: Reports of one stream that wait to be taken in, and their bytes.
+_GATHERED, _GATHERED_BYTES = 16, 8 << 20
 
 
 class ReportService(reports_pb2_grpc.ReportServiceServicer):
@@ -31,10 +34,13 @@ class ReportService(reports_pb2_grpc.ReportServiceServicer):
         return _ingested(self._reports.ingest(request.fhir, VIA))
 
     def IngestStream(self, requests: Iterator[pb.IngestReportRequest], call: Call) -> Iterator[pb.IngestReportResponse]:
-        """Many, each answered in order."""
-        for request in requests:
+        """Many, each answered in order; those that came while others were kept are kept together."""
+        for waiting in gathered(requests, _size, reports=_GATHERED, size=_GATHERED_BYTES):
             call.recheck()
-            yield _ingested(self._reports.ingest(request.fhir, VIA))
+            for done in self._reports.ingest_all([request.fhir for request in waiting], VIA):
+                if isinstance(done, Exception):
+                    raise done
+                yield _ingested(done)
 
     def List(self, request: pb.ListReportsRequest, call: Call) -> pb.ListReportsResponse:
         """Reports without their patients, newest first."""
@@ -67,6 +73,10 @@ class ReportService(reports_pb2_grpc.ReportServiceServicer):
                 for item in self._reports.store.refusals(size)
             ]
         )
+
+
+def _size(request: pb.IngestReportRequest) -> int:
+    return len(request.fhir)
 
 
 def _ingested(done: Ingested) -> pb.IngestReportResponse:

@@ -9,6 +9,7 @@ from ledger.codec import domain_digest, encode_record
 from ledger.model import Record
 
 if TYPE_CHECKING:
+    from ledger.log.department import PendingAppend
     from node.context import NodeContext
 
 
@@ -23,6 +24,11 @@ def write_once(context: NodeContext, type_: str, body: Mapping[str, Any], time_m
 
     ``key`` names the step (an exchange id); ``time_ms`` must be the same in a repeat, so it is kept by the caller.
     """
+    return begin_once(context, type_, body, time_ms, key).result()[0]
+
+
+def begin_once(context: NodeContext, type_: str, body: Mapping[str, Any], time_ms: int, key: bytes) -> PendingAppend:
+    """:func:`write_once` in two steps, as ``DepartmentLog.begin``: many that are begun share one sync of the disk."""
     record = encode_record(Record(type=type_, member=context.member, time_ms=time_ms, body=body))
     batch = domain_digest("trail-step", type_.encode() + b"\n" + key)[:16]
-    return context.log.append((record,), batch)[0]
+    return context.log.begin((record,), batch)

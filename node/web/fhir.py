@@ -20,7 +20,7 @@ from ledger.errors import STATUS, FatalError, InvalidInputError, LedgerError
 from ledger.medical.fhirjson import MAX_BYTES
 from ledger.medical.fhirproblems import problem
 from ledger.medical.outcome import operation_outcome, outcome_of_error, to_json
-from node.medical.reports import Ingested
+from node.medical.incoming import Ingested
 from node.web.webserver import SECURITY_HEADERS, bounded_body
 
 logger = structlog.get_logger("node.web.fhir")

@@ -139,7 +139,7 @@ def test_what_is_on_its_way_in_during_an_erasure_is_erased_whole(
     subject = node.medical.vault.find(local("R-1"))
     assert subject is not None
     arrived, go_on = threading.Event(), threading.Event()
-    finish = reports._finish
+    finish = reports._intake._finish
 
     def halt(row: object) -> object:
         arrived.set()
@@ -149,7 +149,7 @@ def test_what_is_on_its_way_in_during_an_erasure_is_erased_whole(
     done: list[object] = []
     data = encode(bundle(node, f"{number}-2", person=person))
     with monkeypatch.context() as patch:
-        patch.setattr(reports, "_finish", halt)
+        patch.setattr(reports._intake, "_finish", halt)
         sender = threading.Thread(target=lambda: done.append(reports.ingest(data, "test")))
         sender.start()
         assert arrived.wait(300)

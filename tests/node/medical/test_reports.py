@@ -15,7 +15,8 @@ from ledger.errors import InvalidInputError, NotAllowedError, NotFoundError
 from ledger.medical.rules import parse_rules, starting_rules
 from ledger.medical.ruleset import RuleSet
 from node.compose import Node
-from node.medical.reports import REPORT_TYPE, Reports
+from node.medical.intake import REPORT_TYPE
+from node.medical.reports import Reports
 from node.trail import records as trail
 from tests.ledger.medical.bundles import (
     BLOOD_COUNT,
@@ -287,8 +288,8 @@ def cut(target: Any, name: str, *, after: bool) -> Callable[[pytest.MonkeyPatch]
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize(
     ("version", "step"),
-    # Only a first version makes a link.
-    [(1, "link"), *product([1, 2], ["begin", "put_all", "write_once", "finish"])],
+    # Only a first version makes a link: a row of the key store.
+    [(1, "put"), *product([1, 2], ["begin", "write", "begin_once", "finish"])],
 )
 def test_cut_short_anywhere_nothing_is_lost_or_doubled(
     node: Node, number: str, step: str, after: bool, version: int, monkeypatch: pytest.MonkeyPatch
@@ -301,7 +302,7 @@ def test_cut_short_anywhere_nothing_is_lost_or_doubled(
             node.context,
             lambda: medical.vault,
             medical.rules,
-            medical.pseudonyms.enrol,
+            medical.pseudonyms,
             lambda: True,
             lambda error: None,
         )
@@ -313,13 +314,13 @@ def test_cut_short_anywhere_nothing_is_lost_or_doubled(
     target = {
         "begin": broken.store,
         "finish": broken.store,
-        "link": medical.vault,
-        "put_all": medical.vault,
-        "write_once": trail,
+        "put": medical.vault.book,
+        "write": medical.vault,
+        "begin_once": trail,
     }[step]
     with pytest.MonkeyPatch.context() as patch:
         # The stores have slots: what is cut is replaced on their class.
-        owner = target if step == "write_once" else type(target)
+        owner = target if step == "begin_once" else type(target)
         cut(owner, step, after=after)(patch)
         with pytest.raises(Crash):
             broken.ingest(data, "test")
@@ -347,7 +348,7 @@ def test_a_change_nobody_heard_of_is_told_after_a_restart(node: Node, reports: R
         node.context,
         lambda: node.medical.vault,
         node.medical.rules,
-        node.medical.pseudonyms.enrol,
+        node.medical.pseudonyms,
         lambda: True,
         lambda error: None,
     )
@@ -358,7 +359,7 @@ def test_a_change_nobody_heard_of_is_told_after_a_restart(node: Node, reports: R
         node.context,
         lambda: node.medical.vault,
         node.medical.rules,
-        node.medical.pseudonyms.enrol,
+        node.medical.pseudonyms,
         lambda: True,
         lambda error: None,
     )
