@@ -24,7 +24,7 @@ from ledger.storage.pseudonymkeys import check_identity
 from ledger.v1 import pseudonyms_pb2 as pb
 from ledger.v1 import pseudonyms_pb2_grpc as rpc
 from node.loops import Loop
-from node.rpc.errors import from_rpc
+from node.rpc.errors import from_peer
 
 if TYPE_CHECKING:
     from ledger.storage.vaultstage import Stage
@@ -35,6 +35,8 @@ logger = structlog.get_logger("node.medical")
 
 IDENTITY: Final = b"identity"
 PSEUDONYM: Final = b"pseudonym"
+#: Keys in use at a time, at most: a search takes no more pseudonyms of a patient.
+MAX_KEYS: Final = 4
 #: Identities of one call to the commission.
 BATCH: Final = 1_000
 #: How often the commission is asked whether its keys changed, seconds.
@@ -313,7 +315,8 @@ class Pseudonyms:
         try:
             answer = stub.Derive(pb.DerivePseudonymsRequest(identities=identities), timeout=timeout_s)
         except grpc.RpcError as rpc_error:
-            error = from_rpc(rpc_error, "the health commission's node")
+            # What is broken at the commission stops no hospital's node.
+            error = from_peer(rpc_error, "the health commission's node")
             if not isinstance(error, UnavailableError):
                 raise error from None
             raise UnavailableError(
@@ -324,7 +327,11 @@ class Pseudonyms:
             ) from None
         keys = tuple(_Key(key.year, key.fingerprint) for key in answer.keys)
         rows = [tuple(row.pseudonyms) for row in answer.rows]
-        if not keys or len(rows) != len(identities) or any(len(row) != len(keys) for row in rows):
+        if (
+            not 1 <= len(keys) <= MAX_KEYS
+            or len(rows) != len(identities)
+            or any(len(row) != len(keys) or any(len(one) != 32 for one in row) for row in rows)
+        ):
             raise UnavailableError(
                 "pseudonym.away",
                 "the health commission's node answered something else",

@@ -21,6 +21,7 @@ from ledger.storage.steps import Shown
 from ledger.v1 import medical_pb2
 from node.medical.asking import Course, own_institution
 from node.medical.judging import require_hospital, require_own_hospital
+from node.medical.pseudonyms import MAX_KEYS
 from node.medical.road import Absent, late
 
 if TYPE_CHECKING:
@@ -30,8 +31,7 @@ if TYPE_CHECKING:
     from node.context import NodeContext
     from node.medical.dialogue import Dialogue
 
-#: The most pseudonyms of one patient, and reports one hospital offers of one patient.
-MAX_PSEUDONYMS = 4
+#: The most reports one hospital offers of one patient.
 MAX_OFFERS = 500
 
 
@@ -198,10 +198,8 @@ def answer_peer(
     dialogue.context.require_fresh_chain()
     require_own_hospital(dialogue.context)
     require_hospital(dialogue.context, caller, "the asking member")
-    if not 1 <= len(pseudonyms) <= MAX_PSEUDONYMS or any(len(one) != 32 for one in pseudonyms):
-        raise InvalidInputError(
-            "input.field", f"pseudonyms: 1 to {MAX_PSEUDONYMS} of 32 bytes each", actual=len(pseudonyms)
-        )
+    if not 1 <= len(pseudonyms) <= MAX_KEYS or any(len(one) != 32 for one in pseudonyms):
+        raise InvalidInputError("input.field", f"pseudonyms: 1 to {MAX_KEYS} of 32 bytes each", actual=len(pseudonyms))
     subjects = _subjects(dialogue, pseudonyms)
     found = _offered(dialogue, subjects, caller.uscc)
     if dialogue.asked is not None:

@@ -22,6 +22,7 @@ from ledger.errors import (
     UnavailableError,
     UntrustedError,
 )
+from ledger.eventkinds import CODE
 
 CODE_KEY = "civicledger-code"
 HINT_KEY = "civicledger-hint"
@@ -117,8 +118,8 @@ def from_rpc(error: grpc.RpcError, peer: str = "the node") -> LedgerError:
     metadata: dict[str, Any] = dict(error.trailing_metadata() or ()) if isinstance(error, grpc.Call) else {}
     code = _text(metadata.get(CODE_KEY))
     hint = unquote(_text(metadata.get(HINT_KEY)))
-    if code:
-        return _class_of(status)(code, details, hint=hint)
+    if CODE.accepts(code):
+        return _class_of(status)(code, details[:_MAX_TEXT], hint=hint[:_MAX_TEXT])
     if status is grpc.StatusCode.UNAVAILABLE:
         return UnavailableError(
             "peer.unreachable",
@@ -146,7 +147,10 @@ def from_peer(error: grpc.RpcError, peer: str) -> LedgerError:
 
 
 def refusal(code: str, message: str, hint: str = "") -> LedgerError:
-    """The error of a refusal another node wrote into an exchange: by the area of its code."""
+    """The error of a refusal another node wrote into an exchange: by the area of its code. What is no code is
+    ``exchange.no-code``: codes stand in records and among the metrics."""
+    code = code if CODE.accepts(code) else "exchange.no-code"
+    message, hint = message[:_MAX_TEXT], hint[:_MAX_TEXT]
     for error_class, codes in _REFUSALS.items():
         if code.startswith(codes):
             return error_class(code, message, hint=hint)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from ledger.days import CST
-from ledger.errors import InvalidInputError, LedgerError, NotAllowedError, UnavailableError
+from ledger.errors import FatalError, InvalidInputError, LedgerError, NotAllowedError, UnavailableError
 from ledger.model import Roles
 from ledger.storage.keyfolder import KeyFolder
-from ledger.storage.pseudonymkeys import PseudonymKeys, check_identity, derive
+from ledger.storage.pseudonymkeys import PseudonymKeys, YearKey, check_identity, derive
 from ledger.storage.queries import RecordFilter
 from node.compose import Node
 from tests.node.core import city as core_city
@@ -167,6 +167,40 @@ def test_a_new_year_and_a_replaced_key(city: City, monkeypatch: pytest.MonkeyPat
     counts = eventually(lambda: records(city[0], "medical.pseudonyms-derived"), "the counts of days gone by")
     assert {body["counterpart"] for body in counts} <= set(city.founded.members[1:])
     assert ANNA not in json.dumps(told + counts)
+
+
+def test_what_is_broken_at_the_commission_ends_no_hospitals_node(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
+    commission, hospital = city[0].context.medical.commission, city[1].context.medical
+    hospital.pseudonyms.subject_of(b"0001", ANNA)
+    eventually(lambda: hospital.pseudonyms.waiting() == 0, "a pseudonym")
+    key = YearKey(year=2026, number=1, fingerprint=b"f" * 32)
+
+    def answers(keys: int, size: int) -> Callable[..., object]:
+        return lambda *_: ((key,) * keys, (((b"p" * size),) * keys,))
+
+    def fails(error: Exception) -> Callable[..., object]:
+        def fail(*_: object) -> object:
+            raise error
+
+        return fail
+
+    for broken in (
+        fails(ValueError("a defect")),
+        fails(FatalError("vault.corrupt", "its store is damaged")),
+        answers(0, 32),
+        answers(1, 0),
+        answers(1, 600),
+        answers(5, 32),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(commission, "derive", broken)
+            with refused(UnavailableError, "pseudonym.away"):
+                hospital.pseudonyms.of(BODO)
+            if broken.__name__ == "fail":
+                # The loop that asks by itself meets the same, and goes on.
+                with refused(UnavailableError, "pseudonym.away"):
+                    hospital.pseudonyms._step()
+    assert len(hospital.pseudonyms.of(BODO)) == 1
 
 
 def test_keys_alone(tmp_path: Path) -> None:
