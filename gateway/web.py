@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
@@ -13,7 +12,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from gateway import answers
-from gateway.bodies import UPLOAD_S, bounded_body, client_of, whole_number
+from gateway.bodies import client_of, timely_body, whole_number
 from gateway.chain import page_of
 from gateway.citizens.routes import CitizenRoutes
 from gateway.city import City
@@ -29,7 +28,7 @@ from gateway.scanning import MAX_PICTURE, read_codes
 from gateway.texts import choose
 from gateway.verifying import MAX_BUNDLE, Verifier
 from gateway.views import CityView
-from ledger.errors import STATUS, FatalError, InvalidInputError, LedgerError, NotFoundError, UnavailableError
+from ledger.errors import STATUS, FatalError, InvalidInputError, LedgerError, NotFoundError
 from ledger.evidence import tilehttp
 from ledger.evidence.tiles import parse_tile_path
 from ledger.identifiers import parse_uscc
@@ -204,13 +203,7 @@ class Web:
 
     async def _upload(self, request: Request, limit: int, hint: str) -> bytes:
         self._verify_limit.take(client_of(request))
-        try:
-            async with asyncio.timeout(UPLOAD_S):
-                return await bounded_body(request, limit, hint)
-        except TimeoutError as error:
-            raise UnavailableError(
-                "http.slow", f"the body did not arrive within {UPLOAD_S} s", hint="try again on a better line"
-            ) from error
+        return await timely_body(request, limit, hint)
 
     # --- logs ---------------------------------------------------------------------------------------------------------
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -12,13 +11,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from gateway.bodies import UPLOAD_S, bounded_body, client_of, whole_number
+from gateway.bodies import client_of, json_body, whole_number
 from gateway.licences import answers
 from gateway.licences.copying import COST, draw_copy
 from gateway.licences.issuers import Issuers
 from gateway.licences.judging import PROOF_COST, LicenceDesk, Presented
 from gateway.limits import RateLimit
-from ledger.errors import InvalidInputError, UnavailableError
 from ledger.identifiers import parse_licence_type, parse_uscc
 from ledger.licences.statustoken import MEDIA_TYPE
 
@@ -124,19 +122,10 @@ class LicenceRoutes:
 
 
 async def _body(request: Request, kind: type[_T], most: int = MAX_BODY) -> _T:
-    try:
-        async with asyncio.timeout(UPLOAD_S):
-            data = await bounded_body(request, most, "a licence is at most 64 KiB, a bundle 1 MiB")
-    except TimeoutError as error:
-        raise UnavailableError(
-            "http.slow", f"the body did not arrive within {UPLOAD_S} s", hint="try again on a better line"
-        ) from error
-    try:
-        return msgspec.json.decode(data, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        # The decoder's own words name fields of the request, and no value of it.
-        raise InvalidInputError(
-            "http.body",
-            "the body is not the JSON object that this path takes",
-            hint='{"licence": "…"}, and where wanted nonce, audience, recipient: docs/formats.md',
-        ) from error
+    return await json_body(
+        request,
+        kind,
+        most,
+        size="a licence is at most 64 KiB, a bundle 1 MiB",
+        form='{"licence": "…"}, and where wanted nonce, audience, recipient: docs/formats.md',
+    )

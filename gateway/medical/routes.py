@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
@@ -13,10 +12,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.bodies import UPLOAD_S, bounded_body
+from gateway.bodies import json_body
 from gateway.medical.carrying import SINGLE, Carrying
 from gateway.medical.forwarding import Brought
-from ledger.errors import InvalidInputError, UnavailableError
 from ledger.evidence.carried import MAX_ENVELOPE, CarriedFile, from_file
 
 #: Many small envelopes.
@@ -83,18 +81,10 @@ def _shown(one: Brought) -> dict[str, str]:
 
 
 async def _body(request: Request, kind: type[_T], most: int) -> _T:
-    try:
-        async with asyncio.timeout(UPLOAD_S):
-            data = await bounded_body(request, most, "an envelope's body is at most 192 KiB")
-    except TimeoutError as error:
-        raise UnavailableError(
-            "http.slow", f"the body did not arrive within {UPLOAD_S} s", hint="try again on a better line"
-        ) from error
-    try:
-        return msgspec.json.decode(data, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise InvalidInputError(
-            "http.body",
-            "the body is not the JSON object that this path takes",
-            hint="one envelope, or envelopes and deadline_ms: docs/formats.md, envelope",
-        ) from error
+    return await json_body(
+        request,
+        kind,
+        most,
+        size="an envelope's body is at most 192 KiB",
+        form="one envelope, or envelopes and deadline_ms: docs/formats.md, envelope",
+    )

@@ -1,4 +1,5 @@
 // The section "who fetched it": sign in, what every department's log says, sign out. Nothing is kept on this device.
+import { ask, session } from "./citizen-session.js";
 import { element, filled, rowsOf } from "./licence-show.js";
 
 const byId = (id) => document.getElementById(id);
@@ -10,15 +11,8 @@ const older = byId("accesses-older");
 let next = 0;
 
 const moment = (ms) => new Date(ms).toLocaleString(locale, { dateStyle: "medium", timeStyle: "medium" });
-const clock = (ms) => new Date(ms).toLocaleTimeString(locale, { timeStyle: "short" });
 const say = (words) => {
   byId("accesses-said").textContent = words;
-};
-const ask = async (path, options = {}) => {
-  const answer = await fetch(path, { cache: "no-store", ...options });
-  const value = await answer.json();
-  if (answer.ok) return value;
-  throw Object.assign(new Error(value.message), { code: value.code, hint: value.hint });
 };
 
 const whatOf = (entry) => entry.title[language] || entry.datasetName || entry.system;
@@ -72,20 +66,6 @@ const forget = () => {
   older.hidden = true;
 };
 
-const state = (until) => {
-  byId("sign-in").hidden = until > 0;
-  byId("signed-in").hidden = until === 0;
-  byId("signed-until").textContent = until ? filled(texts.signed_in, { time: clock(until) }) : "";
-};
-
-const failed = (error) => {
-  if (["citizen.signed-out", "citizen.token-expired"].includes(error.code)) {
-    forget();
-    state(0);
-  }
-  say(texts.reasons[error.code] || [texts.failed, error.code && error.message, error.hint].filter(Boolean).join(" · "));
-};
-
 const read = async () => {
   older.hidden = true;
   say(texts.asking);
@@ -111,25 +91,5 @@ older.addEventListener("click", async () => {
   if (first) first.querySelector("summary").focus();
 });
 
-byId("sign-out").addEventListener("click", async () => {
-  try {
-    await ask("/citizen/sign-out", { method: "POST" });
-    forget();
-    state(0);
-    say(texts.signed_out);
-    byId("accesses-title").focus();
-  } catch (error) {
-    failed(error);
-  }
-});
-
-const begin = async () => {
-  try {
-    const session = await ask("/citizen/session");
-    state(session.signedIn ? session.until : 0);
-    if (session.signedIn) await read();
-  } catch (error) {
-    failed(error);
-  }
-};
+const { begin, failed } = session({ texts, say, read, forget, title: byId("accesses-title") });
 begin();

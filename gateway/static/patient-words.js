@@ -8,7 +8,6 @@ const locale = language === "zh" ? "zh-CN" : "en-GB";
 
 export const day = (ms) => new Date(ms).toLocaleDateString(locale, { dateStyle: "medium" });
 export const moment = (ms) => new Date(ms).toLocaleString(locale, { dateStyle: "medium", timeStyle: "short" });
-export const clock = (ms) => new Date(ms).toLocaleTimeString(locale, { timeStyle: "short" });
 export const joined = (parts) => parts.join(language === "zh" ? "、" : ", ");
 
 export const timeOf = (ms, text = moment(ms)) => {
@@ -23,13 +22,3 @@ export const learn = (named) => Object.assign(members, named);
 export const nameOf = (uscc) => (members[uscc] ? members[uscc].name : uscc);
 export const proofOf = (uscc, index) => (members[uscc] ? `/${members[uscc].handle}/proof/inclusion?index=${index}` : "");
 export const purposeOf = (code) => (code ? texts[`purpose_${code}`] || code : texts.purpose_none);
-
-export const ask = async (path, options = {}) => {
-  const answer = await fetch(path, { cache: "no-store", ...options });
-  const value = await answer.json();
-  if (answer.ok) return value;
-  throw Object.assign(new Error(value.message), { code: value.code, hint: value.hint });
-};
-
-export const problem = (error) =>
-  texts.reasons[error.code] || [texts.failed, error.code && error.message, error.hint].filter(Boolean).join(" · ");

@@ -1,7 +1,8 @@
 // The page "my results": sign in, what every hospital says, sharing, sign out. Nothing is kept on this device.
+import { ask, session } from "./citizen-session.js";
 import { card, searched, whenOf } from "./patient-report.js";
 import { confirmed, listenToOne, outcome, shownSharing } from "./patient-sharing.js";
-import { ask, byId, clock, element, filled, joined, learn, problem, texts } from "./patient-words.js";
+import { byId, element, filled, joined, learn, texts } from "./patient-words.js";
 
 const AT_ONCE = 20;
 let hospitals = [];
@@ -12,25 +13,11 @@ const say = (words) => {
   byId("said").textContent = words;
 };
 
-const state = (until) => {
-  byId("sign-in").hidden = until > 0;
-  byId("signed-in").hidden = until === 0;
-  byId("signed-until").textContent = until ? filled(texts.signed_in, { time: clock(until) }) : "";
-};
-
 const forget = () => {
   hospitals = [];
   shownReports = 0;
   for (const id of ["sharing", "results", "searches"]) byId(id).hidden = true;
   for (const id of ["reports", "searches-list", "absent", "done", "at", "said-list", "all", "more-row", "state", "count"]) byId(id).replaceChildren();
-};
-
-const failed = (error) => {
-  if (["citizen.signed-out", "citizen.token-expired"].includes(error.code)) {
-    forget();
-    state(0);
-  }
-  say(problem(error));
 };
 
 const entries = () => {
@@ -169,26 +156,5 @@ const send = async (wish) => {
 
 const ready = listenToOne(share);
 
-byId("sign-out").addEventListener("click", async () => {
-  try {
-    await ask("/citizen/sign-out", { method: "POST" });
-    forget();
-    state(0);
-    say(texts.signed_out);
-    byId("title").focus();
-  } catch (error) {
-    failed(error);
-  }
-});
-
-const begin = async () => {
-  try {
-    const session = await ask("/citizen/session");
-    state(session.signedIn ? session.until : 0);
-    if (session.signedIn) await read();
-  } catch (error) {
-    state(0);
-    failed(error);
-  }
-};
+const { begin, failed } = session({ texts, say, read, forget, title: byId("title") });
 begin();

@@ -214,6 +214,6 @@ def test_both_languages_say_everything() -> None:
     assert REASONS["zh"].keys() == REASONS["en"].keys()
     for key, text in en.items():
         assert re.findall(r"\{\w+\}", text) == re.findall(r"\{\w+\}", zh[key])
-    script = load_static()["accesses.js"].data.decode()
+    script = "".join(load_static()[name].data.decode() for name in ("accesses.js", "citizen-session.js"))
     used = set(re.findall(r"\btexts\.([a-z_]+)", script)) | {"fetched", "used"}
     assert used - {"reasons"} <= en.keys()

@@ -244,11 +244,14 @@ def test_both_languages_say_everything_and_the_scripts_nothing_else() -> None:
     assert zh.keys() == en.keys()
     for key, text in en.items():
         assert sorted(re.findall(r"\{\w+\}", text)) == sorted(re.findall(r"\{\w+\}", zh[key])), key
-    scripts = "".join(file.data.decode() for name, file in load_static().items() if name.startswith("patient"))
+    scripts = "".join(
+        file.data.decode() for name, file in load_static().items() if name.startswith(("patient", "citizen-"))
+    )
     used = set(re.findall(r"\btexts\.(\w+)", scripts)) - {"reasons"}
     assert used <= en.keys()
-    page = (Path(gateway_package.__file__).parent / "templates" / "patient.html").read_text("utf-8")
-    used |= set(re.findall(r"\{\{ t\.(\w+)", page)) | set(re.findall(r'add\("\w*", "(\w+)"\)', scripts))
+    templates = Path(gateway_package.__file__).parent / "templates"
+    page = "".join((templates / name).read_text("utf-8") for name in ("base.html", "patient.html"))
+    used |= set(re.findall(r"\bt\.(\w+)", page)) | set(re.findall(r'add\("\w*", "(\w+)"\)', scripts))
     families = ("badge_", "event_", "purpose_", "reason_", "notice_", "via_", "state_", "did_", "laboratory", "imaging")
     outcomes = {"done", "done_part", "done_none"}
     assert "event_opened" in en

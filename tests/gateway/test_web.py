@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gateway import web
+from gateway import bodies
 from gateway.licences.judging import LicenceDesk, Presented
 from gateway.licences.routes import LicenceRoutes
 from gateway.limits import RateLimit
@@ -130,7 +130,7 @@ def test_a_body_is_refused_as_soon_as_it_is_too_large(tmp_path: Path) -> None:
 
 
 def test_a_body_that_does_not_arrive_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web, "UPLOAD_S", 0.05)
+    monkeypatch.setattr(bodies, "UPLOAD_S", 0.05)
     refused = Caller(tmp_path).ask("/v1/verify", "POST", (b"{",), stall=True)
     assert (refused.status, refused.code) == (408, "http.slow")
 
