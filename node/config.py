@@ -125,6 +125,8 @@ class MedicalSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     search_deadline_ms: Annotated[int, msgspec.Meta(ge=100, le=60_000)] = 3_000
     max_half_receipts: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 20
+    #: Processes at most that read reports which come together; -1: one a core, 8 at most; 0: the node reads by itself.
+    readers: Annotated[int, msgspec.Meta(ge=-1, le=64)] = -1
     #: A gateway that carries this node's calls to other hospitals (``https://host:port``; empty: none does), and a file
     #: in the node's folder with the certificate or authorities (PEM) it is trusted by (empty: those of the system).
     gateway: Annotated[str, msgspec.Meta(pattern="^(https://[^/?# ]+)?$", max_length=256)] = ""

@@ -96,6 +96,12 @@ PROBLEMS: Final[dict[str, tuple[Severity, str, str, str]]] = {
         "more than {limit} {what}",
         "{what} 超过 {limit} 个",
     ),
+    "fhir.too-costly": (
+        "error",
+        "too-costly",
+        "reading it took more time or memory than a report may take; send one with fewer entries",
+        "读取耗费的时间或内存超过一份报告的限度；请减少条目后重新发送",
+    ),
     "fhir.r5-shaped": (
         "error",
         "not-supported",

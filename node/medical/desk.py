@@ -31,6 +31,7 @@ from node.medical.keeping import Keeping
 from node.medical.notices import Outbox
 from node.medical.pseudonyms import Pseudonyms
 from node.medical.publishing import Publishing
+from node.medical.readers import Readers
 from node.medical.reports import Reports
 from node.medical.road import Direct, Road
 from node.medical.rules import Rules
@@ -78,9 +79,10 @@ class Medical:
     #: The figures that everybody may see.
     publishing: Publishing
 
-    def __init__(self, rows: Store, keeping: Keeping) -> None:
+    def __init__(self, rows: Store, keeping: Keeping, readers: Readers | None = None) -> None:
         self.rows = rows
         self.keeping = keeping
+        self.readers = readers
         self.steps = StepStore(rows.sub(b"step/"))
         self.examinations = ExaminationStore(rows.sub(b"examination/"))
 
@@ -100,7 +102,9 @@ class Medical:
         config = core.config
         backup = config.folder / config.medical.key_backup if config.medical.key_backup else None
         keeping = Keeping(config.medical_folder, core.keys.passphrase, core.member, backup, core.closing)
-        return cls(core.stores.medical, keeping)
+        readers = Readers(config.medical.readers)
+        core.closing.add("medical-readers", readers.close)
+        return cls(core.stores.medical, keeping, readers)
 
     def open(self, context: NodeContext, is_open: Callable[[], bool], on_fatal: Callable[[LedgerError], None]) -> None:
         """Make the parts that work with the whole node. ``is_open``: whether its services answer."""
@@ -112,7 +116,9 @@ class Medical:
         self.notices = Outbox(context, self.keeping, is_open, on_fatal)
         self.erasing.on_erase(self.pseudonyms.forget)
         self.erasing.on_erase(self.notices.forget)
-        self.reports = Reports(context, lambda: self.vault, self.rules, self.pseudonyms, is_open, on_fatal)
+        self.reports = Reports(
+            context, lambda: self.vault, self.rules, self.pseudonyms, is_open, on_fatal, self.readers
+        )
         self.erasing.on_erase(self.reports.erase)
         self.asked = Asked(self.rows.sub(b"asked/"), context.clock)
         self.erasing.on_erase(self.asked.forget)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from ledger.errors import InvalidInputError
 from ledger.medical.fhir import Reading, read_report
-from ledger.medical.fhirproblems import Problem
+from ledger.medical.fhirproblems import Problem, problem
 from ledger.medical.model import facts_of
 from ledger.storage.reports import FactsRow, facts_rows
 
@@ -45,9 +46,12 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 
 
 def read_draft(data: bytes, *, institution: str, now_s: int, rules: RuleSet | None) -> Draft:
-    """Read a report, as ``read_report``."""
+    """Read a report, as ``read_report``; one whose items cannot be offered is refused."""
     reading = read_report(data, institution=institution, now_s=now_s, rules=rules)
-    return Draft(report=_report(reading), problems=reading.problems)
+    try:
+        return Draft(report=_report(reading), problems=reading.problems)
+    except InvalidInputError as error:
+        return Draft(report=None, problems=(problem("fhir.invalid", reason=error.message),))
 
 
 def _report(reading: Reading) -> ReportDraft | None:

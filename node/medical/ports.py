@@ -87,5 +87,8 @@ class RuleSource(Protocol):
         Raises: UnavailableError(medical.rules-…).
         """
 
+    def held(self, digest: bytes) -> bytes:
+        """The canonical bytes of a rule set, or none."""
+
     def standing(self) -> Standing:
         """Labels, quality, agreements and institutions at the newest head."""

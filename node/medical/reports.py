@@ -19,11 +19,12 @@ from ledger.medical.model import OfferedReport, facts_of
 from ledger.storage.reports import Change, ReportRow, ReportStore, facts_rows
 from node.loops import Loop
 from node.medical.consenting import is_consent, take_consent
-from node.medical.drafts import read_draft
+from node.medical.drafts import Draft, read_draft
 from node.medical.incoming import Incoming, Ingested
 from node.medical.intake import Intake
 from node.medical.judging import require_own_hospital
 from node.medical.patients import Enrolment, Patients
+from node.medical.readers import Readers
 from node.medical.reportrows import part_name, version_name
 
 if TYPE_CHECKING:
@@ -58,12 +59,17 @@ class Reports:
         enrolment: Enrolment,
         is_open: Callable[[], bool],
         on_fatal: Callable[[LedgerError], None],
+        readers: Readers | None = None,
     ) -> None:
-        """``vault`` is opened with the first report; ``enrolment``: lets a subject be found by an identity number."""
+        """``vault`` is opened with the first report; ``enrolment``: lets a subject be found by an identity number;
+        ``readers``: read what comes together."""
         self._context = context
         self._vault = vault
         self._rules = rules
         self._is_open = is_open
+        self._readers = readers
+        #: The rule set the readers were given last: its digest and its file.
+        self._file = (b"", b"")
         self.store = ReportStore(context.medical.rows.sub(b"report/"))
         self._patients = Patients(vault, enrolment, lambda *two: context.medical.consents.carry_over(*two))
         self._intake = Intake(context, vault, self.store, self._patients, enrolment, self._about)
@@ -201,19 +207,34 @@ class Reports:
         if not sent:
             return []
         now_ms = self._context.clock()
-        version, rules = self._in_force(now_ms // 1_000)
-        done: list[Incoming | Exception] = []
-        for data in sent:
-            try:
-                draft = read_draft(data, institution=self._context.member, now_s=now_ms // 1_000, rules=rules)
-            except InvalidInputError as error:
-                done.append(error)
-            else:
-                done.append(Incoming(data=data, via=via, now_ms=now_ms, rules=version, draft=draft))
-        self._intake.take([one for one in done if isinstance(one, Incoming)])
-        if any(isinstance(one, Incoming) and one.changes for one in done):
+        version, digest, rules = self._named(now_ms // 1_000)
+        drafts = self._read_apart(sent, now_ms // 1_000, digest, rules)
+        if drafts is None:
+            drafts = [
+                read_draft(data, institution=self._context.member, now_s=now_ms // 1_000, rules=rules) for data in sent
+            ]
+        coming = [
+            Incoming(data=data, via=via, now_ms=now_ms, rules=version, draft=draft)
+            for data, draft in zip(sent, drafts, strict=True)
+        ]
+        self._intake.take(coming)
+        if any(one.changes for one in coming):
             self._tell()
-        return [one.result() if isinstance(one, Incoming) else one for one in done]
+        return [one.result() for one in coming]
+
+    def _read_apart(
+        self, sent: Sequence[bytes], now_s: int, digest: bytes, rules: RuleSet | None
+    ) -> list[Draft] | None:
+        """Read by processes of their own; None where there are none."""
+        if self._readers is None:
+            return None
+        if rules is None:
+            return self._readers.read(sent, self._context.member, now_s, b"", b"")
+        known, file = self._file
+        if known != digest:
+            file = self._rules.held(digest)
+            self._file = digest, file
+        return self._readers.read(sent, self._context.member, now_s, digest, file) if file else None
 
     def _consent(self, data: bytes, via: str) -> Ingested | Exception:
         now_ms = self._context.clock()
@@ -240,6 +261,8 @@ class Reports:
         if not self._intake.settled and self.store.begun():
             self._intake.settle()
         self._tell()
+        if self._readers is not None:
+            self._readers.rest()
         return _RETRY_S
 
     def _mapped(self, row: ReportRow, in_force: tuple[int, RuleSet | None]) -> ReportRow:
@@ -269,11 +292,14 @@ class Reports:
         return self._vault().get(version_name(row.id, row.version))
 
     def _in_force(self, at_s: int) -> tuple[int, RuleSet | None]:
+        version, _, rules = self._named(at_s)
+        return version, rules
+
+    def _named(self, at_s: int) -> tuple[int, bytes, RuleSet | None]:
         try:
-            version, _, rules = self._rules.in_force(at_s)
+            return self._rules.in_force(at_s)
         except FatalError:
             raise
         except LedgerError:
             # No rules, or none that can be had now: everything is kept, and mapped once there are.
-            return 0, None
-        return version, rules
+            return 0, b"", None
