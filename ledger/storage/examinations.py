@@ -10,12 +10,14 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from ledger.errors import FatalError
+from ledger.errors import FatalError, InvalidInputError
 from ledger.storage.store import Store
 
 _GIVEN: Final = b"g"
 _USED: Final = b"u"
 _EXCHANGE: Final = b"x"
+#: A key of what was used: its letter, the report, the exchange.
+_USED_BYTES: Final = 65
 T = TypeVar("T", bound=msgspec.Struct)
 
 
@@ -73,6 +75,20 @@ class ExaminationStore:
         """What a report was used for, or everything that was used."""
         for _, data in list(self._store.scan(_USED + report)):
             yield _decode(data, Used)
+
+    def page(self, *, size: int, token: bytes = b"") -> tuple[tuple[Used, ...], bytes]:
+        """(what reports were used for, in the order of the reports' ids; token of the next page or ``b""``).
+
+        Raises: InvalidInputError(page.token), not a token of this list.
+        """
+        if token and (not token.startswith(_USED) or len(token) != _USED_BYTES):
+            raise InvalidInputError("page.token", "this page token belongs to another query")
+        found: list[Used] = []
+        for key, data in self._store.scan(_USED, start=token or None):
+            if len(found) == size:
+                return tuple(found), key
+            found.append(_decode(data, Used))
+        return tuple(found), b""
 
 
 def _decode(data: bytes, kind: type[T]) -> T:

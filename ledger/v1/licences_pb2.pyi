@@ -353,16 +353,22 @@ class CertifiedExamination(_message.Message):
     def __init__(self, report: _Optional[bytes] = ..., version: _Optional[int] = ..., institution: _Optional[str] = ..., exchange: _Optional[bytes] = ..., change: _Optional[str] = ..., change_version: _Optional[int] = ..., change_ms: _Optional[int] = ..., licence: _Optional[_Union[Licence, _Mapping]] = ...) -> None: ...
 
 class ListExaminationsRequest(_message.Message):
-    __slots__ = ("changed",)
+    __slots__ = ("changed", "page_size", "page_token")
     CHANGED_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     changed: bool
-    def __init__(self, changed: _Optional[bool] = ...) -> None: ...
+    page_size: int
+    page_token: str
+    def __init__(self, changed: _Optional[bool] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class ListExaminationsResponse(_message.Message):
-    __slots__ = ("examinations",)
+    __slots__ = ("examinations", "next_page_token")
     EXAMINATIONS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     examinations: _containers.RepeatedCompositeFieldContainer[CertifiedExamination]
-    def __init__(self, examinations: _Optional[_Iterable[_Union[CertifiedExamination, _Mapping]]] = ...) -> None: ...
+    next_page_token: str
+    def __init__(self, examinations: _Optional[_Iterable[_Union[CertifiedExamination, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class FetchLicenceRequest(_message.Message):
     __slots__ = ("grant", "holder", "use_cause", "fields", "operator_pseudonym", "nonce")

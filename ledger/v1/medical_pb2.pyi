@@ -313,20 +313,26 @@ class MedicalCount(_message.Message):
     def __init__(self, role: _Optional[str] = ..., counterpart: _Optional[str] = ..., opened: _Optional[int] = ..., recognised: _Optional[int] = ..., retested: _Optional[int] = ..., recognised_items: _Optional[int] = ..., retested_items: _Optional[int] = ..., opened_unrecognised: _Optional[int] = ..., reasons: _Optional[_Mapping[str, int]] = ...) -> None: ...
 
 class AuditEventsRequest(_message.Message):
-    __slots__ = ("from_s", "until_s", "patient")
+    __slots__ = ("from_s", "until_s", "patient", "page_size", "page_token")
     FROM_S_FIELD_NUMBER: _ClassVar[int]
     UNTIL_S_FIELD_NUMBER: _ClassVar[int]
     PATIENT_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     from_s: int
     until_s: int
     patient: str
-    def __init__(self, from_s: _Optional[int] = ..., until_s: _Optional[int] = ..., patient: _Optional[str] = ...) -> None: ...
+    page_size: int
+    page_token: str
+    def __init__(self, from_s: _Optional[int] = ..., until_s: _Optional[int] = ..., patient: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class AuditEvent(_message.Message):
-    __slots__ = ("event",)
+    __slots__ = ("event", "next_page_token")
     EVENT_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     event: bytes
-    def __init__(self, event: _Optional[bytes] = ...) -> None: ...
+    next_page_token: str
+    def __init__(self, event: _Optional[bytes] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class PeerSearchRequest(_message.Message):
     __slots__ = ("pseudonyms", "purpose")

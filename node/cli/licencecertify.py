@@ -13,11 +13,11 @@ from ledger.licences import binding
 from ledger.v1 import licences_pb2 as pb
 from ledger.v1 import licences_pb2_grpc as rpc
 from node.cli.connect import (
-    CALL_TIMEOUT,
     GrantArgument,
     JsonOption,
     NodeOption,
     connect,
+    every,
     grant_id,
     hex32,
     list_members,
@@ -127,7 +127,7 @@ def examinations(
     """A line for each certificate."""
     with connect(node) as connection:
         wanted = pb.ListExaminationsRequest(changed=changed)
-        found = connection.stub(rpc.FetchingServiceStub).ListExaminations(wanted, timeout=CALL_TIMEOUT).examinations
+        found = list(every(connection.stub(rpc.FetchingServiceStub).ListExaminations, wanted, "examinations"))
         names = {member.uscc: member.name for member in list_members(connection)}
     pressing = [one for one in found if one.change and one.licence.state == "valid"]
     if as_json:

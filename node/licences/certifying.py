@@ -6,7 +6,7 @@ rest on a report that was corrected or withdrawn since is worked out from what t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -195,10 +195,17 @@ def order_of(context: NodeContext, wanted: Application, given: Given, exchange: 
     )
 
 
-def resting(context: NodeContext) -> Iterator[Resting]:
-    """Every certificate that was made of an examination, in its newest version."""
-    for used in context.medical.examinations.used():
-        yield rests_on(context, used)
+def resting(
+    context: NodeContext, *, size: int, token: bytes = b"", changed: bool = False
+) -> tuple[tuple[Resting, ...], bytes]:
+    """(certificates that were made of examinations, each in its newest version; token of the next page or ``b""``).
+
+    ``changed``: those that need a decision; then ``size`` is how many are looked through.
+    Raises: InvalidInputError(page.token).
+    """
+    used, following = context.medical.examinations.page(size=size, token=token)
+    found = (rests_on(context, one) for one in used)
+    return tuple(one for one in found if one.matters or not changed), following
 
 
 def rests_on(context: NodeContext, used: Used) -> Resting:

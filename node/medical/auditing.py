@@ -21,21 +21,40 @@ if TYPE_CHECKING:
 
 #: Records of the log read together.
 _AT_ONCE: Final = 1_000
+#: Records that one page looks through at most.
+_LOOKED_THROUGH: Final = 100_000
 
 
-def medical_records(context: NodeContext) -> Iterator[tuple[int, Record]]:
-    """Every record of medicine in the own log with its index, in order."""
-    size = context.log.size
-    for first in range(0, size, _AT_ONCE):
-        for offset, entry in enumerate(context.log.read(first, min(_AT_ONCE, size - first))):
+def medical_records(context: NodeContext, first: int = 0, stop: int | None = None) -> Iterator[tuple[int, Record]]:
+    """Every record of medicine in the own log with its index, in order; of the records ``[first, stop)`` only."""
+    size = context.log.size if stop is None else min(stop, context.log.size)
+    for begin in range(first, size, _AT_ONCE):
+        for offset, entry in enumerate(context.log.read(begin, min(_AT_ONCE, size - begin))):
             if b'"type":"medical.' in entry:
-                yield first + offset, decode_record(entry)
+                yield begin + offset, decode_record(entry)
 
 
-def audit_events(context: NodeContext, from_s: int, until_s: int, patient: str = "") -> Iterator[dict[str, Any]]:
-    """The events of records in ``[from_s, until_s)`` (Unix seconds), in the log's order; ``patient``: of one only."""
+def audit_page(
+    context: NodeContext, from_s: int, until_s: int, patient: str, *, first: int, size: int
+) -> tuple[list[dict[str, Any]], int]:
+    """(at most ``size`` events from the record ``first`` on, the record to go on with or 0 at the end); as
+    :func:`audit_events`. At most 100,000 records are looked through."""
+    found: list[dict[str, Any]] = []
+    stop = min(first + _LOOKED_THROUGH, context.log.size)
+    for index, event in audit_events(context, from_s, until_s, patient, first=first, stop=stop):
+        if len(found) == size:
+            return found, index
+        found.append(event)
+    return found, stop if stop < context.log.size else 0
+
+
+def audit_events(
+    context: NodeContext, from_s: int, until_s: int, patient: str = "", *, first: int = 0, stop: int | None = None
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The events of records in ``[from_s, until_s)`` (Unix seconds) with the records' indices, in the log's order;
+    ``patient``: of one only; ``first``, ``stop``: of these records only."""
     pseudonyms = _Pseudonyms(context)
-    for index, record in medical_records(context):
+    for index, record in medical_records(context, first, stop):
         if not from_s * 1_000 <= record.time_ms < until_s * 1_000:
             continue
         about = pseudonyms.of(record)
@@ -43,7 +62,7 @@ def audit_events(context: NodeContext, from_s: int, until_s: int, patient: str =
             continue
         event = audit_event(record, index=index, patient=about)
         if event is not None:
-            yield event
+            yield index, event
 
 
 class _Pseudonyms:

@@ -122,8 +122,15 @@ class FetchingService(licences_pb2_grpc.FetchingServiceServicer):
 
     def ListExaminations(self, request: pb.ListExaminationsRequest, call: Call) -> pb.ListExaminationsResponse:
         """Certificates by the examinations they rest on."""
-        found = (one for one in certifying.resting(self._context) if one.matters or not request.changed)
-        return pb.ListExaminationsResponse(examinations=[_examination(one) for one in found])
+        found, following = certifying.resting(
+            self._context,
+            size=fields.number("page_size", request.page_size, 0, fields.MAX_PAGE) or fields.DEFAULT_PAGE,
+            token=fields.token("page_token", request.page_token),
+            changed=request.changed,
+        )
+        return pb.ListExaminationsResponse(
+            examinations=[_examination(one) for one in found], next_page_token=following.hex()
+        )
 
     def _keep(self, nonce: bytes, holder: str, cause: str) -> Fetch:
         """Whom a nonce is about and why: kept before anything is asked, so that a repeat asks the same."""

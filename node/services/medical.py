@@ -13,7 +13,7 @@ from ledger.medical.statistics import count
 from ledger.v1 import medical_pb2 as pb
 from ledger.v1 import medical_pb2_grpc as rpc
 from node.medical.asking import Course, Deciding, Opening, begin_decision, begin_opening
-from node.medical.auditing import audit_events, medical_records
+from node.medical.auditing import audit_events, audit_page, medical_records
 from node.medical.conversing import carry_out
 from node.medical.counting import count_records, count_steps, events
 from node.medical.judging import require_own_hospital
@@ -31,6 +31,8 @@ MAX_OPERATOR = 128
 #: Unix seconds that stand for no end.
 FOREVER_S = 1 << 53
 MAX_PSEUDONYM = 200
+#: Events of a page of the export.
+MAX_AUDIT_PAGE = 10_000
 
 
 class MedicalService(rpc.MedicalServiceServicer):
@@ -124,8 +126,18 @@ class MedicalService(rpc.MedicalServiceServicer):
         """Steps of the own log, with pseudonyms."""
         require_own_hospital(self._context)
         patient = fields.text("patient", request.patient, limit=MAX_PSEUDONYM, required=False)
-        for event in audit_events(self._context, request.from_s, request.until_s or FOREVER_S, patient):
+        until_s = request.until_s or FOREVER_S
+        size = fields.number("page_size", request.page_size, 0, MAX_AUDIT_PAGE)
+        if not size:
+            for _, event in audit_events(self._context, request.from_s, until_s, patient):
+                yield pb.AuditEvent(event=to_json(event))
+            return
+        first = fields.page(0, request.page_token).start
+        found, following = audit_page(self._context, request.from_s, until_s, patient, first=first, size=size)
+        for event in found:
             yield pb.AuditEvent(event=to_json(event))
+        if following:
+            yield pb.AuditEvent(next_page_token=str(following))
 
     @property
     def _desk(self) -> Medical:

@@ -17,6 +17,7 @@ from ledger.v1 import department_pb2, department_pb2_grpc, reports_pb2
 from ledger.v1 import licences_pb2 as pb
 from ledger.v1 import licences_pb2_grpc as rpc
 from ledger.v1.reports_pb2_grpc import ReportServiceStub
+from node.cli.connect import every
 from tests.ledger.medical.bundles import Person, encode
 from tests.ledger.medical.examinations import examination
 
@@ -72,8 +73,8 @@ class Town:
 
     def changed(self) -> dict[bytes, pb.CertifiedExamination]:
         """What needs the office's decision, by certificate."""
-        answer = self.fetching.ListExaminations(pb.ListExaminationsRequest(changed=True), timeout=180)
-        return {bytes(one.licence.id): one for one in answer.examinations}
+        found = every(self.fetching.ListExaminations, pb.ListExaminationsRequest(changed=True), "examinations")
+        return {bytes(one.licence.id): one for one in found}
 
 
 def settled(city: City) -> Town:

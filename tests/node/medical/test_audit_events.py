@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pytest
 from certify_town import FOOD, HOSPITAL, OFFICE, Town
 from fhir.resources.R4B.auditevent import AuditEvent
 from fhir.resources.R4B.bundle import Bundle
@@ -21,6 +22,8 @@ from ledger.v1 import medical_pb2 as pb
 from ledger.v1 import medical_pb2_grpc as rpc
 from ledger.v1 import reports_pb2
 from ledger.v1.reports_pb2_grpc import ReportServiceStub
+from node.medical import auditing
+from node.medical.auditing import audit_page
 from tests.ledger.medical.bundles import Person, identity_number
 
 
@@ -116,6 +119,47 @@ def test_both_sides_of_a_step_are_events_and_times_bound_them(clinic: City) -> N
     assert exported(clinic, "east", from_s=now_s() + DAY_S) == []
     assert exported(clinic, "east", until_s=now_s() - DAY_S) == []
     assert refused(lambda: exported(clinic, "health")).code == "medical.not-hospital"
+
+
+def test_an_export_comes_in_pages(clinic: City, monkeypatch: pytest.MonkeyPatch) -> None:
+    offer = clinic.report("west", clinic.patient(), "wbc", "haemoglobin")
+    opening = bytes(clinic.open("east", "west", offer).step.step)
+    for place in (0, 1):
+        clinic.decide("east", opening, places=[place])
+    stub, context = rpc.MedicalServiceStub(clinic.channel("east")), clinic.nodes["east"].context
+
+    def paged(size: int, **asked: Any) -> tuple[list[dict[str, Any]], int]:
+        found, token, pages = [], "", 0
+        while pages == 0 or token:
+            request = pb.AuditEventsRequest(page_size=size, page_token=token, **asked)
+            answers = list(stub.AuditEvents(request, timeout=180))
+            token, pages = answers[-1].next_page_token if answers else "", pages + 1
+            events = [json.loads(bytes(one.event)) for one in answers if one.event]
+            assert len(events) <= size
+            found += events
+        return found, pages
+
+    every = exported(clinic, "east")
+    assert len(every) >= 3
+    found, pages = paged(2)
+    assert (found, pages) == (every, (len(every) + 1) // 2)
+    assert paged(10_000) == (every, 1)
+    # What one page looks through has its bound, too: then it is short, and goes on.
+    name = f"report-{offer.report.hex()}"
+    few, last = audit_page(context, 0, 2**40, name, first=0, size=1)
+    assert len(few) == 1
+    assert last > 0
+    monkeypatch.setattr(auditing, "_LOOKED_THROUGH", 2)
+    mine, first, looked = [], 0, 0
+    while looked == 0 or first:
+        events, first = audit_page(context, 0, 2**40, name, first=first, size=100)
+        mine, looked = mine + events, looked + 1
+    assert [one["id"] for one in mine] == [one["id"] for one in every if patient_of(one) == name]
+    assert len(mine) == 3
+    assert looked == (context.log.size + 1) // 2
+    for wrong in ("x", "-1", "1" * 13):
+        asked = pb.AuditEventsRequest(page_size=1, page_token=wrong)
+        assert refused(lambda asked=asked: list(stub.AuditEvents(asked, timeout=180))).code == "input.field"
 
 
 def test_the_command_writes_lines_or_a_bundle(clinic: City, tmp_path: Path) -> None:

@@ -333,3 +333,29 @@ class Office:
         assert self.process.stdin is not None
         self.process.stdin.close()
         self.process.wait(300)
+
+
+def test_certificates_come_in_pages(town: Town) -> None:
+    for number in range(531, 536):
+        person = Person(local=f"P{number}", identity=identity_number(number))
+        town.examine(person, f"E-{number}", "food-handler-fit")
+        town.certify(FOOD, person, number)
+    every_one = list(town.city.nodes[OFFICE].medical.examinations.used())
+    found, token, pages = [], "", 0
+    while pages == 0 or token:
+        answer = town.fetching.ListExaminations(pb.ListExaminationsRequest(page_size=2, page_token=token), timeout=180)
+        assert len(answer.examinations) <= 2
+        found += [bytes(one.exchange) for one in answer.examinations]
+        token, pages = answer.next_page_token, pages + 1
+    assert found == [one.exchange for one in every_one]
+    assert pages == (len(every_one) + 1) // 2 > 2
+    # A page of those that need a decision may be empty, and goes on.
+    assert not {one.exchange for one in town.changed().values()} - set(found)
+    for wrong, code in (("zz", "input.field"), ("67", "page.token"), ("75", "page.token"), ("75" * 65, "")):
+        asked = pb.ListExaminationsRequest(page_token=wrong)
+        if code:
+            assert refused(lambda asked=asked: town.fetching.ListExaminations(asked, timeout=180)).code == code
+        else:
+            assert len(town.fetching.ListExaminations(asked, timeout=180).examinations) <= len(every_one)
+    asked = pb.ListExaminationsRequest(page_size=1_001)
+    assert refused(lambda: town.fetching.ListExaminations(asked, timeout=180)).code == "input.field"
