@@ -22,6 +22,7 @@ from gateway import translate
 from gateway.answering import GrpcAnswers
 from gateway.chain import page_of
 from gateway.city import City
+from gateway.licences import service as licence_service
 from gateway.licences.service import LicenceServicer
 from gateway.limits import RateLimit
 from gateway.medical.service import RecognitionServicer
@@ -191,7 +192,7 @@ class GrpcServer:
             pool, interceptors=(ShortStreams(_THREADS // 4, _STREAM_S, _BATCH_STREAM_S),), options=options
         )
         gateway_pb2_grpc.add_GatewayServiceServicer_to_server(servicer, self._server)
-        gateway_pb2_grpc.add_LicenceServiceServicer_to_server(licences, self._server)
+        licence_service.add_to(self._server, licences)
         services = gateway_pb2.DESCRIPTOR.services_by_name
         self._server.add_generic_rpc_handlers(further)
         names = [services[name].full_name for name in ("GatewayService", "LicenceService")]

@@ -75,3 +75,40 @@ class OpenedLicences:
     ):
         """(kid, alg, claims, disclosures, hidden digests, characters up to and including the last "~") of one that
         holds; a disclosure: (its place among those that came, path, places of those it lies in)."""
+
+def licence_alone(message: bytes) -> str | None:
+    """The licence in a serialised LicencePresentation that states nothing else: ASCII, at most 64 KiB, begins with
+    ``eyJ`` and ends with ``~``. None of every other message."""
+
+@final
+class ReadyVerdicts:
+    """What verdicts have in common, and answers made of it. Times: Unix milliseconds."""
+
+    def __init__(self, typ: str, heads: dict[str, bytes]) -> None:
+        """``typ``: what the headers must say; ``heads``: how a claim begins in a verdict, by its name."""
+
+    def learn(
+        self,
+        name: tuple[str, str, str, str],
+        *,
+        times: tuple[int, int],
+        pieces: Sequence[bytes],
+        spans: Sequence[tuple[int, int, bytes]],
+        until: Sequence[bytes],
+        endless: bytes,
+        holder: tuple[bytes, bytes],
+        view: int,
+        bits: int,
+        entries: bytes,
+    ) -> None:
+        """What the verdicts share that name this (kid, iss, vct, address of the list), from the first of ``times`` to
+        before the second. ``pieces``: eight, around the time, the lines of accreditation, validity and holder, the
+        claims, how many are hidden, the age of the view; ``spans`` of issue with the line of accreditation; ``until``:
+        the line of validity around its end; ``holder``: its line with and without a key; ``entries``: of the list, with
+        so many ``bits`` each."""
+
+    def knows(self, name: tuple[str, str, str, str], now: int) -> bool:
+        """Whether something is ready for this name and time."""
+
+    def answer(self, text: str, keys: LicenceKeys, now: int) -> bytes | OpenedLicences:
+        """The serialised LicenceVerdict on a licence that is plainly valid; every other one opened, in place 0."""

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import base64
-from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
 
 from gateway.licences.issuers import ShownIssuer
 from gateway.licences.judging import Judged
-from gateway.licences.sources import IssuerKey
 from ledger.licences.trust import Accreditation
 
 _JSON: Final = msgspec.json.Encoder()
@@ -19,17 +17,7 @@ _JSON: Final = msgspec.json.Encoder()
 def verdict(judged: Judged) -> bytes:
     """The verdict's own JSON; ``key``: what it was checked with, for whoever checks again; ``presentation``: what
     waited behind a reference."""
-    value = judged.verdict.told()
-    if judged.key is not None:
-        value["key"] = _key(judged.key)
-    if judged.presentation:
-        value["presentation"] = judged.presentation
-    return _JSON.encode(value)
-
-
-@lru_cache(maxsize=256)
-def _key(key: IssuerKey) -> msgspec.Raw:
-    return msgspec.Raw(_JSON.encode({"kid": key.kid, "alg": key.alg, "spki": _base64(key.spki)}))
+    return _JSON.encode(judged.told())
 
 
 def issuer(found: ShownIssuer) -> dict[str, Any]:

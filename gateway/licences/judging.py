@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import secrets
 from collections.abc import Callable, Sequence
-from typing import Final
+from functools import lru_cache
+from typing import Any, Final
 
 import msgspec
 
@@ -12,12 +14,13 @@ from gateway.licences.lists import StatusLists
 from gateway.licences.nonces import Nonce, Nonces
 from gateway.licences.references import References, Waiting, is_reference
 from gateway.licences.sources import IssuerKey
-from gateway.licences.trusts import IssuerTrusts
+from gateway.licences.trusts import FRESH_MS, IssuerTrusts, KnownIssuer
 from gateway.metrics import Metrics
 from ledger.errors import InvalidInputError, LedgerError
 from ledger.identifiers import parse_uscc
-from ledger.licences.batch import judge_batch, judge_one
+from ledger.licences.batch import judge_batch, judge_done, judge_one
 from ledger.licences.judging import Terms
+from ledger.licences.ready import ReadyVerdicts
 from ledger.licences.slip import is_slip
 from ledger.licences.slipverdict import judge_slip
 from ledger.licences.statustoken import VerifiedStatusList
@@ -60,19 +63,38 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     key: IssuerKey | None
     presentation: str = ""
 
+    def told(self) -> dict[str, Any]:
+        """For the encoder: the verdict's own JSON; ``key``: what it was checked with, for whoever checks again;
+        ``presentation``: what waited behind a reference."""
+        value = self.verdict.told()
+        if self.key is not None:
+            value["key"] = _key(self.key)
+        if self.presentation:
+            value["presentation"] = self.presentation
+        return value
+
+
+@lru_cache(maxsize=256)
+def _key(key: IssuerKey) -> msgspec.Raw:
+    spki = base64.b64encode(key.spki).decode("ascii")
+    return msgspec.Raw(msgspec.json.encode({"kid": key.kid, "alg": key.alg, "spki": spki}))
+
 
 class _Known:
     """What judging asks of the gateway, asked once for all licences that are judged together. The address of a status
     list is read only at the node of the issuer that the licence's key belongs to."""
 
-    __slots__ = ("_found", "_listed", "key", "lists", "trust", "trusts")
+    __slots__ = ("_found", "_listed", "key", "listed", "lists", "trust", "trusts", "until_ms")
 
     def __init__(self, trusts: IssuerTrusts, lists: StatusLists) -> None:
         self.trusts = trusts
         self.lists = lists
         self.trust: IssuerTrust | None = None
         self.key: IssuerKey | None = None
-        self._found: dict[tuple[str, str, str], tuple[IssuerTrust, IssuerKey] | tuple[None, None]] = {}
+        self.listed: VerifiedStatusList | None = None
+        #: Before when nothing that was answered is read anew.
+        self.until_ms = 1 << 62
+        self._found: dict[tuple[str, str, str], KnownIssuer] = {}
         self._listed: dict[tuple[str, str], VerifiedStatusList] = {}
 
     def issuer(self, kid: str, iss: str, vct: str) -> IssuerTrust | None:
@@ -80,7 +102,8 @@ class _Known:
         found = self._found.get(name)
         if found is None:
             found = self._found[name] = self.trusts.judged_by(kid, iss, vct)
-        self.trust, self.key = found
+            self.until_ms = min(self.until_ms, found.until_ms)
+        self.trust, self.key = found.trust, found.key
         return self.trust
 
     def status(self, uri: str) -> VerifiedStatusList | None:
@@ -89,7 +112,10 @@ class _Known:
         name = (self.trust.issuer, uri)
         found = self._listed.get(name)
         if found is None:
-            found = self._listed[name] = self.lists.newest(*name).content
+            reading = self.lists.newest(*name)
+            found = self._listed[name] = reading.value.content
+            self.until_ms = min(self.until_ms, reading.read_ms + FRESH_MS)
+        self.listed = found
         return found
 
 
@@ -121,6 +147,7 @@ class LicenceDesk:
         self._clock = clock
         self._nonces = Nonces(clock)
         self._references = References(clock)
+        self._ready = ReadyVerdicts()
 
     def nonce(self) -> Nonce:
         """A nonce for one presentation."""
@@ -159,6 +186,30 @@ class LicenceDesk:
                 keys=self.trusts.at_hand(),
             )
         return self._judged(verdict, known.key, opened.left)
+
+    def judge_alone(self, text: str) -> bytes | Judged:
+        """The judgement of a licence (of :func:`ledger.licences.ready.alone`) of which nothing special is asked: as it
+        is answered on the wire where that much is ready, which is so of sound licences of issuers in use.
+
+        Raises: UnavailableError, as :meth:`judge`.
+        """
+        now_ms = self._clock()
+        found = self._ready.answer(text, self.trusts.at_hand(), now_ms)
+        if isinstance(found, bytes):
+            self._metrics.licence_judged("valid")
+            return found
+        known = _Known(self.trusts, self.lists)
+        verdict = judge_done(found, 0, text, Terms(now_ms=now_ms), known.issuer, known.status)
+        key, trust, listed = known.key, known.trust, known.listed
+        if verdict.code == "valid" and trust is not None and listed is not None:
+            self._ready.learn(
+                found,
+                trust=trust,
+                listed=listed,
+                times_ms=(now_ms, known.until_ms),
+                told=lambda verdict: Judged(verdict=verdict, key=key).told(),
+            )
+        return self._judged(verdict, key, "")
 
     def judge_many(self, asked: Sequence[Presented]) -> list[Judged | LedgerError]:
         """Judgements in order; where one could not be made, why.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.licences.kept import Kept
+from gateway.licences.kept import Kept, Reading
 from gateway.licences.sources import IssuerNodes, list_number
 from gateway.licences.state import ChainWord, Moment
 from gateway.licences.trusts import FRESH_MS, IssuerTrusts
@@ -47,13 +47,13 @@ class StatusLists:
         self._clock = clock
         self._kept = Kept(self._read, clock, size=MAX_LISTS, fresh_ms=FRESH_MS, keep_ms=max_age_ms)
 
-    def newest(self, issuer: str, uri: str) -> KeptList:
+    def newest(self, issuer: str, uri: str) -> Reading[KeptList]:
         """The newest list of the number that a licence of this issuer (USCC) names; whether it is of the licence's
         address, and how old it may be, is the judge's matter.
 
         Raises: UntrustedError, InvalidInputError(licence.*), UnavailableError(node.* | chain.*), NotFoundError.
         """
-        return self._kept.get((issuer, list_number(uri))).value
+        return self._kept.get((issuer, list_number(uri)))
 
     def by_number(self, issuer: str, number: int, time_s: int | None = None) -> KeptList:
         """An issuer's list by number: the newest, or as it spoke at a second. Raises: as :meth:`newest`."""

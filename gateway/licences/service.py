@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import grpc
 
@@ -13,6 +13,7 @@ from gateway.licences.judging import PROOF_COST, Judged, LicenceDesk, Presented
 from gateway.limits import RateLimit
 from ledger.errors import LedgerError
 from ledger.identifiers import parse_licence_type, parse_uscc
+from ledger.licences.ready import alone
 from ledger.v1 import gateway_pb2 as pb
 from ledger.v1 import gateway_pb2_grpc
 
@@ -36,8 +37,12 @@ class LicenceServicer(gateway_pb2_grpc.LicenceServiceServicer):
 
         return self._answers.answer("GetNonce", request, context, work)
 
-    def Verify(self, request: pb.LicencePresentation, context: grpc.ServicerContext) -> pb.LicenceVerdict:  # noqa: N802
-        """The verdict on a licence."""
+    def Verify(  # noqa: N802
+        self, request: str | pb.LicencePresentation, context: grpc.ServicerContext
+    ) -> bytes | pb.LicenceVerdict:
+        """The verdict on a licence: in a request, or a licence of which nothing else is asked."""
+        if isinstance(request, str):
+            return self._answers.answer("Verify", request, context, self._alone, limit=self._limit)
 
         def work(asked: Presented) -> pb.LicenceVerdict:
             return _verdict(self._desk.judge(asked))
@@ -102,6 +107,39 @@ class LicenceServicer(gateway_pb2_grpc.LicenceServiceServicer):
             )
 
         return self._answers.answer("GetIssuer", request, context, work)
+
+    def _alone(self, text: str) -> bytes | pb.LicenceVerdict:
+        found = self._desk.judge_alone(text)
+        return found if isinstance(found, bytes) else _verdict(found)
+
+
+class _Handlers:
+    """A server to which the generated code adds its handlers, with another one for ``Verify``."""
+
+    def __init__(self, server: grpc.Server) -> None:
+        self._server = server
+
+    def add_generic_rpc_handlers(self, handlers: Iterable[grpc.GenericRpcHandler]) -> None:
+        """Found by name."""
+        self._server.add_generic_rpc_handlers(handlers)
+
+    def add_registered_method_handlers(self, service: str, handlers: Mapping[str, grpc.RpcMethodHandler]) -> None:
+        """Known to the server; found before the others."""
+        verify = grpc.unary_unary_rpc_method_handler(handlers["Verify"].unary_unary, _asked, _told)
+        self._server.add_registered_method_handlers(service, {**handlers, "Verify": verify})
+
+
+def add_to(server: grpc.Server, servicer: LicenceServicer) -> None:
+    """Serve it. ``Verify`` reads and writes its messages itself where a licence comes alone."""
+    gateway_pb2_grpc.add_LicenceServiceServicer_to_server(servicer, _Handlers(server))
+
+
+def _asked(message: bytes) -> str | pb.LicencePresentation:
+    return alone(message) or pb.LicencePresentation.FromString(message)
+
+
+def _told(answer: bytes | pb.LicenceVerdict) -> bytes:
+    return answer if isinstance(answer, bytes) else answer.SerializeToString()
 
 
 def _presented(asked: pb.LicencePresentation) -> Presented:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from gateway.licences.kept import Kept
@@ -26,6 +27,16 @@ _DIGEST_BYTES: Final = 32
 _SHORT_BYTES: Final = 8
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownIssuer:
+    """What is known of a key and an issuer for a type, both None where nothing is; ``until_ms``: before when it holds
+    without being read anew, Unix milliseconds."""
+
+    trust: IssuerTrust | None
+    key: IssuerKey | None
+    until_ms: int
+
+
 class IssuerTrusts:
     """Issuers by key, name and type of licence. Thread-safe; ``clock``: Unix milliseconds; ``max_age_ms``: how old a
     view of the chain may be."""
@@ -45,13 +56,15 @@ class IssuerTrusts:
 
         Raises: UnavailableError(chain.stale | chain.* | node.*), UntrustedError(state.* | node.*).
         """
-        return self.judged_by(kid, iss, vct)[0]
+        return self.judged_by(kid, iss, vct).trust
 
-    def judged_by(self, kid: str, iss: str, vct: str) -> tuple[IssuerTrust, IssuerKey] | tuple[None, None]:
+    def judged_by(self, kid: str, iss: str, vct: str) -> KnownIssuer:
         """The same with the key as its issuer publishes it. Raises: as :meth:`trust`."""
-        found, key = self._trusts.get((kid, iss, vct)).value
+        reading = self._trusts.get((kid, iss, vct))
+        found, key = reading.value
+        until_ms = reading.read_ms + FRESH_MS
         if found is None or key is None:
-            return None, None
+            return KnownIssuer(trust=None, key=None, until_ms=until_ms)
         if self._clock() - found.view_time_ms > self._max_age_ms:
             raise UnavailableError(
                 "chain.stale",
@@ -60,7 +73,8 @@ class IssuerTrusts:
                 expected=f"at most {self._max_age_ms} ms",
                 actual=self._clock() - found.view_time_ms,
             )
-        return found, key
+        until_ms = min(until_ms, found.view_time_ms + self._max_age_ms + 1)
+        return KnownIssuer(trust=found, key=key, until_ms=until_ms)
 
     def at_hand(self) -> KnownKeys:
         """Keys in recent use: what can be opened without asking anybody."""

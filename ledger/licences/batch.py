@@ -93,15 +93,15 @@ def judge_batch(
         if number + AHEAD < len(pieces):
             ahead.append(begin(pieces[number + AHEAD], keys))
         for place, text in enumerate(piece):
-            yield _judge(done, place, text, terms, trust, status)
+            yield judge_done(done, place, text, terms, trust, status)
 
 
 def judge_one(presentation: str, *, terms: Terms, trust: TrustSource, status: StatusSource, keys: KnownKeys) -> Verdict:
     """The verdict on one presentation; the arguments are those of :func:`judge_batch`."""
-    return _judge(begin((presentation,), keys).result(), 0, presentation, terms, trust, status)
+    return judge_done(begin((presentation,), keys).result(), 0, presentation, terms, trust, status)
 
 
-class _Shown(msgspec.Struct, frozen=True, kw_only=True):
+class Shown(msgspec.Struct, frozen=True, kw_only=True):
     """What judging asks of the presentation that a licence came in."""
 
     kid: str
@@ -110,9 +110,10 @@ class _Shown(msgspec.Struct, frozen=True, kw_only=True):
     presented: str
 
 
-def _judge(
+def judge_done(
     done: _native.OpenedLicences, place: int, text: str, terms: Terms, trust: TrustSource, status: StatusSource
 ) -> Verdict:
+    """The verdict on one presentation of a batch that is opened."""
     read = done.said(place)
     if read is None:
         return judge_under(text, terms=terms, trust=trust, status=status)
@@ -124,7 +125,7 @@ def _judge(
     known = trust(kid, iss, vct)
     if known is None:
         return rejected("licence.unknown-key", now_ms=terms.now_ms)
-    shown = _Shown(kid=kid, suite=suite_of(alg), key_binding=text[end:] or None, presented=text[:end])
+    shown = Shown(kid=kid, suite=suite_of(alg), key_binding=text[end:] or None, presented=text[:end])
     try:
         check_key(shown, iss, known)
     except LedgerError as error:

@@ -124,7 +124,7 @@ def test_every_door_gives_the_librarys_verdict(doors: Doors, name: str) -> None:
     known: dict[str, Any] = {
         "now_ms": doors.clock(),
         "trust": doors.desk.trusts.trust,
-        "status": lambda uri: doors.desk.lists.newest(ISSUER, uri).content,
+        "status": lambda uri: doors.desk.lists.newest(ISSUER, uri).value.content,
         "copy_recipient": case.recipient or None,
     }
     library = (

@@ -27,12 +27,13 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<LicenceKeys>()?;
     module.add_class::<PendingLicences>()?;
     module.add_class::<OpenedLicences>()?;
-    module.add_function(wrap_pyfunction!(licence_begin, module)?)
+    module.add_function(wrap_pyfunction!(licence_begin, module)?)?;
+    super::ready::register(module)
 }
 
 /// Issuers' keys by kid, read once for as many batches as they are known for.
 #[pyclass(frozen, module = "ledger._native")]
-pub struct LicenceKeys(Arc<HashMap<String, Key>>);
+pub struct LicenceKeys(pub(super) Arc<HashMap<String, Key>>);
 
 #[pymethods]
 impl LicenceKeys {
@@ -73,8 +74,8 @@ fn licence_begin(texts: Vec<Bound<'_, PyString>>, keys: &LicenceKeys, typ: Strin
 }
 
 /// An answer for every text, none where it is not ASCII.
-type Answers = Vec<Option<Answer>>;
-type Answer = std::result::Result<(Found, Option<Said>), Refused>;
+pub(super) type Answers = Vec<Option<Answer>>;
+pub(super) type Answer = std::result::Result<(Found, Option<Said>), Refused>;
 
 /// Presentations that are being opened.
 #[pyclass(frozen, module = "ledger._native")]
@@ -98,7 +99,7 @@ impl PendingLicences {
 /// What became of every text of a batch. Python's values are made only of what is asked for: making them is work of one
 /// core at a time.
 #[pyclass(frozen, module = "ledger._native")]
-pub struct OpenedLicences(Answers);
+pub struct OpenedLicences(pub(super) Answers);
 
 #[pymethods]
 impl OpenedLicences {

@@ -10,6 +10,7 @@ mod licence;
 mod light;
 mod log;
 mod merkle;
+mod ready;
 mod records;
 mod sign;
 

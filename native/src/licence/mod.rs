@@ -6,6 +6,7 @@ pub mod json;
 pub mod opening;
 pub mod presentation;
 pub mod reading;
+pub mod ready;
 pub mod sm;
 pub mod suite;
 

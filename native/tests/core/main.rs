@@ -4,6 +4,7 @@
 mod common;
 mod json_strings;
 mod licence_batch;
+mod licence_ready;
 mod licence_sm;
 mod log_ahead;
 mod log_engine;

@@ -1,4 +1,5 @@
-"""Licences read natively: what is read is what the Python code reads, and what it refuses is never read."""
+"""Licences read natively: what is read is what the Python code reads, and what it refuses is never read; and where an
+answer is put together natively, it is the Python code's to the byte."""
 
 from __future__ import annotations
 
@@ -18,6 +19,7 @@ from ledger.licences.judging import Terms, check_identifier
 from ledger.licences.verdict import Outcome, Verdict
 from ledger.licences.verify import judge_under
 from tests.ledger.licences import licence_city as city
+from tests.ledger.licences import ready_city as ready
 from tests.ledger.licences.licence_keys import HOLDER, ISSUER
 
 T = TypeVar("T")
@@ -78,6 +80,7 @@ def agree(text: str) -> bool:
     (together,) = sources(lambda **given: list(batch.judge_batch([text], keys=KEYS, **given)))
     assert together == alone
     assert json.dumps(together.to_dict()) == json.dumps(alone.to_dict())
+    assert ready.answered(text) in (None, ready.wire(alone))
     expected, found = either(purely, text), either(natively, text)
     if isinstance(expected, str):
         # What the names of issuer and type mean is for the Python code alone to say.
@@ -96,6 +99,7 @@ def test_a_good_licence_is_read_natively() -> None:
         found = natively(text)
         assert found is not None
         assert found == (purely(text), True)
+        assert ready.answered(text) is not None
     assert agree(text_of(CLAIMS))
 
 
@@ -114,6 +118,20 @@ def test_what_is_hidden_in_an_allowed_claim_is_read() -> None:
     inner = city.disclosure(["salt-of-a-licence", "exp", 1])
     payload = CLAIMS | {"KZ_X": {"_sd": [city.digest(inner)]}, "_sd_alg": "sha-256"}
     assert agree(f"{city.sign(city.header(), payload)}~{inner}~")
+
+
+names = st.sampled_from(["ZZMC", "KZ_X", "CZZT", "ZZBS", "a\nb", "", "张", '"']) | st.text(max_size=4)
+texts = st.text(max_size=20) | st.sampled_from(["张三丰", 'a"b', "a\\b", "\x7f", "\u2028", "\x1f", "\u0000", "😀", "/"])
+values = texts | st.sampled_from([None, True, 0, -1, 1.5, 1e300, [], {}, ["x"], {"a": "x"}])
+
+
+@FEW
+@given(names, values)
+@example("CZZT", "王“小”明\x7f\u2028/")
+@example("CZZT", 'a"b')
+@example("CZZT", 5)
+def test_any_fact_is_told_alike(name: str, value: Any) -> None:
+    agree(text_of(CLAIMS | {name: value}))
 
 
 @pytest.mark.parametrize("name", ["iat", "sub", "jti", "aka_vcts", "vct#integrity"])
