@@ -52,6 +52,10 @@ class ChangeStore:
         data = self._store.get(_key(role, counterpart, report))
         return None if data is None else _decode(data)
 
+    def remove(self, role: Literal["provider", "consumer"], counterpart: str, report: bytes) -> None:
+        """Forget a change; no error where there is none."""
+        self._store.delete(_key(role, counterpart, report))
+
     def every(self, role: Literal["provider", "consumer"]) -> Iterator[ChangeEntry]:
         """Every change of one side, by hospital and report."""
         for _, data in list(self._store.scan(_SIDES[role])):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from ledger.codec import commitment, decode, encode
 from ledger.directory.catalogue import LICENCE_FORMAT, DatasetMetadata
 from ledger.errors import InvalidInputError, NotFoundError, UntrustedError
+from ledger.evidence.request import decode_request
 from ledger.identifiers import parse_licence_type
 from ledger.licences import issuing
 from ledger.licences.sdjwt import open_claims, parse
@@ -153,7 +154,8 @@ def log_fetched(context: NodeContext, entry: ExchangeEntry, subject: Subject, ca
     }
     if cause:
         body["cause"] = cause.hex()
-    index = trail.write_once(context, "licence.fetched", body, entry.time_ms, entry.id)
+    # The request's time: an exchange that broke off before its receipt begins again under its nonce, at another time.
+    index = trail.write_once(context, "licence.fetched", body, decode_request(entry.request).time_ms, entry.id)
     context.openings.keep([Opening(index=index, salt=subject.salt, subject=subject.holder)])
     return index
 

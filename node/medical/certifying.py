@@ -16,6 +16,7 @@ from ledger.codec import encode
 from ledger.days import day_of
 from ledger.errors import ConflictError, NotAllowedError, NotFoundError
 from ledger.evidence.receipt import payload_commitment
+from ledger.evidence.request import decode_request
 from ledger.medical.certificates import Examination, Examined, decode_content, examined
 from ledger.storage.examinations import Given
 from ledger.storage.exchanges import ExchangeEntry, Role
@@ -133,7 +134,11 @@ def log_certified(
     }
     if cause:
         body["cause"] = cause.hex()
-    index = trail.write_once(context, "medical.certified", body, entry.time_ms, entry.role.encode() + entry.id)
+    # The request's time: an exchange that broke off before its receipt begins again under its nonce, at another time,
+    # and perhaps with another version of the report.
+    time_ms = decode_request(entry.request).time_ms
+    key = entry.role.encode() + entry.id + version.to_bytes(4, "big")
+    index = trail.write_once(context, "medical.certified", body, time_ms, key)
     context.openings.keep([Opening(index=index, salt=subject.salt, subject=subject.holder)])
     return index
 

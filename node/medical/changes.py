@@ -179,7 +179,10 @@ class Changes:
             if step.kind == "open" and step.half:
                 opened[step.counterpart] = max(step.version, opened.get(step.counterpart, 0))
         for one in self._examinations.given(report):
-            opened[one.consumer] = max(one.version, opened.get(one.consumer, 0))
+            exchange = self._context.exchanges.get(one.exchange, "provider")
+            # Before the half receipt nothing of an exchange was released.
+            if exchange is not None and exchange.half:
+                opened[one.consumer] = max(one.version, opened.get(one.consumer, 0))
         for hospital, version in opened.items():
             with self._owing:
                 known = self._store.get("provider", hospital, report)
@@ -230,8 +233,18 @@ class Changes:
                 problem = error
             except LedgerError as error:
                 logger.warning("medical.not-told", hospital=entry.counterpart, code=error.code)
+                if error.code == "medical.not-opened":
+                    # Its side of the step was refused: there is nothing it relies on, and nothing is owed any more.
+                    self._drop(entry)
         if problem is not None:
             raise problem
+
+    def _drop(self, entry: ChangeEntry) -> None:
+        """The other member says that it has nothing of the report: unless there is a newer notice, none is owed."""
+        with self._owing:
+            now = self._store.get("provider", entry.counterpart, entry.report)
+            if now is not None and now.notice == entry.notice:
+                self._store.remove("provider", entry.counterpart, entry.report)
 
     def _settle(self, counterpart: str, notice: bytes) -> None:
         """The other hospital has a notice: that is kept and put on record, also where a newer one took its place."""

@@ -21,7 +21,7 @@ from node.exchange.provider import Provider, Serving
 from node.licences.fetching import MAX_HOLDER, Subject
 from node.rpc import translate
 from node.rpc.auth import Call
-from node.rpc.errors import from_rpc, refusal
+from node.rpc.errors import from_peer, refusal
 from node.services import fields
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ class ExchangeService(department_pb2_grpc.ExchangeServiceServicer):
                     outgoing.put(reply)
         except grpc.RpcError as error:
             if not consuming.complete:
-                raise from_rpc(error, f"the node of {provider}") from error
+                raise from_peer(error, f"the node of {provider}") from error
             # Both signatures are here; the provider's copy is half until the same nonce is pulled again.
             log.warning("exchange.unconfirmed", provider=provider, exchange=consuming.entry.id.hex())
         finally:

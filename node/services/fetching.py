@@ -8,8 +8,10 @@ from collections.abc import Iterable
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+import structlog
+
 from ledger.directory.catalogue import EXAMINATION_FORMAT, LICENCE_FORMAT, decode_metadata
-from ledger.errors import InvalidInputError, LedgerError, NotFoundError
+from ledger.errors import FatalError, InvalidInputError, LedgerError, NotFoundError
 from ledger.identifiers import parse_licence_type
 from ledger.licences.templates import template
 from ledger.licences.verdict import Verdict
@@ -31,6 +33,8 @@ from node.services.exchange import ExchangeService
 if TYPE_CHECKING:
     from ledger.model import GrantInfo
     from node.context import NodeContext
+
+log = structlog.get_logger("node.licences")
 
 MAX_CAUSE = 200
 
@@ -112,6 +116,8 @@ class FetchingService(licences_pb2_grpc.FetchingServiceServicer):
                 if isinstance(answer, LedgerError):
                     raise answer
                 issued = answer
+            else:
+                self._hand_over(consuming, _subject(kept))
         used = context.medical.examinations.of_exchange(entry.id)
         return pb.CertifyResponse(
             issued=licencewire.issued(issued),
@@ -131,6 +137,15 @@ class FetchingService(licences_pb2_grpc.FetchingServiceServicer):
         return pb.ListExaminationsResponse(
             examinations=[_examination(one) for one in found], next_page_token=following.hex()
         )
+
+    def _hand_over(self, consuming: Consuming, subject: peer_pb2.ExchangeSubject) -> None:
+        """The hospital may have stopped before it had both signatures: it is given them once more, where it can be."""
+        try:
+            self._exchanges.converse(consuming, subject)
+        except FatalError:
+            raise
+        except LedgerError as error:
+            log.info("licence.not-handed-over", exchange=consuming.entry.id.hex(), code=error.code)
 
     def _keep(self, nonce: bytes, holder: str, cause: str) -> Fetch:
         """Whom a nonce is about and why: kept before anything is asked, so that a repeat asks the same."""
