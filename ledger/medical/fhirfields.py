@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
 from typing import Any, Final
 
-import stdnum.cn.ric
-import stdnum.exceptions
+from stdnum.cn import ric
+from stdnum.exceptions import ValidationError
 
 from ledger.errors import InvalidInputError
 from ledger.identifiers import parse_uscc
@@ -20,6 +23,7 @@ LOINC: Final = "http://loinc.org"
 #: HL7's type of a Chinese national person identifier.
 _IDENTITY_SYSTEMS: Final = frozenset({"urn:oid:2.16.156.10011.1.3"})
 _IDENTITY_TYPE: Final = "NNCHN"
+_IDENTITY: Final = re.compile("[0-9]{17}[0-9X]")
 _ONE: Final = Number("1")
 #: Longest worded value that is kept as the value of a result; the resource itself is kept whole.
 _MAX_TEXT: Final = 2_000
@@ -121,9 +125,22 @@ def identity_number(identifier: Mapping[str, Any]) -> str | None:
 
 def valid_identity(number: str) -> bool:
     """Whether an identity number is well formed, check digit included. Source: GB 11643-1999, by python-stdnum."""
+    if _IDENTITY.fullmatch(number) is None or number[-1] != ric.calc_check_digit(number):
+        return False
     try:
-        return bool(stdnum.cn.ric.validate(number) == number)
-    except stdnum.exceptions.ValidationError:
+        date(int(number[6:10]), int(number[10:12]), int(number[12:14]))
+    except ValueError:
+        return False
+    return _was_place(number[:6], number[6:10])
+
+
+@lru_cache(maxsize=4_096)
+def _was_place(place: str, year: str) -> bool:
+    """Whether there was a county of this number in a year: to look it up takes longer than all else of a number."""
+    try:
+        return bool(ric.get_birth_place(f"{place}{year}0101"))
+    except (ValidationError, KeyError):
+        # It stumbles where a province has no county of that number.
         return False
 
 
