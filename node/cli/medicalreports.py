@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -57,8 +58,11 @@ def ingest(
         else:
             rows = _folder(stub, folder)
             while watch:
+                if rows:
+                    _show(rows, as_json=as_json)
                 time.sleep(_LOOK_S)
-                rows += _folder(stub, folder)
+                # Not kept: a watch goes on for months.
+                rows = _folder(stub, folder)
     _show(rows, as_json=as_json)
     if any(row["state"] == "refused" for row in rows):
         raise typer.Exit(1)
@@ -124,7 +128,8 @@ def withdraw(
 
 
 def _one(stub: Any, path: Path) -> dict[str, Any]:
-    data = path.read_bytes()
+    with path.open("rb") as file:
+        data = file.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
         # It would not pass the node's door either.
         problems = [problem("fhir.too-large", limit=str(MAX_BYTES >> 20))]
@@ -152,10 +157,17 @@ def _folder(stub: Any, folder: Path) -> list[dict[str, Any]]:
         place = folder / ("refused" if row["state"] == "refused" else "done")
         place.mkdir(exist_ok=True)
         # The outcome first: a file that moved has its outcome. A crash before the move sends it again, which is known.
-        (place / f"{path.stem}.outcome.json").write_bytes(row["outcome"])
-        path.replace(place / path.name)
+        stem = _free_stem(place, path.stem)
+        (place / f"{stem}.outcome.json").write_bytes(row["outcome"])
+        path.rename(place / f"{stem}.json")
         rows.append(row)
     return rows
+
+
+def _free_stem(place: Path, stem: str) -> str:
+    """A name that no file moved there before has: what was refused lies nowhere else."""
+    names = (stem if number == 1 else f"{stem}-{number}" for number in itertools.count(1))
+    return next(name for name in names if not (place / f"{name}.json").exists())
 
 
 def _show(rows: Iterable[dict[str, Any]], *, as_json: bool) -> None:

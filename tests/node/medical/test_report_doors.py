@@ -113,6 +113,21 @@ def test_commands(node: Node, number: str, tmp_path: Path) -> None:
     ]
     assert (folder / "done" / "good.json").read_bytes() == files["good"]
     assert [path.name for path in folder.glob("*.json")] == ["fresh.json"]
+    # The sender uses its file names again: nothing that was moved before is overwritten.
+    for name, data in (("bad", b"{}"), ("good", files["good"])):
+        (folder / f"{name}.json").write_bytes(data)
+        os.utime(folder / f"{name}.json", (1, 1))
+    CliRunner().invoke(build(["medical"]), ["medical", "ingest", "--folder", str(folder), *at])
+    kept = {
+        path.name: path.read_bytes() for path in (folder / "refused").glob("bad*.json") if "outcome" not in path.name
+    }
+    assert kept == {"bad.json": b"{", "bad-2.json": b"{}"}
+    assert sorted(path.name for path in (folder / "done").iterdir()) == [
+        "good-2.json",
+        "good-2.outcome.json",
+        "good.json",
+        "good.outcome.json",
+    ]
     again, _ = command("medical", "ingest", str(folder / "done" / "good.json"), *at)
     (row,) = json.loads(again)
     assert (row["state"], row["version"]) == ("known", 1)
