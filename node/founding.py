@@ -23,6 +23,7 @@ from node.config import (
     ExternalSection,
     Listen,
     LogSection,
+    MedicalSection,
     MemberSection,
     NodeConfig,
     encode_config,
@@ -76,6 +77,7 @@ def found_member(
     passphrase: bytes | None = None,
     chain: ChainSection | None = None,
     log: LogSection | None = None,
+    medical: MedicalSection | None = None,
 ) -> Founding:
     """Make a member's folder with fresh keys, its certificate and ``node.toml``.
 
@@ -121,6 +123,7 @@ def found_member(
         comet=CometSection(p2p_host=plan.host, p2p_port=plan.p2p_port) if p2p else CometSection(),
         external=ExternalSection(rpc=plan.rpc),
         log=log or LogSection(),
+        medical=medical or MedicalSection(),
     )
     (folder / "node.toml").write_bytes(encode_config(config))
     return Founding(

@@ -17,6 +17,8 @@ from typing import Any, Final
 import msgspec
 from stdnum.cn import ric
 
+from ledger.medical.certificates import FINDING_SYSTEM
+
 LOINC: Final = "http://loinc.org"
 _UCUM: Final = "http://unitsofmeasure.org"
 _SPECIMENS: Final = "http://terminology.hl7.org/CodeSystem/v2-0487"
@@ -184,6 +186,16 @@ def assessments(hospitals: Sequence[str]) -> tuple[Assessed, ...]:
         for item in dict.fromkeys(items)
         if not (hospital == hospitals[-1] and item in without)
     )
+
+
+def examination(hospital: str, identity: str, kind: str, now_s: int) -> Sent:
+    """An examination for a certificate that finds a person fit; ``kind``: id of the examination, ``food-handler``."""
+    draw, taken_s = random.Random(identity), now_s - _HOUR_S  # noqa: S311 - an invented report
+    visit = _Visit(draw=draw, number=999_999, fate="plain", hospital=hospital, taken_s=taken_s, issued_s=now_s)
+    report, *others = visit.resources(identity, "X00001")
+    report["conclusionCode"] = [{"coding": [{"system": FINDING_SYSTEM, "code": f"{kind}-fit"}]}]
+    data = _data("plain", [report, *others])
+    return Sent(institution=hospital, identity=identity, patient=f"{_PATIENTS}|X00001", data=data, fate="plain")
 
 
 def corrected(sent: Sent) -> Sent:

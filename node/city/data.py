@@ -19,9 +19,10 @@ from typing import Any
 from chinese_calendar import constants
 
 from ledger.errors import InvalidInputError, NotFoundError
-from ledger.licences.templates import Template
+from ledger.licences.templates import LABELS, Template
+from ledger.medical import certificates
 from node.cli.inputs import too_deep
-from node.licences.fetching import encode_content
+from node.licences.fetching import HOLDER, encode_content
 
 #: A file of --data may have this many bytes (the default limit of one exchange).
 MAX_FILE = 64 << 20
@@ -133,6 +134,15 @@ def licences(provider: str, type_code: str, form: Template, shown: Sequence[str]
         "licence",
     )
     return Source(metadata=metadata, content=encode_content(type_code), count=1)
+
+
+def examinations(provider: str, form: Template) -> Source:
+    """What a certificate needs of its holder's newest examination at a hospital, one person at a time."""
+    fields = [{"name": name, "title": LABELS[name].zh, "type": "string"} for name in (*form.examined, HOLDER)]
+    metadata = _entry(
+        f"EXAM-{form.examination}", form.zh, "办证所需的体检结论", provider, fields, "general", "examination"
+    )
+    return Source(metadata=metadata, content=certificates.encode_content(form.examination), count=1)
 
 
 def own_files(path: Path, provider: str) -> list[Source]:

@@ -21,7 +21,7 @@ from ledger.keys import AccountSigner
 from ledger.model import KeyRole, Roles
 from node.city.ports import free_ports
 from node.city.roster import Founder, choose_validators
-from node.config import ChainSection, LogSection, load_config
+from node.config import ChainSection, LogSection, MedicalSection, load_config
 from node.context import system_clock
 from node.founding import Founding, MemberPlan, found_city, found_member
 from node.identity.keyfiles import key_file, load_key, read_passphrase, write_key, write_passphrase
@@ -107,6 +107,7 @@ def _found(
     engine: str = SOLO,
     host: str = "127.0.0.1",
     rpc: str = "",
+    medical: MedicalSection | None = None,
 ) -> Founding:
     plan = MemberPlan(
         uscc=founder.uscc,
@@ -123,7 +124,7 @@ def _found(
         validator=engine == COMETBFT and founder.validator is True,
         rpc=rpc,
     )
-    return found_member(folder, plan, random=os.urandom, now_ms=system_clock(), chain=chain, log=log)
+    return found_member(folder, plan, random=os.urandom, now_ms=system_clock(), chain=chain, log=log, medical=medical)
 
 
 def init_city(
@@ -163,7 +164,18 @@ def init_city(
     # The third is the local one, always on 127.0.0.1.
     ports = [[*free_ports(2, host), *free_ports(1), *free_ports(int(bft), host)] for host in hosts]
     foundings = [
-        _found(folder / founder.handle, founder, ports[at], chain, log, engine=engine, host=hosts[at], rpc=rpc)
+        _found(
+            folder / founder.handle,
+            founder,
+            ports[at],
+            chain,
+            log,
+            engine=engine,
+            host=hosts[at],
+            rpc=rpc,
+            # Nobody sends messages from a city on one machine: they lie in the hospital's folder.
+            medical=MedicalSection(notices="file") if "hospital" in founder.roles else None,
+        )
         for at, founder in enumerate(founders)
     ]
     home = next((at for at, founder in enumerate(founders) if founder.sequencer), 0)

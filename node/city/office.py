@@ -19,7 +19,7 @@ from ledger.codec import encode
 from ledger.errors import FatalError
 from ledger.licences import binding
 from ledger.licences.description import TypeDescription, encode_description
-from ledger.licences.templates import TEMPLATES
+from ledger.licences.templates import TEMPLATES, Template
 from ledger.v1 import licences_pb2 as pb
 from ledger.v1 import licences_pb2_grpc as rpc
 from ledger.v1 import licencetypes_pb2 as types_pb
@@ -78,18 +78,7 @@ class Office:
 
     def define(self, template: str) -> None:
         """Define a type, accredit its issuer, and wait until every node of the story has it."""
-        stub, form, code = (
-            self._of[DEFINER].stub(types_rpc.LicenceTypeServiceStub),
-            TEMPLATES[template],
-            self.code(template),
-        )
-        described = encode_description(TypeDescription(code=code, title_zh=form.zh, title_en=form.en))
-        stub.Define(types_pb.DefineLicenceTypeRequest(description=described), timeout=CALL_TIMEOUT)
-        issuer = self._of[ISSUERS[template]].member
-        stub.Accredit(types_pb.AccreditRequest(type=code, member=issuer, basis=_BASIS), timeout=CALL_TIMEOUT)
-        wanted = types_pb.ListAccreditationsRequest(type=code, member=issuer)
-        for handle, connection in self._of.items():
-            steps.until(lambda at=connection: _in_force(at, wanted), f"{handle} has the accreditation of {issuer}")
+        define_type(self._of, self.code(template), TEMPLATES[template], self._of[ISSUERS[template]].member)
 
     def issue(self, template: str, fields: Mapping[str, str]) -> None:
         """One licence, bound to a fresh key of the holder, into a wallet file."""
@@ -148,6 +137,17 @@ class Office:
         answer = stub.Verify(pb.VerifyLicenceRequest(presentation=shown), timeout=CALL_TIMEOUT)
         value: dict[str, Any] = json.loads(answer.verdict)
         return value
+
+
+def define_type(of: Mapping[str, Connection], code: str, form: Template, issuer: str) -> None:
+    """Define a type, accredit its issuer (USCC), and wait until every one of these nodes has it; ``of``: by handle."""
+    stub = of[DEFINER].stub(types_rpc.LicenceTypeServiceStub)
+    described = encode_description(TypeDescription(code=code, title_zh=form.zh, title_en=form.en))
+    stub.Define(types_pb.DefineLicenceTypeRequest(description=described), timeout=CALL_TIMEOUT)
+    stub.Accredit(types_pb.AccreditRequest(type=code, member=issuer, basis=_BASIS), timeout=CALL_TIMEOUT)
+    wanted = types_pb.ListAccreditationsRequest(type=code, member=issuer)
+    for handle, connection in of.items():
+        steps.until(lambda at=connection: _in_force(at, wanted), f"{handle} has the accreditation of {issuer}")
 
 
 def expect(verdict: dict[str, Any], code: str) -> dict[str, Any]:

@@ -16,8 +16,9 @@ from typing import Any, Final
 from ledger.errors import FatalError
 from ledger.medical.reasons import NATIONAL
 from ledger.medical.texts import REASONS
-from node.city import clinic, counter, steps, ward
+from node.city import certificate, clinic, counter, steps, ward
 from node.city.office import WALLETS
+from node.city.outcome import FIGURES, became, why
 from node.city.roster import HOSPITALS
 from node.city.story import Story, Table
 from node.city.visit import visit
@@ -62,6 +63,7 @@ class Results:
         """``city``: its folder; ``connections`` by handle; ``show``: how far a chapter is."""
         self._city = city
         self._counter = counter.Counter(city / "gateway")
+        self._of_all = connections
         self._show = show
         self._health, self._quality = connections["health"], connections["quality"]
         self._hospitals = [connections[handle] for handle in HOSPITALS]
@@ -183,6 +185,13 @@ class Results:
         identity = self._sent(report).identity
         visit(self._city, identity, institution, asker, self._handle[asker.member], self._story)
 
+    def certify(self) -> None:
+        """A certificate of an examination; and how many messages all this was to patients."""
+        certificate.certify(self._of_all, self._hospitals[0], self._story)
+        # One of each opening, of the correction, of the withdrawal, of the certificate.
+        opened = sum(len(one.opened) for one in self._rounds.values())
+        certificate.messages(self._hospitals, opened + 3, self._story)
+
     def figures(self) -> None:
         """What became of the results, counted at every hospital from its steps and again from its log."""
         answers = ward.at_once(ward.statistics, self._hospitals)
@@ -200,7 +209,7 @@ class Results:
         for member, figures in own.items():
             rows[member] = next(one for one in figures if not one.reason)
             reasons.update({one.reason: one.retested for one in figures if one.reason})
-        total = {name: sum(getattr(row, name) for row in rows.values()) for name in _FIGURES}
+        total = {name: sum(getattr(row, name) for row in rows.values()) for name in FIGURES}
         counted = (sum(one.recognised for one in self._rounds.values()), self._retested())
         if differing or counted != (total["recognised"], reasons):
             raise FatalError(
@@ -216,7 +225,11 @@ class Results:
             figures={**total, "reasons": dict(reasons)},
         )
         self._for_everybody(total)
-        self._story.tables += [self._refusals(), self._shown(rows, total), _why(reasons)]
+        self._story.tables += [
+            self._refusals(),
+            became({self._handle[member]: row for member, row in rows.items()}, total),
+            why(reasons),
+        ]
 
     def _for_everybody(self, total: Mapping[str, int]) -> None:
         """The city's figures at the gateway, put together from what the hospitals publish."""
@@ -348,41 +361,6 @@ class Results:
         columns = (t("refused", "拒绝"), t("what", "情形"), t("code", "代码"), t("reports", "报告数"))
         return Table(title=t("What was refused, and why", "拒绝的情形与理由"), columns=columns, rows=rows)
 
-    def _shown(self, rows: Mapping[str, Any], total: Mapping[str, int]) -> Table:
-        columns = (
-            t("asking hospital", "接诊医院"),
-            t("offered", "提供"),
-            t("opened", "调阅"),
-            t("recognised", "互认"),
-            t("re-tested", "重检"),
-            t("opened, not recognised", "调阅未互认"),
-            t("saved (yuan)", "节省（元）"),
-        )
-        shown = [
-            (self._handle[member], *_cells({name: getattr(row, name) for name in _FIGURES}))
-            for member, row in rows.items()
-        ]
-        return Table(
-            title=t("What became of the results, in items", "结果的去向（按项目计）"),
-            columns=columns,
-            rows=[*shown, (t("all", "合计"), *_cells(total))],
-        )
-
-
-_FIGURES: Final = ("offered", "opened", "recognised", "retested", "opened_not_recognised", "saved_cents")
-
-
-def _cells(figures: Mapping[str, int]) -> list[str]:
-    return [f"{value / 100:,.2f}" if name == "saved_cents" else f"{value:,}" for name, value in figures.items()]
-
-
-def _why(reasons: Mapping[str, int]) -> Table:
-    return Table(
-        title=t("Why it was tested again", "重检理由"),
-        columns=(t("reason", "理由"), t("code", "代码"), t("items", "项目数")),
-        rows=[(NATIONAL[code][LANG == "en"], code, str(count)) for code, count in sorted(reasons.items())],
-    )
-
 
 def chapters(results: Results) -> list[tuple[str, Callable[[], None]]]:
     """What is told of medical results, in order."""
@@ -394,4 +372,5 @@ def chapters(results: Results) -> list[tuple[str, Callable[[], None]]]:
         (t("a patient forbids sharing", "患者禁止共享"), results.forbid),
         (t("a patient signs in at the gateway", "患者登录网关"), results.sign_in),
         (t("what became of the results", "结果的去向"), results.figures),
+        (t("a certificate of an examination", "凭体检办证"), results.certify),
     ]

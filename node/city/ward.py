@@ -99,6 +99,19 @@ def forbid(hospital: Connection, patient: str) -> None:
     hospital.stub(keeping_pb2_grpc.KeepingServiceStub).ChangeConsent(request, timeout=CALL_TIMEOUT)
 
 
+def reachable(hospital: Connection, patient: str, phone: str) -> None:
+    """Where a patient, as the hospital files him, is told what is done with his results."""
+    request = keeping_pb2.SetContactRequest(patient=patient, phone=phone, language="zh")
+    hospital.stub(keeping_pb2_grpc.KeepingServiceStub).SetContact(request, timeout=CALL_TIMEOUT)
+
+
+def notices(hospital: Connection) -> tuple[int, int]:
+    """Messages to patients: (waiting, handed over)."""
+    stub = hospital.stub(keeping_pb2_grpc.KeepingServiceStub)
+    found = stub.ListNotices(keeping_pb2.ListNoticesRequest(), timeout=CALL_TIMEOUT)
+    return found.waiting_count, found.delivered_count
+
+
 def at_once(do: Callable[[Connection], T], hospitals: Sequence[Connection]) -> list[T]:
     """Do something at every hospital, all at the same time; what each gave, in their order. Raises the first error."""
     with ThreadPoolExecutor(len(hospitals)) as pool:

@@ -63,6 +63,13 @@ def test_what_must_be_refused_was(story: dict[str, Any]) -> None:
     assert story["forbidden"] == "medical.forbidden"
 
 
+def test_an_examination_made_a_certificate_and_patients_were_told(story: dict[str, Any]) -> None:
+    assert story["certificate"] == {"template": "health-certificate", "state": "valid", "version": 1}
+    told = story["notices"]
+    # Every opening, every decision, the correction, the withdrawal, the certificate.
+    assert told["waiting"] + told["delivered"] >= story["rounds"]["reports"] + 3
+
+
 def test_no_file_of_the_city_says_who_was_examined(told: Told, wanted: dict[bytes, str]) -> None:
     looked_at = 0
     for name, data in traces.files(told.folder, PRIVATE):
