@@ -103,8 +103,13 @@ class Readers:
         """End all of them; nobody reads here any more."""
         with self._changed:
             self._closed = True
-            gone, self._all, self._idle = self._all, [], []
+            working = [reader for reader in self._all if reader.ready and reader not in self._idle]
+            gone = [reader for reader in self._all if reader not in working]
+            self._all, self._idle = [], []
             self._changed.notify_all()
+        for reader in working:
+            # Whoever uses it is in the middle of its pipes, and ends it on giving it back.
+            reader.kill()
         for reader in gone:
             reader.end()
 
@@ -239,10 +244,14 @@ class _Reader:
             yield draft
         self.used, self.dead = time.monotonic(), False
 
-    def end(self) -> None:
-        """End the process, whatever it does."""
-        self.dead = True
+    def kill(self) -> None:
+        """Stop the process, whatever it does. Its user notices."""
         self._process.kill()
+
+    def end(self) -> None:
+        """Stop the process and let go of it; by who uses it, or where nobody does."""
+        self.dead = True
+        self.kill()
         with contextlib.suppress(OSError):
             for pipe in (self._process.stdin, self._process.stdout):
                 if pipe is not None:

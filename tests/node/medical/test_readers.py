@@ -188,6 +188,24 @@ def test_where_none_takes_its_place_nothing_is_read_in_the_node(started: Callabl
     assert raised.value.code == "medical.no-reader"
 
 
+def test_who_is_at_work_when_all_end_is_told(started: Callable[..., Readers]) -> None:
+    readers = started(limit=1, script=_SCRIPT.replace("reading.CPU_S = 1", "reading.CPU_S = 600"))
+    (pid,) = readers.pids
+    done: list[list[Draft] | None] = []
+    reports = [data.replace(b"R-0", b"ENDLESS") for data in sent(2)]
+    thread = threading.Thread(target=lambda: done.append(ask(readers, reports)))
+    thread.start()
+    pause, until = threading.Event(), time.monotonic() + WAIT_S
+    while readers._idle:
+        assert time.monotonic() < until
+        pause.wait(0.01)
+    readers.close()
+    thread.join(WAIT_S)
+    # The node, which is stopping, is left to read them or not.
+    assert done == [None]
+    assert not Path(f"/proc/{pid}").exists()
+
+
 def test_a_stream_of_a_node_is_read_by_them(node: Node, number: str) -> None:
     core = node.core
     book = PeerBook(core.config.peers_file, core.keys.identity)
