@@ -35,11 +35,13 @@ class Search(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Asked:
-    """The searches of one hospital's patients. Thread-safe; ``clock``: Unix milliseconds."""
+    """The searches of one hospital's patients. Thread-safe; ``clock``: Unix milliseconds; ``knows``: whether there is
+    such a patient, not erased."""
 
-    def __init__(self, rows: Store, clock: Callable[[], int]) -> None:
+    def __init__(self, rows: Store, clock: Callable[[], int], knows: Callable[[bytes], bool]) -> None:
         self._rows = rows
         self._clock = clock
+        self._knows = knows
         self._lock = threading.Lock()
 
     def note(self, subject: bytes, asker: str, purpose: str, shown: int) -> None:
@@ -49,6 +51,9 @@ class Asked:
         key = subject + day_of(now).toordinal().to_bytes(_DAY, "big") + name
         # A full disk keeps no physician from finding a result.
         with self._lock, contextlib.suppress(UnavailableError):
+            if not self._knows(subject):
+                # Erased while the search went on: what was to be forgotten has been, or will be without this row.
+                return
             data = self._rows.get(key)
             known = Search(asker, purpose, now, now, 0, 0) if data is None else _decoded(data)
             row = Search(asker, purpose, known.first_ms, now, known.count + 1, max(known.shown, shown))

@@ -120,7 +120,7 @@ class Medical:
             context, lambda: self.vault, self.rules, self.pseudonyms, is_open, on_fatal, self.readers
         )
         self.erasing.on_erase(self.reports.erase)
-        self.asked = Asked(self.rows.sub(b"asked/"), context.clock)
+        self.asked = Asked(self.rows.sub(b"asked/"), context.clock, lambda subject: self.vault.knows(subject))
         self.erasing.on_erase(self.asked.forget)
         dialogue = Dialogue(
             context=context,

@@ -215,3 +215,15 @@ def test_between_the_note_of_an_erasure_and_the_forgetting_nothing_comes_in(
     late.join(300)
     assert refused == ["vault.no-subject"]
     assert not vault.has(b"late/" + subject)
+
+
+def test_a_search_that_an_erasure_overtakes_leaves_no_row(node: Node, reports: Reports, number: str) -> None:
+    reports.ingest(encode(bundle(node, number, person=Person(local="Q-1", identity=""))), "test")
+    (subject,) = of_number(node.medical.vault, local("Q-1"))
+    asked = node.medical.asked
+    asked.note(subject, "11100000000013338W", "treatment", 1)
+    assert len(asked.of(subject)) == 1
+    node.medical.erasing.erase([local("Q-1")], BASIS)
+    # The search had found the patient before.
+    asked.note(subject, "11100000000013338W", "treatment", 1)
+    assert asked.of(subject) == ()
