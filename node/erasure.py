@@ -27,6 +27,7 @@ from ledger.log import open_reader
 from ledger.log.backup import committed_size
 from ledger.model import Record
 from ledger.storage.exchanges import ExchangeEntry, Role
+from ledger.storage.openings import record_time
 from ledger.storage.queries import RecordFilter
 from node.licences.fetching import cause_commitment
 from node.trail.generations import is_retired
@@ -169,7 +170,7 @@ def _record(context: NodeContext, kind: str, body: dict[str, object], time_ms: i
 def _openings(context: NodeContext, before_ms: int) -> Iterator[bytes]:
     logs: list[tuple[Any, int]] = [(context.log, context.log.size), *_retired(context)]
     for name, opening in context.openings:
-        times = (opening.record_time(log.read(opening.index, 1)[0]) for log, size in logs if opening.index < size)
+        times = (record_time(log.read(opening.index, 1)[0], name) for log, size in logs if opening.index < size)
         time_ms = next((found for found in times if found is not None), None)
         if time_ms is not None and time_ms < before_ms:
             yield name

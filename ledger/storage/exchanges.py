@@ -35,8 +35,8 @@ class ExchangeEntry(msgspec.Struct, frozen=True, kw_only=True):
     Ids are 32 bytes; ``receipt`` is the canonical receipt ("" before there is one); ``request`` the consumer-signed
     request; ``log_index`` the record that closed it, -1 before; ``payload`` the digest of a received payload. ``half``
     is the receipt with the provider's signature alone, so that a repeat releases the same; ``salt`` opens the receipt's
-    commitment and is emptied by an erasure; ``closed_ms`` is the time of the closing record, so that a crash between
-    the log and this store writes the same record again.
+    commitment and is emptied by an erasure (of a patient's examination that was given it is never here); ``closed_ms``
+    is the time of the closing record, so that a crash between the log and this store writes the same record again.
     """
 
     id: bytes
@@ -159,16 +159,15 @@ class ExchangeStore:
             used=counts.begun + counts.half + counts.complete, half=counts.half, complete=counts.complete
         )
 
-    def erase_salts(self, names: Sequence[tuple[bytes, Role]], *, unfinished: bool = False) -> int:
+    def erase_salts(self, names: Sequence[tuple[bytes, Role]]) -> int:
         """Empty the salts of complete exchanges so that their bytes leave the disk; how many were there.
 
-        ``unfinished``: of others, too, where what they would open is gone.
         Raises: ConflictError(exchange.state), one of them is not complete: its salt is still needed.
         """
         with self._lock:
             entries = [entry for name in names if (entry := self.get(*name)) is not None and entry.salt]
             for entry in entries:
-                if entry.state != "complete" and not unfinished:
+                if entry.state != "complete":
                     raise ConflictError(
                         "exchange.state", f"an exchange that is {entry.state} still needs its salt", actual=entry.id
                     )

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import Final, Protocol
 
 from ledger.errors import FatalError, InvalidInputError, LedgerError, UnavailableError
-from ledger.storage.openings import Opening, Openings
+from ledger.storage.openings import Opening, Openings, record_time
 from ledger.storage.postings import prefix, single
 from ledger.storage.queries import MAX_PAGE, SUBJECT, IndexRow, Page, RecordFilter, answer
 from ledger.storage.store import Store, u64
@@ -115,7 +115,7 @@ class RecordIndex:
         """
         with self._reading() as store:
             try:
-                return answer(store, wanted, self._subject(wanted), self._size, page_size=page_size, token=token)
+                return answer(store, wanted, self._subjects(wanted), self._size, page_size=page_size, token=token)
             except LedgerError as error:
                 raise self._failed(error) from error
 
@@ -179,7 +179,7 @@ class RecordIndex:
                         continue
                     # One of a log that was replaced fits no record of this one.
                     entries = log.read(opening.index, 1) if opening.index < log.size else ()
-                    found = opening.record_time(entries[0]) if entries else None
+                    found = record_time(entries[0], commitment) if entries else None
                     if found is not None and self._openings is not None:
                         start = prefix(SUBJECT, self._openings.digest(opening.subject))
                         key, value = single(start, (found, opening.index))
@@ -287,12 +287,13 @@ class RecordIndex:
             self._swap.wait_for(lambda: not self._readers)
             yield
 
-    def _subject(self, wanted: RecordFilter) -> bytes | None:
+    def _subjects(self, wanted: RecordFilter) -> tuple[bytes, ...]:
         if wanted.subject is None:
-            return None
+            return ()
         if self._openings is None:
             raise InvalidInputError("query.subject", "this index knows no subjects", hint="ask the member's own node")
-        return self._openings.digest(wanted.subject)
+        names = (wanted.subject,) if wanted.filed is None else (wanted.subject, wanted.filed)
+        return tuple(self._openings.digest(name) for name in names)
 
 
 def _usable(path: str) -> tuple[Store, LedgerError | None]:

@@ -2,7 +2,9 @@
 
 No pseudonym stands in a log entry, only a salted commitment. Salt and pseudonym are kept here, beside the payloads, so
 that the record index can file a record under its subject; once an opening is erased, the entry says nothing any more.
-The index knows a subject by a digest under a key of this store: the index folder alone tells nobody.
+The index knows a subject by a digest under a key of this store: the index folder alone tells nobody. Of a patient of
+the vault no opening is kept: the record is filed under the vault's random number of the patient, who is found by it
+only as long as the key store leads there.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import hashlib
 import hmac
 import secrets
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,7 +35,8 @@ _OPENING, _NEWS, _KEY = b"c", b"q", b"k"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """What a record's commitment is to. ``index``: of the record; ``salt``: 32 bytes; ``subject``: a pseudonym."""
+    """What a record's commitment is to. ``index``: of the record; ``salt``: 32 bytes, none where the record is only
+    filed; ``subject``: a pseudonym."""
 
     index: int
     salt: bytes
@@ -45,12 +48,7 @@ class Opening:
 
     def record_time(self, entry: bytes) -> int | None:
         """Time of the record in Unix milliseconds; None when the entry does not hold this commitment."""
-        try:
-            record = decode(entry)
-            held, stamp = record["body"][SUBJECT_FIELD], record["time"]
-        except (InvalidInputError, TypeError, KeyError):
-            return None
-        return parse_time(stamp) if held == self.commitment().hex() else None
+        return record_time(entry, self.commitment())
 
 
 class _Row(msgspec.Struct, frozen=True, array_like=True):
@@ -85,19 +83,14 @@ class Openings:
             InvalidInputError: ``opening.subject``, empty or too long; ``commitment.salt``.
         """
         for opening in openings:
-            if not 1 <= len(opening.subject.encode(errors="replace")) <= MAX_SUBJECT or _surrogate(opening.subject):
-                raise InvalidInputError(
-                    "opening.subject", f"a pseudonym is text of 1 to {MAX_SUBJECT} bytes", expected=MAX_SUBJECT
-                )
-        named = {opening.commitment(): opening for opening in openings}
-        with self._lock:
-            fresh = {name: opening for name, opening in named.items() if self.get(name) != opening}
-            with self._store.batch() as batch:
-                for name, opening in fresh.items():
-                    row = _Row(opening.index, opening.salt, opening.subject)
-                    batch.put(_OPENING + name, msgspec.msgpack.encode(row))
-                self._tell(batch, fresh)
-        return len(fresh)
+            _check(opening.subject)
+        return self._keep({opening.commitment(): opening for opening in openings})
+
+    def file(self, name: bytes, index: int, pseudonym: str) -> int:
+        """Have a record found under a pseudonym, durably, without what opens its commitment (``name``, 32 bytes); 1
+        where that is new, else 0. Raises: InvalidInputError(opening.subject)."""
+        _check(pseudonym)
+        return self._keep({name: Opening(index=index, salt=b"", subject=pseudonym)})
 
     def get(self, name: bytes) -> Opening | None:
         """The opening of a commitment (32 bytes); None when there is none, or none any more."""
@@ -135,10 +128,37 @@ class Openings:
         for key, data in self._store.scan(_OPENING):
             yield key[1:], _opening(data)
 
+    def _keep(self, named: Mapping[bytes, Opening]) -> int:
+        with self._lock:
+            fresh = {name: opening for name, opening in named.items() if self.get(name) != opening}
+            with self._store.batch() as batch:
+                for name, opening in fresh.items():
+                    row = _Row(opening.index, opening.salt, opening.subject)
+                    batch.put(_OPENING + name, msgspec.msgpack.encode(row))
+                self._tell(batch, fresh)
+        return len(fresh)
+
     def _tell(self, batch: Batch, names: Iterable[bytes]) -> None:
         for name in names:
             batch.put(_NEWS + u64(self._next), name)
             self._next += 1
+
+
+def record_time(entry: bytes, name: bytes) -> int | None:
+    """Time of a record in Unix milliseconds; None when the entry does not hold the commitment ``name`` (32 bytes)."""
+    try:
+        record = decode(entry)
+        held, stamp = record["body"][SUBJECT_FIELD], record["time"]
+    except (InvalidInputError, TypeError, KeyError):
+        return None
+    return parse_time(stamp) if held == name.hex() else None
+
+
+def _check(subject: str) -> None:
+    if not 1 <= len(subject.encode(errors="replace")) <= MAX_SUBJECT or _surrogate(subject):
+        raise InvalidInputError(
+            "opening.subject", f"a pseudonym is text of 1 to {MAX_SUBJECT} bytes", expected=MAX_SUBJECT
+        )
 
 
 def _surrogate(text: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,14 +25,16 @@ _LAST: Final = 2**64 - 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordFilter:
-    """All given conditions hold. Ids: 32 bytes; ``subject``: a pseudonym; times: Unix milliseconds, [from_ms, to_ms),
-    ``to_ms`` 0 is open. ``newest_first``: from the latest time down instead of up."""
+    """All given conditions hold. Ids: 32 bytes; ``subject``: a pseudonym; ``filed``: another one under which records of
+    the same subject are filed; times: Unix milliseconds, [from_ms, to_ms), ``to_ms`` 0 is open. ``newest_first``: from
+    the latest time down instead of up."""
 
     dataset: bytes | None = None
     grant: bytes | None = None
     counterpart: str | None = None
     type: str | None = None
     subject: str | None = None
+    filed: str | None = None
     from_ms: int = 0
     to_ms: int = 0
     newest_first: bool = False
@@ -57,9 +60,16 @@ class Page:
 
 
 def answer(
-    store: Store, wanted: RecordFilter, subject: bytes | None, size: int, *, page_size: int = 100, token: bytes = b""
+    store: Store,
+    wanted: RecordFilter,
+    subjects: Sequence[bytes],
+    size: int,
+    *,
+    page_size: int = 100,
+    token: bytes = b"",
 ) -> Page:
-    """One page out of an index that holds ``size`` records; ``subject``: what it knows the wanted subject by.
+    """One page out of an index that holds ``size`` records; ``subjects``: what it knows the wanted subject by, none
+    where none is wanted.
 
     Raises: InvalidInputError(page.size | page.token | query.value), UnavailableError(index.behind),
     FatalError(store.corrupt).
@@ -75,10 +85,17 @@ def answer(
         if bound > size:
             raise _behind(size, bound)
         low, high = (low, min(place, high)) if wanted.newest_first else (max(place, low), high)
-    reading = Reading(
-        store=store, prefixes=_prefixes(wanted, subject), low=low, high=high, newest_first=wanted.newest_first
-    )
-    rows, following = _read(reading, page_size, bound)
+    found = [
+        _read(
+            Reading(
+                store=store, prefixes=_prefixes(wanted, subject), low=low, high=high, newest_first=wanted.newest_first
+            ),
+            page_size,
+            bound,
+        )
+        for subject in subjects or (None,)
+    ]
+    rows, following = found[0] if len(found) == 1 else _together(found, page_size, wanted.newest_first)
     after = b"" if following is None else fingerprint + u64(bound) + place_bytes(following)
     return Page(rows=rows, token=after, indexed_size=bound)
 
@@ -96,6 +113,23 @@ def _read(reading: Reading, page_size: int, bound: int) -> tuple[tuple[IndexRow,
         if reading.work > MAX_WORK:
             return tuple(rows), reading.after(bucket)
     return tuple(rows), None
+
+
+def _together(
+    found: Sequence[tuple[tuple[IndexRow, ...], Place | None]], page_size: int, newest_first: bool
+) -> tuple[tuple[IndexRow, ...], Place | None]:
+    """One page of what several readings found: as far as all of them came, each hit once."""
+    sign = -1 if newest_first else 1
+
+    def turn(place: Place) -> Place:
+        return sign * place[0], sign * place[1]
+
+    end = min((following for _, following in found if following is not None), key=turn, default=None)
+    places = {(row.time_ms, row.index) for rows, _ in found for row in rows}
+    ordered = sorted((place for place in places if end is None or turn(place) < turn(end)), key=turn)
+    if len(ordered) > page_size:
+        end = ordered[page_size]
+    return tuple(IndexRow(index=index, time_ms=time_ms) for time_ms, index in ordered[:page_size]), end
 
 
 def _prefixes(wanted: RecordFilter, subject: bytes | None) -> tuple[bytes, ...]:

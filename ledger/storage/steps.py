@@ -2,7 +2,7 @@
 
 An entry is ``begun``, becomes ``half`` at the provider when a report was released (or a decision answered),
 ``complete`` with both signatures, or ``refused``. Nothing of a patient is in a row: reports are named by random ids,
-what was opened by a salted commitment.
+what was opened by a salted commitment, and the salt is not here.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ class StepEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One step as this side knows it.
 
     Ids are 32 bytes. ``items``: place and item of the rule set; ``request``: the consumer-signed request; ``half``: the
-    receipt with the provider's signature alone, so that a repeat releases the same; ``receipt``: with both; ``salt``
-    opens the receipt's commitment and is emptied by an erasure; ``offer``: what was offered when the report was opened
-    (canonical bytes); ``requested_index``, ``log_index``: records of the request and of the end, -1 before;
-    ``closed_ms``: time of the closing record, so that a crash writes the same again; ``confirmed``: the consumer knows
-    that the provider has both signatures; ``differing``: places of the offer that the opened report does not bear out.
+    receipt with the provider's signature alone, so that a repeat releases the same; ``receipt``: with both; ``offer``:
+    what was offered when the report was opened (canonical bytes); ``requested_index``, ``log_index``: records of the
+    request and of the end, -1 before; ``closed_ms``: time of the closing record, so that a crash writes the same again;
+    ``confirmed``: the consumer knows that the provider has both signatures; ``differing``: places of the offer that the
+    opened report does not bear out.
     """
 
     id: bytes
@@ -57,7 +57,6 @@ class StepEntry(msgspec.Struct, frozen=True, kw_only=True):
     half: bytes = b""
     receipt: bytes = b""
     byte_count: int = 0
-    salt: bytes = b""
     operator_salt: bytes = b""
     offer: bytes = b""
     requested_index: int = -1
@@ -191,22 +190,6 @@ class StepStore:
         """Every version of a report that was offered here."""
         for _, data in self._store.scan(_SHOWN):
             yield _decode(data, Shown)
-
-    def erase_salts(self, reports: Iterable[bytes]) -> int:
-        """Empty the salts of what was opened of these reports so that their bytes leave the disk; how many there were.
-
-        A step under way loses its salt too: what it would open is gone.
-        """
-        with self._lock:
-            entries = [entry for report in reports for entry in self.of_report(report) if entry.salt]
-            # Twice, and each time compacted: see Store.erase.
-            for _ in range(2 if entries else 0):
-                with self._store.batch() as batch:
-                    for entry in entries:
-                        bare = msgspec.structs.replace(entry, salt=b"")
-                        batch.put(_ENTRY + entry.role[0].encode() + entry.id, msgspec.msgpack.encode(bare))
-                self._store.compact(_ENTRY)
-            return len(entries)
 
     def _named(self, name: bytes) -> StepEntry:
         entry = self.get(name[1:], "provider" if name[:1] == b"p" else "consumer")

@@ -20,6 +20,7 @@ from ledger.licences.description import decode_description
 from ledger.model import Record
 from ledger.storage.queries import RecordFilter
 from node.licences.fetching import decode_content
+from node.medical.certifying import filed_as
 
 if TYPE_CHECKING:
     from ledger.model import DatasetInfo, GrantInfo
@@ -59,7 +60,7 @@ def read(
 
     Raises: UnavailableError(index.*).
     """
-    wanted = RecordFilter(subject=identity, to_ms=before_ms, newest_first=True)
+    wanted = RecordFilter(subject=identity, filed=filed_as(context, identity), to_ms=before_ms, newest_first=True)
     with contextlib.suppress(UnavailableError):
         # An index that has no room, or is being made again, still answers for what it holds.
         context.index.follow(context.log, limit=_CATCH_UP)

@@ -187,7 +187,7 @@ class Serving:
             state="begun",
             time_ms=now,
             request=self._signed,
-            salt=secrets.token_bytes(32),
+            salt=b"" if self._judgement.metadata.format == EXAMINATION_FORMAT else secrets.token_bytes(32),
         )
         self._entry = context.exchanges.begin(
             entry,
@@ -214,23 +214,22 @@ class Serving:
         Raises: InvalidInputError(payload.too-large), NotAllowedError(exchange.not-divisible), FatalError.
         """
         entry, judgement = self._require()
-        if entry.state == "complete" and not entry.salt:
+        format_ = judgement.metadata.format
+        if entry.state == "complete" and not entry.salt and format_ != EXAMINATION_FORMAT:
             raise NotFoundError(
                 "exchange.erased",
                 "the payload's salt of this exchange was deleted: it is proven, and cannot be repeated",
                 hint="make a new exchange, with a fresh nonce",
             )
         limit = self._context.config.exchange.max_bytes
-        plain = hashlib.sha256()
-        count = 0
+        plain, count = hashlib.sha256(), 0
         content = self._context.payloads.open(judgement.content)
-        if judgement.metadata.format == LICENCE_FORMAT:
-            chunks = in_chunks(
-                [presentation(self._context, content, judgement.metadata, judgement.scope, self._subject)]
-            )
-        elif judgement.metadata.format == EXAMINATION_FORMAT:
+        if format_ == LICENCE_FORMAT:
+            shown = presentation(self._context, content, judgement.metadata, judgement.scope, self._subject)
+            chunks = in_chunks([shown])
+        elif format_ == EXAMINATION_FORMAT:
             self._facts = facts_for(
-                self._context, content, judgement.metadata, judgement.scope, self._subject, self._caller
+                self._context, content, judgement.metadata, judgement.scope, self._subject, self._caller, self.exchange
             )
             chunks = in_chunks([self._facts.data])
         else:
@@ -249,7 +248,7 @@ class Serving:
         self._ending = Ending(
             ciphertext_digest=self._sealer.digest,
             byte_count=count,
-            commitment=payload_commitment(entry.salt, plain.digest()),
+            commitment=payload_commitment(self._salt(), plain.digest()),
         )
 
     @property
@@ -284,7 +283,7 @@ class Serving:
             self._context.exchanges.put(entry)
             self._entry = entry
         self._released = True
-        return Release(key=self._key, salt=entry.salt, receipt=entry.half)
+        return Release(key=self._key, salt=self._salt(), receipt=entry.half)
 
     def complete(self, countersigned: bytes) -> int:
         """Keep and log the receipt both signed; the index of its record.
@@ -354,6 +353,9 @@ class Serving:
         if self._entry is None or self._judgement is None:
             raise ConflictError("exchange.order", "the request has not been judged")
         return self._entry, self._judgement
+
+    def _salt(self) -> bytes:
+        return self._require()[0].salt if self._facts is None else self._facts.salt
 
     def _receipt(self, now: int) -> Receipt:
         entry, judgement = self._require()

@@ -44,6 +44,7 @@ from node.exchange.parties import by_any_key
 from node.medical.dialogue import Dialogue
 from node.medical.judging import Judgement, allow
 from node.medical.outcome import log_done, log_refused, log_requested
+from node.medical.sealing import derived_salt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,19 +169,10 @@ class Serving:
         self._entry = log_requested(context, self._dialogue.steps, entry, request.purpose)
 
     def chunks(self) -> Iterator[bytes]:
-        """The report's ciphertext, chunk by chunk. ``ending`` is there after the last.
-
-        Raises: NotFoundError(medical.erased).
-        """
+        """The report's ciphertext, chunk by chunk. ``ending`` is there after the last."""
         entry, judgement = self._require()
-        if not entry.salt:
-            raise NotFoundError(
-                "medical.erased",
-                "what was opened in this step was erased since",
-                hint="search again: a new opening is a new step",
-            )
         data = judgement.report.data
-        commitment = report_commitment(entry.salt, hashlib.sha256(data).digest())
+        commitment = report_commitment(self._salt(judgement), hashlib.sha256(data).digest())
         if self._secret:
             # One key for one content: sent again it is the same ciphertext, and never another under the same key.
             self._key = hmac.digest(self._secret, self._step + commitment, hashlib.sha256)
@@ -223,7 +215,9 @@ class Serving:
             )
         if opens:
             tell_patient(self._dialogue, entry)
-        return Release(key=self._key if opens else b"", salt=entry.salt if opens else b"", receipt=entry.half)
+        if not opens:
+            return Release(key=b"", salt=b"", receipt=entry.half)
+        return Release(key=self._key, salt=self._salt(judgement), receipt=entry.half)
 
     def complete(self, countersigned: bytes) -> int:
         """Keep and log the receipt both signed; the index of its record.
@@ -257,6 +251,9 @@ class Serving:
             raise ConflictError("exchange.order", "the request has not been judged")
         return self._entry, self._judgement
 
+    def _salt(self, judgement: Judgement) -> bytes:
+        return derived_salt(judgement.report.salt, b"step", self._step)
+
     def _begun(self) -> StepEntry:
         request, judgement = self.request, self._judgement
         if judgement is None:
@@ -275,7 +272,6 @@ class Serving:
             items=judgement.items,
             opening=request.opening or b"",
             reason=request.reason,
-            salt=secrets.token_bytes(32) if opens else b"",
             offer=encode_offer(judgement.report.offer) if opens else b"",
         )
 

@@ -3,6 +3,9 @@
 The hospital publishes a dataset of the format ``examination``, whose content names which; a grant for it says which
 fields an office may have, and for which matter. The request chooses one person by a commitment to the identity number,
 opened beside it. The payload is the certificate's fields of that person's newest examination.
+
+Nothing that opens a commitment of such an exchange is kept here: the salt of the payload is derived from that of the
+report, which lies in the vault, and the record is filed under the vault's number of the patient.
 """
 
 from __future__ import annotations
@@ -19,17 +22,19 @@ from ledger.evidence.receipt import payload_commitment
 from ledger.evidence.request import decode_request
 from ledger.medical.certificates import Examination, Examined, decode_content, examined
 from ledger.storage.examinations import Given
-from ledger.storage.exchanges import ExchangeEntry, Role
+from ledger.storage.exchanges import ExchangeEntry
 from ledger.storage.openings import Opening
 from ledger.storage.reports import ReportRow
 from node.licences.fetching import HOLDER, Subject, check_subject
 from node.medical.judging import require_own_hospital
+from node.medical.sealing import derived_salt
 from node.trail import records as trail
 
 if TYPE_CHECKING:
     from ledger.directory.catalogue import DatasetMetadata
     from ledger.directory.grants import Scope
     from node.context import NodeContext
+    from node.medical.reports import KeptReport
 
 FINDINGS: Mapping[str, str] = {"fit": "合格", "unfit": "不合格"}
 #: How names in the vault begin that list the commitments of an exchange: its id and a commitment follow, 32 bytes each.
@@ -38,12 +43,14 @@ _GIVEN: Final = b"certified/"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What is given. ``data``: the payload; ``report``: 32 bytes; ``subject``: the patient, as the vault knows him."""
+    """What is given. ``data``: the payload; ``report``: 32 bytes; ``subject``: the patient, as the vault knows him;
+    ``salt``: 32 bytes, which open the commitment to the payload."""
 
     data: bytes
     report: bytes
     version: int
     subject: bytes
+    salt: bytes
 
 
 def facts_for(
@@ -53,8 +60,10 @@ def facts_for(
     scope: Scope,
     subject: Subject | None,
     consumer: str,
+    exchange: bytes,
 ) -> Facts:
     """The newest examination of the person a request chooses, with the fields of the scope that nothing masks.
+    ``exchange``: by which it is given, 32 bytes.
 
     Raises: NotAllowedError(medical.not-hospital | medical.forbidden), InvalidInputError(licence.no-subject),
     UntrustedError(licence.other-subject), NotFoundError(medical.no-examination),
@@ -72,7 +81,7 @@ def facts_for(
             "the patient forbids that this office is shown the examination",
             hint="only the patient can allow it again",
         )
-    row, found = _newest(context, patient, examination)
+    row, kept, found = _newest(context, patient, examination)
     masked = {field.name for field in metadata.fields if field.mask is not None}
     values = _values(context.member, row, found) | {HOLDER: about.holder}
     conditions = [(name, allowed) for name, allowed in scope.rows if name != HOLDER]
@@ -80,7 +89,8 @@ def facts_for(
         raise _none()
     shown = {name: values[name] for name in scope.fields if name in values and name not in masked}
     data = encode({"examination": examination.id, "facts": shown, "v": 1})
-    return Facts(data=data, report=row.id, version=row.version, subject=patient)
+    salt = derived_salt(kept.salt, b"exchange", exchange)
+    return Facts(data=data, report=row.id, version=row.version, subject=patient, salt=salt)
 
 
 def give(context: NodeContext, entry: ExchangeEntry, facts: Facts, subject: Subject) -> None:
@@ -89,13 +99,13 @@ def give(context: NodeContext, entry: ExchangeEntry, facts: Facts, subject: Subj
     Raises: NotFoundError(vault.no-subject), the patient was erased at this moment.
     """
     # Known before there is anything to forget: an erasure finds what leads from the person to this exchange.
-    told = payload_commitment(entry.salt, hashlib.sha256(facts.data).digest()), subject.commitment()
+    told = payload_commitment(facts.salt, hashlib.sha256(facts.data).digest()), subject.commitment()
     names = {_GIVEN + entry.id + one: one for one in told}
     context.medical.vault.put_all(facts.subject, dict.fromkeys(names, b""), names)
     context.medical.examinations.give(
         Given(report=facts.report, version=facts.version, consumer=entry.counterpart, exchange=entry.id)
     )
-    log_certified(context, entry, subject, facts.report, facts.version)
+    log_certified(context, entry, subject, facts.report, facts.version, patient=facts.subject)
     if tells_of(context, entry):
         context.medical.notices.post(entry.id, facts.subject, "certified", facts.report, context.clock() // 1_000)
 
@@ -109,19 +119,31 @@ def tells_of(context: NodeContext, entry: ExchangeEntry | None) -> bool:
 
 
 def forget(context: NodeContext, names: Iterable[bytes]) -> None:
-    """Drop what opens the commitments of exchanges about erased patients. ``names``: of their data in the vault."""
-    given = [name[len(_GIVEN) :] for name in names if name.startswith(_GIVEN)]
-    context.openings.erase([one[32:] for one in given])
-    exchanges: list[tuple[bytes, Role]] = [(one, "provider") for one in sorted({one[:32] for one in given})]
-    context.exchanges.erase_salts(exchanges, unfinished=True)
+    """Let no record be found as one about an erased patient. ``names``: of their data in the vault."""
+    context.openings.erase([name[len(_GIVEN) + 32 :] for name in names if name.startswith(_GIVEN)])
+
+
+def filed_as(context: NodeContext, identity: str) -> str | None:
+    """The pseudonym under which records about a person (by the identity number) are filed here, beside those under the
+    number itself; None for one who is no patient here, or not any more."""
+    medical = context.medical
+    patient = medical.reports.identified(f"ric:{identity}") if medical.keeping.exists else None
+    return None if patient is None else patient.hex()
 
 
 def log_certified(
-    context: NodeContext, entry: ExchangeEntry, subject: Subject, report: bytes, version: int, cause: bytes = b""
+    context: NodeContext,
+    entry: ExchangeEntry,
+    subject: Subject,
+    report: bytes,
+    version: int,
+    *,
+    cause: bytes = b"",
+    patient: bytes = b"",
 ) -> int:
-    """Put it on record once, at either side, and keep what opens it for the person's questions; the record's index.
+    """Put it on record once, at either side, and let it be found for the person's questions; the record's index.
 
-    ``cause``: commitment to why, at the office."""
+    ``cause``: commitment to why, at the office; ``patient``: at the hospital, as the vault knows him."""
     body = {
         "exchange": entry.id.hex(),
         "grant": entry.grant.hex(),
@@ -139,11 +161,14 @@ def log_certified(
     time_ms = decode_request(entry.request).time_ms
     key = entry.role.encode() + entry.id + version.to_bytes(4, "big")
     index = trail.write_once(context, "medical.certified", body, time_ms, key)
-    context.openings.keep([Opening(index=index, salt=subject.salt, subject=subject.holder)])
+    if patient:
+        context.openings.file(subject.commitment(), index, patient.hex())
+    else:
+        context.openings.keep([Opening(index=index, salt=subject.salt, subject=subject.holder)])
     return index
 
 
-def _newest(context: NodeContext, patient: bytes, examination: Examination) -> tuple[ReportRow, Examined]:
+def _newest(context: NodeContext, patient: bytes, examination: Examination) -> tuple[ReportRow, KeptReport, Examined]:
     reports, found = context.medical.reports, []
     for offer in reports.offers(patient):
         kept, row = reports.get(offer.report), reports.store.get(offer.report)
@@ -153,11 +178,11 @@ def _newest(context: NodeContext, patient: bytes, examination: Examination) -> t
             raise ConflictError("medical.changed", "the report is being corrected at this moment", hint="repeat")
         said = examined(kept.data, examination, institution=row.institution, now_s=row.received_ms // 1_000)
         if said is not None:
-            found.append((said.taken_s, row.number, row, said))
+            found.append((said.taken_s, row.number, row, kept, said))
     if not found:
         raise _none()
-    _, _, row, said = max(found, key=lambda one: one[:2])
-    return row, said
+    _, _, row, kept, said = max(found, key=lambda one: one[:2])
+    return row, kept, said
 
 
 def _values(member: str, row: ReportRow, found: Examined) -> dict[str, str]:

@@ -5,7 +5,7 @@ Every node has a desk; a part that only a hospital or a health commission needs 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -43,8 +43,6 @@ if TYPE_CHECKING:
 
 #: How often what a crash or an absent folder left undone is looked at, seconds.
 _UPKEEP_S = 60.0
-#: How the vault's names of reports begin; 32 bytes of the report follow.
-_REPORT = b"report/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +132,6 @@ class Medical:
             road=road_of(context),
         )
         self.converse(dialogue, is_open, on_fatal)
-        self.erasing.on_erase(self._forget)
         self.erasing.on_erase(lambda _, names: certifying.forget(context, names))
         self._is_open = is_open
         self._clock = context.clock
@@ -154,11 +151,6 @@ class Medical:
             fetching=Fetching(dialogue, changes, road, is_open, on_fatal) if isinstance(road, CarriedRoad) else None,
         )
         self.publishing = Publishing(dialogue)
-
-    def _forget(self, _subjects: Sequence[bytes], names: Sequence[bytes]) -> None:
-        """Drop the salts of what was opened of erased patients' reports."""
-        reports = {name[len(_REPORT) :][:32] for name in names if name.startswith(_REPORT)}
-        self.steps.erase_salts(sorted(reports))
 
     def loops(self) -> Iterator[Loop]:
         """Every background loop of the parts."""

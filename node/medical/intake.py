@@ -34,6 +34,7 @@ from node.medical.reportrows import (
     part_name,
     record_body,
     row_of,
+    salt_name,
     state_of,
     version_name,
 )
@@ -275,7 +276,7 @@ class Intake:
             )
             payload, new = version_name(row.id, row.version), known is None
             stage.put(subject, payload, item.data, row.commitment, fresh=new)
-            stage.put(subject, payload + b"/salt", salt, fresh=new)
+            stage.put(subject, salt_name(row.id, row.version), salt, fresh=new)
             stage.put(subject, part_name(row.id, b"subject"), subject, fresh=new)
             group.plans.append(_Plan(item, report, row, not new, subject, salt))
         group.stage.merge(stage)

@@ -29,6 +29,10 @@ class KeptReport(Protocol):
         """The bundle as it was received."""
 
     @property
+    def salt(self) -> bytes:
+        """The salt of its record's commitment, 32 bytes; those of its openings are derived from it."""
+
+    @property
     def withdrawn(self) -> bool:
         """Whether it was withdrawn (entered in error)."""
 

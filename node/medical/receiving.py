@@ -117,7 +117,6 @@ class Asking:
                     state="complete",
                     receipt=countersign_step(context.signers[KeyRole.RECEIPT], half, provider_key),
                     half=half,
-                    salt=salt,
                     items=verified.receipt.items,
                     offer=self._offer,
                     byte_count=verified.receipt.byte_count,

@@ -93,3 +93,8 @@ def finishing(row: ReportRow) -> tuple[str, bytes, Change | None]:
 def version_name(report: bytes, version: int) -> bytes:
     """Where a version of a report, as received, lies in the vault."""
     return part_name(report, version.to_bytes(4, "big"))
+
+
+def salt_name(report: bytes, version: int) -> bytes:
+    """Where the salt of a version's commitment lies in the vault."""
+    return version_name(report, version) + b"/salt"

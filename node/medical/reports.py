@@ -25,7 +25,7 @@ from node.medical.intake import Intake
 from node.medical.judging import require_own_hospital
 from node.medical.patients import Enrolment, Patients
 from node.medical.readers import Readers
-from node.medical.reportrows import part_name, version_name
+from node.medical.reportrows import part_name, salt_name, version_name
 
 if TYPE_CHECKING:
     from ledger.medical.ruleset import RuleSet
@@ -40,12 +40,14 @@ _RETRY_S: Final = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptReport:
-    """A report of this hospital. ``subject``: 32 bytes, the patient; ``data``: the report as it was received."""
+    """A report of this hospital. ``subject``: 32 bytes, the patient; ``data``: the report as it was received;
+    ``salt``: of its record's commitment, 32 bytes."""
 
     offer: OfferedReport
     subject: bytes
     data: bytes
     withdrawn: bool
+    salt: bytes
 
 
 class Reports:
@@ -165,9 +167,10 @@ class Reports:
         try:
             subject = self._vault().get(part_name(row.id, b"subject"))
             data = self._data(row)
+            salt = self._vault().get(salt_name(row.id, row.version))
         except NotFoundError:
             return None
-        return KeptReport(offer=row.offer(), subject=subject, data=data, withdrawn=row.withdrawn)
+        return KeptReport(offer=row.offer(), subject=subject, data=data, withdrawn=row.withdrawn, salt=salt)
 
     def identified(self, identity: str) -> bytes | None:
         """The patient (32 bytes) of an identity (kind and number) that came with a report; None where none has it."""

@@ -1,10 +1,12 @@
-"""What is sealed to the one call that asked for it: HPKE with a key made for that call.
+"""What is sealed to the one call that asked for it: HPKE with a key made for that call. And the salts of what others
+were given of a report.
 
 Whoever carries the answer sees its length. Source: RFC 9180, DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM.
 """
 
 from __future__ import annotations
 
+import hmac
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -48,3 +50,12 @@ def seal(data: bytes, reply_key: bytes, envelope: bytes) -> bytes:
         raise InvalidInputError(
             "envelope.reply-key", "the key that the answer is to be sealed to is no X25519 key", hint="make a fresh one"
         ) from error
+
+
+def derived_salt(report: bytes, what: bytes, identity: bytes) -> bytes:
+    """The salt of a commitment to what was given of a report: HMAC-SHA-256 under the salt of the report's version.
+
+    It is kept nowhere: whoever has the vault's key of the patient makes it again, and nobody once that is destroyed.
+    ``report``: salt of that version; ``what``: ``exchange`` or ``step``; ``identity``: the id of it. All of 32 bytes.
+    """
+    return hmac.digest(report, b"civicledger/" + what + b"-salt/v1\n" + identity, "sha256")

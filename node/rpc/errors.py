@@ -82,7 +82,7 @@ _REFUSALS: dict[type[LedgerError], tuple[str, ...]] = {
         "medical.in-progress",
         "medical.step-state",
     ),
-    NotFoundError: ("medical.erased", "medical.not-opened", "medical.report-unknown", "medical.step-unknown"),
+    NotFoundError: ("medical.not-opened", "medical.report-unknown", "medical.step-unknown"),
 }
 
 

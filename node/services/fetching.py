@@ -99,7 +99,7 @@ class FetchingService(licences_pb2_grpc.FetchingServiceServicer):
                 entry = consuming.entry
                 given = certifying.decode_facts(b"".join(consuming.plain()), wanted.form, entry)
                 index = log_certified(
-                    context, entry, about, given.report, given.version, fetching.cause_commitment(kept)
+                    context, entry, about, given.report, given.version, cause=fetching.cause_commitment(kept)
                 )
                 order = certifying.order_of(context, wanted, given, entry.id)
                 # Before there is a certificate: whoever corrects the report finds whom to tell of it.

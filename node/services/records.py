@@ -15,6 +15,7 @@ from ledger.storage.openings import MAX_SUBJECT
 from ledger.v1 import department_pb2, department_pb2_grpc, types_pb2
 from node import erasure
 from node.context import Published
+from node.medical.certifying import filed_as
 from node.rpc.auth import Call
 from node.services import fields, openings
 from node.services.appends import MAX_BYTES, Appends
@@ -53,12 +54,14 @@ class RecordService(department_pb2_grpc.RecordServiceServicer):
 
     def Query(self, request: department_pb2.QueryRequest, call: Call) -> department_pb2.QueryResponse:
         """Rows by any facet and time, complete among the first ``indexed_size`` records."""
+        subject = fields.text("subject", request.subject, limit=MAX_SUBJECT, required=False) or None
         wanted = RecordFilter(
             dataset=fields.optional_id32("dataset", request.dataset),
             grant=fields.optional_id32("grant", request.grant),
             counterpart=fields.optional_member("counterpart", request.counterpart),
             type=_type(request.type),
-            subject=fields.text("subject", request.subject, limit=MAX_SUBJECT, required=False) or None,
+            subject=subject,
+            filed=None if subject is None else filed_as(self._context, subject),
             newest_first=request.newest_first,
             from_ms=fields.number("from", getattr(request, "from"), 0, 2**53 - 1),
             to_ms=fields.number("to", request.to, 0, 2**53 - 1),

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ledger.errors import ConflictError, FatalError, InvalidInputError, UnavailableError
+from ledger.storage import queries
 from ledger.storage.indexes import RecordFilter, RecordIndex
 from ledger.storage.openings import MAX_SUBJECT, Opening, Openings
 from ledger.storage.store import Store
@@ -246,6 +247,56 @@ def test_an_erased_opening_leaves_neither_answers_nor_bytes(tmp_path: Path) -> N
         files = {file.name: file.read_bytes() for file in folder.iterdir()}
         assert any(files.values())
         assert not [name for name, data in files.items() if subject.encode() in data or digest in data]
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_records_filed_under_two_names_are_one_answer(tmp_path: Path, newest_first: bool) -> None:
+    opened, without = {0, 3, 7}, {1, 4, 5, 8, 9}
+    made = {n: opening(n, SUBJECTS[0]) for n in range(10)}
+    # Several in one bucket of time, and two at one time.
+    entries = [record(Parts(time=1_500 * (n // 2), subject=SUBJECTS[0]), n) for n in range(10)]
+    pseudonym = "0f" * 32
+    with Store.open(tmp_path / "values") as values, opened_log(tmp_path / "log", entries) as log:
+        openings = Openings(values)
+        openings.keep([made[n] for n in opened])
+        for n in without:
+            assert openings.file(made[n].commitment(), n, pseudonym) == 1
+            assert openings.file(made[n].commitment(), n, pseudonym) == 0
+        with pytest.raises(InvalidInputError) as caught:
+            openings.file(made[2].commitment(), 2, "")
+        assert caught.value.code == "opening.subject"
+        # Nothing of the subject, and nothing that opens the commitment, is kept of what is only filed.
+        for name, kept in openings:
+            assert (kept.salt == b"" and kept.subject == pseudonym) == (name in {made[n].commitment() for n in without})
+        with opened_index(tmp_path / "index", openings) as index:
+            followed(index, log)
+            wanted = RecordFilter(subject=SUBJECTS[0], filed=pseudonym, newest_first=newest_first)
+            for page_size in (1, 2, 3, 8, 100):
+                found = [row.index for row in everything(index, wanted, page_size)]
+                assert found == sorted(opened | without, reverse=newest_first)
+            alone = RecordFilter(subject=SUBJECTS[0], newest_first=newest_first)
+            assert [row.index for row in index.query(alone).rows] == sorted(opened, reverse=newest_first)
+            assert openings.erase([made[n].commitment() for n in without]) == len(without)
+            index.follow(log)
+            assert [row.index for row in everything(index, wanted, 2)] == sorted(opened, reverse=newest_first)
+
+
+def test_two_names_that_are_read_in_parts_leave_nothing_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queries, "MAX_WORK", 600)
+    made = {n: opening(n, SUBJECTS[0]) for n in range(40)}
+    entries = [record(Parts(time=4_096 * n, subject=SUBJECTS[0]), n) for n in range(40)]
+    with Store.open(tmp_path / "values") as values, opened_log(tmp_path / "log", entries) as log:
+        openings = Openings(values)
+        openings.keep([made[n] for n in range(0, 40, 3)])
+        for n in set(range(40)) - set(range(0, 40, 3)):
+            openings.file(made[n].commitment(), n, "0f" * 32)
+        with opened_index(tmp_path / "index", openings) as index:
+            followed(index, log)
+            for newest_first in (False, True):
+                wanted = RecordFilter(subject=SUBJECTS[0], filed="0f" * 32, newest_first=newest_first)
+                assert index.query(wanted, 100).token
+                found = [row.index for row in everything(index, wanted, 100)]
+                assert found == sorted(range(40), reverse=newest_first)
 
 
 def test_an_opening_that_fits_no_record_is_not_filed(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -28,7 +27,6 @@ def entry(number: int, **changes: Any) -> StepEntry:
         state="begun",
         time_ms=1_000 + number,
         request=b"signed",
-        salt=b"S" * 32,
     )
     return msgspec.structs.replace(made, **changes)
 
@@ -114,24 +112,6 @@ def test_pages_and_reports_are_in_order_of_time(store: Store) -> None:
     with pytest.raises(InvalidInputError) as caught:
         steps.page(token=b"xyz")
     assert caught.value.code == "page.token"
-
-
-def test_an_erased_salt_leaves_the_disk(tmp_path: Path) -> None:
-    salt = b"a-salt-that-is-nowhere-else-----"
-    with Store.open(tmp_path / "db") as store:
-        steps = StepStore(store)
-        steps.put(done(1, salt=salt))
-        steps.put(done(2, report=b"q" * 32, salt=b"T" * 32))
-        assert steps.erase_salts([REPORT]) == 1
-        assert steps.erase_salts([REPORT]) == 0
-        kept = steps.get(entry(1).id, "provider")
-        assert kept is not None
-        assert kept.salt == b""
-        assert kept.receipt == b"both"
-        other = steps.get(entry(2).id, "provider")
-        assert other is not None
-        assert other.salt == b"T" * 32
-    assert not any(salt in path.read_bytes() for path in (tmp_path / "db").iterdir() if path.is_file())
 
 
 def test_the_newest_change_of_a_report_stands(store: Store) -> None:

@@ -7,6 +7,7 @@ about what passes between hospitals.
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -45,6 +46,7 @@ class Kept:
     subject: bytes
     data: bytes
     withdrawn: bool = False
+    salt: bytes = field(default_factory=lambda: os.urandom(32))
 
 
 class Reports:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import threading
@@ -30,14 +31,14 @@ from medical_city import USCC, City, bundle, eventually, refused
 from ledger.errors import UnavailableError, UntrustedError
 from ledger.evidence.carried import encode_carried, to_file, verify_answer
 from ledger.evidence.envelope import envelope_digest
-from ledger.evidence.medicalreceipt import step_receipt_digest
+from ledger.evidence.medicalreceipt import decode_step_receipt, report_commitment, step_receipt_digest
 from ledger.medical.offers import encode_offer
 from ledger.v1 import medical_pb2 as pb
 from ledger.v1 import recognition_pb2, recognition_pb2_grpc
 from node.exchange.parties import receipt_keys
 from node.forward import domain_of
 from node.medical.carried import CarriedRoad
-from node.medical.sealing import ReplyKey
+from node.medical.sealing import ReplyKey, derived_salt
 
 
 @pytest.fixture(scope="module")
@@ -102,10 +103,13 @@ def test_a_partner_citys_hospital_searches_opens_and_decides(clinic: City, town:
     assert len(seen) >= 2 * (1 + 3 + 2 + 2)
     half = clinic.nodes[PARTNER].medical.steps.get(step, "consumer")
     assert half is not None
+    salt = derived_salt(clinic.parts["west"].reports.rows[offer.report].salt, b"step", step)
+    opened_bytes = report_commitment(salt, hashlib.sha256(opened.data).digest())
+    assert decode_step_receipt(half.receipt)[0].commitment == opened_bytes
     for hidden in (
         opened.data[:40],
         encode_offer(offer)[:40],
-        half.salt,
+        salt,
         half.half[:60],
         who.encode(),
         AGREED.encode(),

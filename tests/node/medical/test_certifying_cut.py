@@ -34,7 +34,7 @@ POINTS: tuple[tuple[str, type[Any], str, int], ...] = (
     (HOSPITAL, ExchangeStore, "begin", 1),
     (HOSPITAL, Vault, "put_all", 1),
     (HOSPITAL, ExaminationStore, "give", 1),
-    (HOSPITAL, Openings, "keep", 1),
+    (HOSPITAL, Openings, "file", 1),
     (HOSPITAL, ExchangeStore, "put", 1),
     (OFFICE, ExchangeStore, "put", 1),
     (HOSPITAL, ExchangeStore, "put", 2),
