@@ -178,9 +178,11 @@ def test_the_command_counts_and_deletes_only_when_told(city: City) -> None:
         assert "Traceback" not in done.stderr
         return done.stdout
 
+    # Records of other tests of this city may be older than a day; one of now is not.
+    older = json.loads(run("--older-than", "1", "--json"))
     keep_opening(city, "plain")
     looked = json.loads(run("--older-than", "1", "--json"))
-    assert (looked["executed"], looked["openings"], looked["records"]) == (False, 0, 0)
+    assert (looked["executed"], looked["openings"], looked["records"]) == (False, older["openings"], older["records"])
     assert json.loads(run("--before", "2026-01-01", "--json"))["before"] == "2025-12-31T16:00:00.000Z", (
         "China's midnight"
     )
