@@ -74,7 +74,7 @@ def order(number: int, request: str) -> Order:
 def cut(city: City, step: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A context in which the process ends when it comes to a step."""
     if step == "append":
-        return reopened(city, log=_Cut(city.context(ISSUER).log, append=_raise_gone))
+        return reopened(city, log=_Cut(city.context(ISSUER).log, append=_raise_gone, begin=_raise_gone))
     if step == "send":
         return reopened(city, sender=_Cut(city.context(ISSUER).sender, send=_raise_gone))
     monkeypatch.setattr(StatusListStore if step == "anchored" else LicenceStore, step, _raise_gone)
