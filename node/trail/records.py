@@ -24,11 +24,16 @@ def write_once(context: NodeContext, type_: str, body: Mapping[str, Any], time_m
 
     ``key`` names the step (an exchange id); ``time_ms`` must be the same in a repeat, so it is kept by the caller.
     """
-    return begin_once(context, type_, body, time_ms, key).result()[0]
+    return context.log.append(*_step(context, type_, body, time_ms, key))[0]
 
 
 def begin_once(context: NodeContext, type_: str, body: Mapping[str, Any], time_ms: int, key: bytes) -> PendingAppend:
     """:func:`write_once` in two steps, as ``DepartmentLog.begin``: many that are begun share one sync of the disk."""
+    return context.log.begin(*_step(context, type_, body, time_ms, key))
+
+
+def _step(
+    context: NodeContext, type_: str, body: Mapping[str, Any], time_ms: int, key: bytes
+) -> tuple[tuple[bytes, ...], bytes]:
     record = encode_record(Record(type=type_, member=context.member, time_ms=time_ms, body=body))
-    batch = domain_digest("trail-step", type_.encode() + b"\n" + key)[:16]
-    return context.log.begin((record,), batch)
+    return (record,), domain_digest("trail-step", type_.encode() + b"\n" + key)[:16]
