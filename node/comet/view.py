@@ -137,7 +137,8 @@ class ConsensusWatch:
                     by_key.get(voter.key),
                     connected,
                     # Votes are by the voters of the height under way; a changed set is seen with the next commit.
-                    voted=silent_s < _PATIENCE_S or at not in range(len(votes)) or votes[at],
+                    voted=votes[at] if at in range(len(votes)) else None,
+                    silent=silent_s >= _PATIENCE_S,
                 )
                 for at, voter in enumerate(self._voters)
             )
@@ -187,13 +188,17 @@ class ConsensusWatch:
         self._commits = (commit, *self._commits[: _COMMITS - 1])
         self._voters = _voters(json.loads(self._rpc.validators()))
 
-    def _judge(self, voter: _Voter, member: MemberKeys | None, connected: set[str], *, voted: bool) -> ValidatorState:
+    def _judge(
+        self, voter: _Voter, member: MemberKeys | None, connected: set[str], *, voted: bool | None, silent: bool
+    ) -> ValidatorState:
+        """``voted``: in the height under way, None where that is not known; ``silent``: nothing comes of it."""
         own = member is not None and member.uscc == self._own
         there = own or (member is not None and _is_there(member, connected))
         signed = [voter.address in commit.signed for commit in self._commits]
-        # One commit without it says little: a commit is made with the first two thirds that came.
-        absent = len(signed) == _COMMITS and not any(signed)
-        if there and voted and not absent:
+        # One commit without it says little: a commit is made with the first two thirds that came. Whoever votes now was
+        # only late in them, and in a halt no commit comes that could show it.
+        absent = len(signed) == _COMMITS and not any(signed) and not voted
+        if there and not absent and (voted is not False or not silent):
             self._missing.pop(voter.key, None)
         else:
             self._missing.setdefault(voter.key, self._clock())
