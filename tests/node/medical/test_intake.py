@@ -93,8 +93,8 @@ def test_each_of_a_group_has_its_own_fate(node: Node, reports: Reports, number: 
     kept = [reports.get(one.report) for one in (done[0], done[2]) if isinstance(one, Ingested)]
     assert None not in kept
     assert len({one.subject for one in kept if one is not None}) == 1
-    # Of refusals of one millisecond none is the first.
-    assert 26 in {item.byte_count for item in reports.store.refusals(3)}
+    # In which order a group's refusals are remembered is not promised.
+    assert 26 in {item.byte_count for item in reports.store.refusals(10)}
     again = reports.ingest_all([made(node, number, 4), made(node, number, 1, person=somebody(number, 0))], "test")
     assert states(again) == ["known", "known"]
 
