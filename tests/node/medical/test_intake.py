@@ -58,8 +58,8 @@ def states(done: Sequence[Ingested | Exception]) -> list[str]:
 def test_each_of_a_group_has_its_own_fate(node: Node, reports: Reports, number: str) -> None:
     now_s = node.core.clock() // 1_000
     first = made(node, number, 0, issued_s=now_s - 500)
-    # A record number that FHIR allows, and that is no name in the vault.
     second, last = made(node, number, 1, person=somebody(number, 0)), made(node, number, 4)
+    # A record number that FHIR allows, and that is no name in the vault.
     unkept = bundle(node, f"{number}-3", person=somebody(number, 3))
     resource(unkept, "Patient")["identifier"][0]["value"] = "名" * 170
     done = reports.ingest_all(
